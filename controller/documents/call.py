@@ -1,0 +1,61 @@
+"""A call as it is stored: the run of one document on one leg (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class CallState(StrEnum):
+    """``running``: its document runs. ``released``: others took the leg, its recordings go on. ``ended``: leg gone."""
+
+    RUNNING = "running"
+    RELEASED = "released"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """What is known of a leg when it is taken over; texts come from callers and are shown, never trusted.
+
+    ``direction`` is inbound or outbound as the switch sees it, ``rate`` its codec's samples per second.
+    """
+
+    destination: str
+    caller_name: str = ""
+    caller_number: str = ""
+    direction: str = "inbound"
+    channel_name: str = ""
+    answered: bool = False
+    rate: int = 8000
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call's whole truth.
+
+    ``id`` is ours; ``leg`` is the switch's Unique-ID, which a caller may have chosen. ``document`` names the source,
+    ``text`` is the document as it was read (so that a restart goes on with the same one), ``program`` the dialect
+    program's snapshot (JSON types) *before* the step that is being carried out, ``waiting`` the Unix time at which
+    that step's waiting ends, or None. ``cause`` says why fsrec hung it up, or the switch's cause once it is gone.
+    """
+
+    id: str
+    switch: str
+    leg: str
+    account: str
+    dialect: str
+    document: str
+    text: str
+    info: CallInfo
+    state: CallState
+    started_at: float
+    program: Mapping[str, Any] = field(default_factory=dict)
+    waiting: float | None = None
+    step: int = 0
+    core_uuid: str = ""
+    ended_at: float | None = None
+    cause: str | None = None

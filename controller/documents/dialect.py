@@ -1,0 +1,94 @@
+"""What a dialect is to the rest of fsrec: a small surface, one implementation a folder under ``dialects/``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from controller.documents.call import Call
+from controller.documents.steps import End, Outcome, Step
+from controller.recordings.model import Delivery, Notice, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A tenant as the dialects see it.
+
+    ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
+    ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
+    """
+
+    name: str
+    vendor: str
+    identity: str
+    space: str = ""
+    token: str = field(default="", repr=False)
+    signing_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a document: where (``line`` from 1, 0 unknown), what, and what would be right."""
+
+    line: int
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        """One line for people."""
+        at = f"line {self.line}: " if self.line else ""
+        return f"{at}{self.where}: {self.message}" if self.where else f"{at}{self.message}"
+
+
+class DocumentError(ValueError):
+    """A document that is refused before anything runs, with every problem found at once."""
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(f"{source}: " + "; ".join(str(problem) for problem in problems))
+        self.source = source
+        self.problems = problems
+
+
+class Program(Protocol):
+    """One run of a document, sans-IO."""
+
+    session: str
+
+    def next(self, outcome: Outcome | None) -> Step | End:
+        """Return what to do next; ``outcome`` is the former step's, None at the start. Never raises on an outcome."""
+        ...
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Return the state in JSON types: ``Dialect.restore`` of it, given the same outcome, goes on identically."""
+        ...
+
+
+class Dialect(Protocol):
+    """One vendor's language: reads documents, renders and signs notices."""
+
+    name: str
+
+    def check(self, text: str, source: str) -> tuple[Problem, ...]:
+        """Return every problem of a document, none when it may run."""
+        ...
+
+    def start(self, text: str, source: str, call: Call) -> Program:
+        """Begin a document on a call. Raises DocumentError."""
+        ...
+
+    def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Program:
+        """Go on from a snapshot after a restart. Raises DocumentError."""
+        ...
+
+    def recording_url(self, recording: Recording) -> str:
+        """Return where the recording can be fetched once it is ready."""
+        ...
+
+    def render(self, notice: Notice, account: Account) -> Delivery | None:
+        """Return the callback of a notice, or None where its receiver did not ask for it."""
+        ...
+
+    def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
+        """Return the headers that sign one attempt in the vendor's scheme."""
+        ...

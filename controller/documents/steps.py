@@ -1,0 +1,78 @@
+"""Neutral steps that a dialect's program asks for, and the outcomes it is told.
+
+A program is sans-IO: ``next(outcome)`` gives a step or the end; the call runner carries the step out and comes
+back with its outcome. Later verbs (play, gather, dial) add steps here, never knowledge to the runner's callers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.recordings.model import RecordingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the leg; done at once where it is answered already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let ``seconds`` pass; None waits until the leg ends."""
+
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Start a background recording; the outcome comes with its RECORD_START or its failure. Answers first."""
+
+    request: RecordingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Stop the call's running recording named ``reference``; None means the one started last."""
+
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The program is over: hang the leg up with a FreeSWITCH ``cause`` name (documents never leave a leg parked)."""
+
+    cause: str = "NORMAL_CLEARING"
+
+
+Step = Answer | Wait | StartRecording | StopRecording
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step did what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The step could not be carried out; ``reason`` in words. The program decides whether to go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRuns:
+    """The recording started: its id, URL and start (Unix seconds on the switch's clock)."""
+
+    recording: str
+    url: str
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRefused:
+    """The recording did not start; ``reason`` in words."""
+
+    reason: str
+
+
+Outcome = Done | Failed | RecordingRuns | RecordingRefused

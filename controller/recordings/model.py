@@ -1,0 +1,258 @@
+"""What a recording is, in the terms that all dialects come to (DESIGN section 3).
+
+Durations are float seconds, times are Unix seconds on the switch's clock unless a name says otherwise, ids
+are uuid4 text made by us before any command is sent. Everything here is a frozen value: a recording that
+changes is a new value, so that what is stored, rendered and carried out is one and the same thing.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+def new_id() -> str:
+    """Return a new id: uuid4 in its canonical form, unguessable, safe in paths, URLs and ESL."""
+    return str(uuid.uuid4())
+
+
+class Channels(StrEnum):
+    """How many channels the file has. A single track is always one channel (DESIGN section 9)."""
+
+    MONO = "mono"
+    DUAL = "dual"
+
+
+class Track(StrEnum):
+    """Which side of the leg is recorded: what its party says, what it hears, or both."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    BOTH = "both"
+
+
+class PauseBehavior(StrEnum):
+    """What a pause leaves in the file: silence of its length, or nothing."""
+
+    SILENCE = "silence"
+    SKIP = "skip"
+
+
+class State(StrEnum):
+    """Where a recording is in its life; ``lifecycle.TABLE`` says how it moves."""
+
+    REQUESTED = "requested"
+    RECORDING = "recording"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    NO_INPUT = "no_input"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing leaves this state any more."""
+        return self in FINAL_STATES
+
+    @property
+    def running(self) -> bool:
+        """Whether the switch has, or will have, a recorder on the leg for it."""
+        return self in RUNNING_STATES
+
+
+FINAL_STATES = frozenset({State.COMPLETED, State.NO_INPUT, State.ABSENT, State.FAILED})
+RUNNING_STATES = frozenset({State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING})
+
+
+class EndReason(StrEnum):
+    """Why a recording ended: ours, because FreeSWITCH's cause says ``success-maxtime`` for a manual stop."""
+
+    TERMINATOR = "terminator"
+    VERB = "verb"
+    API = "api"
+    MAX_LENGTH = "max_length"
+    END_SILENCE = "end_silence"
+    NO_INPUT = "no_input"
+    HANGUP = "hangup"
+    SWITCH_LOST = "switch_lost"
+    ERROR = "error"
+
+
+class NoticeKind(StrEnum):
+    """What the world may be told about a recording; the dialects map it to their own events."""
+
+    STARTED = "started"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    COMPLETED = "completed"
+    NO_INPUT = "no_input"
+    ABSENT = "absent"
+    FAILED = "failed"
+
+    @property
+    def last(self) -> bool:
+        """Whether a recording has no notice after this one."""
+        return self in {NoticeKind.COMPLETED, NoticeKind.NO_INPUT, NoticeKind.ABSENT, NoticeKind.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTarget:
+    """Who is told about a recording: url, HTTP method, and the dialect's own event names (empty = all)."""
+
+    url: str
+    method: str = "POST"
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRequest:
+    """What a dialect asks for. The dialects hold the defaults; the core has none to speak of.
+
+    ``reference`` is the dialect's own name for it (SWML control_id, TwiML name), unique among a call's running
+    recordings. ``max_length`` counts recorded audio: skipped spans excluded, silenced ones included; None is no
+    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100.
+    """
+
+    channels: Channels
+    track: Track
+    format: str
+    reference: str
+    source: str
+    beep: bool = False
+    terminators: str = ""
+    initial_timeout: float = 0.0
+    end_silence_timeout: float = 0.0
+    max_length: float | None = None
+    sensitivity: float = 44.0
+    trim: bool = False
+    status: StatusTarget | None = None
+
+    @property
+    def channel_count(self) -> int:
+        """Channels of the file: two only for both tracks of a dual recording."""
+        return 2 if self.channels is Channels.DUAL and self.track is Track.BOTH else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One pause on the switch's clock; ``end`` is None while it lasts."""
+
+    start: float
+    behavior: PauseBehavior
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose recording it is: account and dialect, our call id, the switch and the leg it runs on.
+
+    ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second.
+    """
+
+    account: str
+    dialect: str
+    call: str
+    switch: str
+    leg: str
+    session: str = ""
+    rate: int = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What media found: float seconds after cuts, bytes of the WAV as served.
+
+    ``derived`` says that a copy of ours is served (header mended, or skipped spans cut), not the switch's own file.
+    """
+
+    duration: float
+    size: int
+    channels: int = 1
+    rate: int = 8000
+    derived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A stop or pause wished before it could be commanded; carried out at RECORD_START (DESIGN section 3)."""
+
+    stop: EndReason | None = None
+    pause: PauseBehavior | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording's whole truth, as it is stored.
+
+    ``path`` is the master's absolute path as the switch sees it. ``started_at`` and ``ended_at`` are the switch's
+    times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``error`` says in
+    words what went wrong. ``sequence`` counts its notices; ``revision`` counts its changes.
+    """
+
+    id: str
+    owner: Owner
+    request: RecordingRequest
+    state: State
+    path: str
+    requested_at: float
+    core_uuid: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    finished_at: float | None = None
+    pauses: tuple[Pause, ...] = ()
+    wish: Wish = field(default_factory=Wish)
+    reason: EndReason | None = None
+    measured: Measured | None = None
+    error: str | None = None
+    sequence: int = 0
+    revision: int = 0
+
+    @property
+    def paused_behavior(self) -> PauseBehavior | None:
+        """The behaviour of the pause that lasts, or None."""
+        if self.pauses and self.pauses[-1].end is None:
+            return self.pauses[-1].behavior
+        return None
+
+    def recorded(self, now: float) -> float:
+        """Seconds of audio that count towards ``max_length`` at ``now``: skipped spans excluded."""
+        if self.started_at is None:
+            return 0.0
+        end = self.ended_at if self.ended_at is not None else now
+        skipped = sum(
+            (pause.end if pause.end is not None else end) - pause.start
+            for pause in self.pauses
+            if pause.behavior is PauseBehavior.SKIP
+        )
+        return max(0.0, end - self.started_at - skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the world is told: the recording as it was at ``at``, and which of its notices this is."""
+
+    id: str
+    kind: NoticeKind
+    recording: Recording
+    at: float
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notice rendered for its receiver, unsigned; signed at each attempt with the account's secret.
+
+    ``headers`` are those the dialect fixes (content type …). ``account`` names whose secret signs; ``retry`` is the
+    schedule's name. One notice has at most one delivery in this slice, and a stable ``id`` over all attempts.
+    """
+
+    id: str
+    account: str
+    dialect: str
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes

@@ -1,0 +1,80 @@
+"""What the core asks of the rooms around it: a recorder on the switch, a ledger that makes things durable, media.
+
+The core declares these protocols and imports none of their implementations (DESIGN section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from controller.recordings.model import Measured, Notice, Recording
+
+Along = Callable[[Any], None]
+"""Work of another room to be done in the same transaction; it gets the store's own transaction."""
+
+
+class Recorder(Protocol):
+    """The switch, as far as recordings go. Commands return when the switch has taken them, not when they took effect.
+
+    Each raises ``CommandFailed`` when the switch refuses, ``SwitchAway`` when the link is down or breaks meanwhile.
+    """
+
+    def start(self, recording: Recording) -> Awaitable[None]:
+        """Ask for a recorder on the leg; RECORD_START or a refusal follows as a fact."""
+        ...
+
+    def stop(self, recording: Recording) -> Awaitable[float]:
+        """Ask for its end; RECORD_STOP follows as a fact. Returns the switch's time of the command's end."""
+        ...
+
+    def mask(self, recording: Recording) -> Awaitable[float]:
+        """Write silence from now on; returns the switch's time at which it took effect."""
+        ...
+
+    def unmask(self, recording: Recording) -> Awaitable[float]:
+        """Write audio again; returns the switch's time at which it took effect."""
+        ...
+
+
+class CommandFailed(Exception):
+    """The switch refused a command; the text is its own, cleaned."""
+
+
+class SwitchAway(Exception):
+    """There is no link to the recording's switch, or it broke before the answer came."""
+
+
+class Ledger(Protocol):
+    """Where truth is kept. A commit is all or nothing, and returns only when it is durable."""
+
+    def commit(
+        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+    ) -> Awaitable[None]:
+        """Store recordings, their notices and the outbox rows of these in one transaction."""
+        ...
+
+    async def recording(self, identity: str) -> Recording | None:
+        """Return one recording, or None."""
+        ...
+
+    async def unfinished(self, switch: str) -> Sequence[Recording]:
+        """Return every recording of a switch whose state is not final."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable)."""
+
+    measured: Measured | None
+    problem: str | None = None
+
+
+class Media(Protocol):
+    """The files."""
+
+    def examine(self, recording: Recording) -> Awaitable[Found]:
+        """Open, measure, mend and cut the master, so that what is announced is there. Raises OSError when it can't."""
+        ...
