@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CallState(StrEnum):
-    """``running``: its document runs. ``released``: others took the leg, its recordings go on. ``ended``: leg gone."""
+    """``running``: its document runs. ``released``: others took it, recordings go on. ``ended``: leg gone."""
 
     RUNNING = "running"
     RELEASED = "released"

@@ -76,5 +76,5 @@ class Media(Protocol):
     """The files."""
 
     def examine(self, recording: Recording) -> Awaitable[Found]:
-        """Open, measure, mend and cut the master, so that what is announced is there. Raises OSError when it can't."""
+        """Open, measure, mend and cut the master, so that what is announced is there; OSError when it can't."""
         ...
