@@ -177,10 +177,11 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A stop or pause wished before it could be commanded; carried out at RECORD_START (DESIGN section 3)."""
+    """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart."""
 
     stop: EndReason | None = None
     pause: PauseBehavior | None = None
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,398 @@
+"""A recording's life, in one table.
+
+The theory. A recording is *ours* from the moment its row is durable (``requested``), the *switch's* from
+RECORD_START to RECORD_STOP, and *media's* from then until its file has been opened and measured (``processing``).
+Only media's word ends it well: RECORD_STOP is not proof. Five rules make the table:
+
+1. Nothing is commanded before RECORD_START. A stop or pause wished earlier is kept in ``wish`` and carried out then.
+   A wish is durable before its command is sent, so a restart sends it again; each command is idempotent.
+2. The first reason wins. FreeSWITCH reports ``success-maxtime`` for a manual stop and ``success-silence`` for a
+   hangup, so what *we* did decides, and its cause only where we did nothing.
+3. Every state that waits for the switch has a way out without it: the leg's end plus a grace (``LegOverdue``), a
+   stop that is never confirmed (``StopOverdue`` asks the switch), the switch's own end (``SwitchLost``), and what an
+   inquiry finds (``StillRuns``, ``NotThere``). So every sequence of facts ends in a final state once the leg is gone.
+4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error.
+5. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
+   nothing and is reported as unexpected by ``advance``, never raised.
+
+Read the table top to bottom: the first row whose state, fact and guard fit is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from controller.recordings.facts import (
+    Cause,
+    Examined,
+    Fact,
+    LegEnded,
+    LegOverdue,
+    LimitReached,
+    Masked,
+    MaskRefused,
+    NotThere,
+    PauseWished,
+    ResumeWished,
+    Started,
+    StartOver,
+    StillRuns,
+    StopOverdue,
+    Stopped,
+    StopWished,
+    SwitchLost,
+    Unmasked,
+)
+from controller.recordings.model import (
+    EndReason,
+    Measured,
+    NoticeKind,
+    Pause,
+    Recording,
+    State,
+    Wish,
+)
+
+
+class Effect(StrEnum):
+    """What the service does once the change is durable."""
+
+    START = "command the start"
+    STOP = "command the stop, and expect RECORD_STOP in good time"
+    MASK = "command the mask"
+    UNMASK = "command the unmask"
+    TIME = "arm or disarm the timer of max_length"
+    GRACE = "wait a grace for RECORD_STOP"
+    INQUIRE = "ask the switch whether its recorder is there"
+    EXAMINE = "have media open and measure the file"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What a fact made of a recording: the new value, what to tell, what to do once both are durable."""
+
+    recording: Recording
+    notice: NoticeKind | None
+    effects: tuple[Effect, ...]
+    changed: bool
+
+
+Guard = Callable[[Recording, Any], bool]
+Change = Callable[[Recording, Any], Recording]
+
+
+# --- guards: which of two rows fits ------------------------------------------------------------------------------
+
+
+def _always(_recording: Recording, _fact: Fact) -> bool:
+    return True
+
+
+def _stop_wished(recording: Recording, _fact: Fact) -> bool:
+    return recording.wish.stop is not None
+
+
+def _pause_wished(recording: Recording, _fact: Fact) -> bool:
+    return recording.wish.pause is not None
+
+
+def _resume_wished(recording: Recording, _fact: Fact) -> bool:
+    return recording.wish.resume
+
+
+def _empty(_recording: Recording, fact: Stopped) -> bool:
+    return fact.cause in {Cause.EMPTY, Cause.TOO_SHORT}
+
+
+def _leg_lives(_recording: Recording, fact: NotThere) -> bool:
+    return fact.leg
+
+
+def _unreadable(_recording: Recording, fact: Examined) -> bool:
+    return fact.found.measured is None
+
+
+def _no_input(recording: Recording, _fact: Examined) -> bool:
+    return recording.reason is EndReason.NO_INPUT
+
+
+def _nothing_in_it(_recording: Recording, fact: Examined) -> bool:
+    return fact.found.measured is not None and fact.found.measured.duration <= 0
+
+
+# --- changes: what a fact makes of the value ---------------------------------------------------------------------
+
+
+def _same(recording: Recording, _fact: Fact) -> Recording:
+    return recording
+
+
+def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
+    return replace(recording, started_at=fact.at)
+
+
+def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
+    return replace(recording, started_at=fact.at, reason=recording.wish.stop, wish=Wish())
+
+
+def _refused(recording: Recording, fact: StartOver) -> Recording:
+    return replace(recording, reason=EndReason.ERROR, error=fact.why, ended_at=fact.at, finished_at=fact.at)
+
+
+def _never_began(recording: Recording, fact: Fact) -> Recording:
+    why = "the leg ended before the recording began"
+    return replace(recording, reason=EndReason.HANGUP, error=why, ended_at=fact.at, finished_at=fact.at)
+
+
+def _wish_stop(recording: Recording, fact: StopWished) -> Recording:
+    return replace(recording, wish=replace(recording.wish, stop=recording.wish.stop or fact.reason))
+
+
+def _wish_pause(recording: Recording, fact: PauseWished) -> Recording:
+    return replace(recording, wish=replace(recording.wish, pause=fact.behavior))
+
+
+def _wish_resume(recording: Recording, _fact: ResumeWished) -> Recording:
+    return replace(recording, wish=replace(recording.wish, resume=True))
+
+
+def _drop_pause(recording: Recording, _fact: ResumeWished) -> Recording:
+    return replace(recording, wish=replace(recording.wish, pause=None))
+
+
+def _drop_wishes(recording: Recording, _fact: Fact) -> Recording:
+    return replace(recording, wish=Wish())
+
+
+def _masked(recording: Recording, fact: Masked) -> Recording:
+    pause = Pause(fact.at, fact.behavior)
+    return replace(recording, wish=Wish(), pauses=(*recording.pauses, pause))
+
+
+def _unmasked(recording: Recording, fact: Unmasked) -> Recording:
+    return replace(recording, wish=Wish(), pauses=_closed(recording, fact.at))
+
+
+def _masked_late(recording: Recording, fact: Masked) -> Recording:
+    """Keep a mask whose confirmation was overtaken by RECORD_STOP: media must know of it all the same."""
+    late = _masked(recording, fact)
+    return replace(late, pauses=_closed(late, recording.ended_at or fact.at))
+
+
+def _unmasked_late(recording: Recording, fact: Unmasked) -> Recording:
+    if not recording.pauses:
+        return recording
+    last = recording.pauses[-1]
+    return replace(recording, pauses=(*recording.pauses[:-1], replace(last, end=max(fact.at, last.start))))
+
+
+def _stop_because(recording: Recording, fact: StopWished) -> Recording:
+    return replace(recording, reason=recording.reason or fact.reason)
+
+
+def _stop_at_limit(recording: Recording, _fact: LimitReached) -> Recording:
+    return replace(recording, reason=recording.reason or EndReason.MAX_LENGTH)
+
+
+def _leg_ended(recording: Recording, _fact: LegEnded) -> Recording:
+    return replace(recording, reason=recording.reason or EndReason.HANGUP)
+
+
+def _stopped(recording: Recording, fact: Stopped) -> Recording:
+    error = "FreeSWITCH could not write the file" if fact.cause is Cause.WRITE_FAILED else recording.error
+    return _ended(recording, fact.at, recording.reason or _reason_of(fact), error)
+
+
+def _stopped_empty(recording: Recording, fact: Stopped) -> Recording:
+    recording = _ended(recording, fact.at, recording.reason or _reason_of(fact), recording.error)
+    channels = recording.request.channel_count
+    return replace(
+        recording, measured=Measured(0.0, 0, channels, recording.owner.rate), finished_at=fact.at, wish=Wish()
+    )
+
+
+def _ended_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLost) -> Recording:
+    lost = isinstance(fact, SwitchLost)
+    because = EndReason.SWITCH_LOST if lost else EndReason.HANGUP
+    return _ended(recording, fact.at, recording.reason or because, recording.error)
+
+
+def _measured(recording: Recording, fact: Examined) -> Recording:
+    recording = replace(recording, measured=fact.found.measured, finished_at=fact.at)
+    if fact.found.problem is not None:
+        recording = replace(recording, error=recording.error or fact.found.problem)
+    return recording
+
+
+def _lost(recording: Recording, fact: Examined) -> Recording:
+    return replace(recording, error=fact.found.problem or recording.error, finished_at=fact.at)
+
+
+def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:
+    if recording.paused_behavior is None:
+        return recording.pauses
+    return (*recording.pauses[:-1], replace(recording.pauses[-1], end=max(at, recording.pauses[-1].start)))
+
+
+def _ended(recording: Recording, at: float, reason: EndReason, error: str | None) -> Recording:
+    return replace(recording, ended_at=at, reason=reason, error=error, pauses=_closed(recording, at), wish=Wish())
+
+
+def _reason_of(fact: Stopped) -> EndReason:
+    if fact.hangup:
+        return EndReason.HANGUP
+    return {
+        Cause.SILENCE: EndReason.END_SILENCE,
+        Cause.NO_INPUT: EndReason.NO_INPUT,
+        Cause.WRITE_FAILED: EndReason.ERROR,
+    }.get(fact.cause, EndReason.API)
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+_REQ, _REC, _PAU, _STO, _PRO = State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING, State.PROCESSING
+_E = Effect
+_N = NoticeKind
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """In ``state``, a ``fact`` that passes ``guard`` leads ``to`` another by ``change``, with what then follows."""
+
+    state: State
+    fact: type
+    guard: Guard
+    to: State
+    change: Change
+    effects: tuple[Effect, ...] = ()
+    notice: NoticeKind | None = None
+
+
+TABLE: tuple[Row, ...] = (
+    # state, fact, guard → state, change, effects, notice
+    Row(_REQ, Started, _stop_wished, _STO, _started_to_stop, (_E.STOP,), _N.STARTED),
+    Row(_REQ, Started, _pause_wished, _REC, _started, (_E.MASK, _E.TIME), _N.STARTED),
+    Row(_REQ, Started, _always, _REC, _started, (_E.TIME,), _N.STARTED),
+    Row(_REQ, StillRuns, _stop_wished, _STO, _started_to_stop, (_E.STOP,), _N.STARTED),
+    Row(_REQ, StillRuns, _pause_wished, _REC, _started, (_E.MASK, _E.TIME), _N.STARTED),
+    Row(_REQ, StillRuns, _always, _REC, _started, (_E.TIME,), _N.STARTED),
+    Row(_REQ, StopWished, _always, _REQ, _wish_stop),
+    Row(_REQ, PauseWished, _always, _REQ, _wish_pause),
+    Row(_REQ, ResumeWished, _pause_wished, _REQ, _drop_pause),
+    Row(_REQ, StartOver, _always, State.FAILED, _refused, (), _N.FAILED),
+    Row(_REQ, NotThere, _leg_lives, _REQ, _same, (_E.START,)),
+    Row(_REQ, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REQ, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_REQ, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
+    Row(_REQ, LegEnded, _always, _REQ, _same, (_E.GRACE,)),
+    Row(_REQ, LegOverdue, _always, State.FAILED, _never_began, (), _N.FAILED),
+    Row(_REQ, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    # recording
+    Row(_REC, PauseWished, _always, _REC, _wish_pause, (_E.MASK,)),
+    Row(_REC, Masked, _always, _PAU, _masked, (_E.TIME,), _N.PAUSED),
+    Row(_REC, MaskRefused, _always, _REC, _drop_wishes),
+    Row(_REC, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
+    Row(_REC, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
+    Row(_REC, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_REC, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
+    Row(_REC, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
+    Row(_REC, StillRuns, _pause_wished, _REC, _same, (_E.MASK, _E.TIME)),
+    Row(_REC, StillRuns, _always, _REC, _same, (_E.TIME,)),
+    Row(_REC, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REC, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REC, StartOver, _always, _REC, _same),
+    Row(_REC, Started, _always, _REC, _same),
+    # paused
+    Row(_PAU, ResumeWished, _always, _PAU, _wish_resume, (_E.UNMASK,)),
+    Row(_PAU, Unmasked, _always, _REC, _unmasked, (_E.TIME,), _N.RESUMED),
+    Row(_PAU, MaskRefused, _always, _PAU, _drop_wishes),
+    Row(_PAU, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
+    Row(_PAU, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
+    Row(_PAU, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_PAU, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
+    Row(_PAU, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
+    Row(_PAU, StillRuns, _resume_wished, _PAU, _same, (_E.UNMASK, _E.TIME)),
+    Row(_PAU, StillRuns, _always, _PAU, _same, (_E.TIME,)),
+    Row(_PAU, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_PAU, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_PAU, StartOver, _always, _PAU, _same),
+    # stopping
+    Row(_STO, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_STO, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
+    Row(_STO, StopWished, _always, _STO, _same),
+    Row(_STO, LimitReached, _always, _STO, _same),
+    Row(_STO, Masked, _always, _STO, _masked),
+    Row(_STO, Unmasked, _always, _STO, _unmasked),
+    Row(_STO, MaskRefused, _always, _STO, _drop_wishes),
+    Row(_STO, LegEnded, _always, _STO, _same, (_E.GRACE,)),
+    Row(_STO, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, StopOverdue, _always, _STO, _same, (_E.INQUIRE,)),
+    Row(_STO, StillRuns, _always, _STO, _same, (_E.STOP,)),
+    Row(_STO, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, StartOver, _always, _STO, _same),
+    # processing
+    Row(_PRO, Examined, _unreadable, State.FAILED, _lost, (), _N.FAILED),
+    Row(_PRO, Examined, _no_input, State.NO_INPUT, _measured, (), _N.NO_INPUT),
+    Row(_PRO, Examined, _nothing_in_it, State.ABSENT, _measured, (), _N.ABSENT),
+    Row(_PRO, Examined, _always, State.COMPLETED, _measured, (), _N.COMPLETED),
+    Row(_PRO, Masked, _always, _PRO, _masked_late),
+    Row(_PRO, Unmasked, _always, _PRO, _unmasked_late),
+    Row(_PRO, Stopped, _always, _PRO, _same),
+    Row(_PRO, LegEnded, _always, _PRO, _same),
+    Row(_PRO, LegOverdue, _always, _PRO, _same),
+    Row(_PRO, StopOverdue, _always, _PRO, _same),
+    Row(_PRO, LimitReached, _always, _PRO, _same),
+    Row(_PRO, StopWished, _always, _PRO, _same),
+    Row(_PRO, MaskRefused, _always, _PRO, _same),
+    Row(_PRO, SwitchLost, _always, _PRO, _same),
+    Row(_PRO, NotThere, _always, _PRO, _same),
+    Row(_PRO, StartOver, _always, _PRO, _same),
+)
+"""All that decides a recording's life. Final states have no rows: see rule 5."""
+
+_LATE = (
+    Stopped,
+    StartOver,
+    LegEnded,
+    LegOverdue,
+    StopOverdue,
+    SwitchLost,
+    NotThere,
+    LimitReached,
+    StopWished,
+    MaskRefused,
+)
+"""Facts that may come after the end: a defined nothing."""
+
+_INDEX: dict[tuple[State, type], tuple[Row, ...]] = {}
+for _row in TABLE:
+    _INDEX[_row.state, _row.fact] = (*_INDEX.get((_row.state, _row.fact), ()), _row)
+
+
+def advance(recording: Recording, fact: Fact) -> Transition | None:
+    """Return what ``fact`` makes of ``recording``, or None where no row expects it. Never raises.
+
+    A transition whose ``changed`` is false needs no commit: only its effects are carried out.
+    """
+    if recording.state.final:
+        return Transition(recording, None, (), changed=False) if isinstance(fact, _LATE) else None
+    for row in _INDEX.get((recording.state, type(fact)), ()):
+        if row.guard(recording, fact):
+            after = replace(row.change(recording, fact), state=row.to)
+            if after == recording:
+                return Transition(recording, None, row.effects, changed=False)
+            notices = recording.sequence + (row.notice is not None)
+            after = replace(after, revision=recording.revision + 1, sequence=notices)
+            return Transition(after, row.notice, row.effects, changed=True)
+    return None
+
+
+def expects(recording: Recording, fact: Fact) -> bool:
+    """Whether some row would take ``fact`` now: how the API knows that a pause or resume is possible."""
+    if recording.state.final:
+        return False
+    return any(row.guard(recording, fact) for row in _INDEX.get((recording.state, type(fact)), ()))
