@@ -1,0 +1,209 @@
+"""ESL commands as values: the only place where ESL text is made (DESIGN 2, 4, 5).
+
+A command that exists is fit to be sent: each field is of a closed alphabet or was made so (``Speak``), and the
+packet as a whole was looked at once more. ``parse`` is the exact inverse of ``packet``. What is missing is missing
+on purpose: ``set``, ``system``, ``bridge`` and any application or API command by a free name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from controller.switch import commands_text as check
+from controller.switch.commands_api import (
+    Action,
+    GlobalGetvar,
+    ModuleExists,
+    SchedDel,
+    SchedHangup,
+    ShowChannels,
+    Status,
+    UuidBreak,
+    UuidBuglist,
+    UuidDump,
+    UuidExists,
+    UuidGetvar,
+    UuidKill,
+    UuidRecord,
+    UuidSetvars,
+    Version,
+)
+from controller.switch.commands_base import ApiCommand, Command
+from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession, Speak
+from controller.switch.commands_text import is_leg_id
+from controller.switch.commands_values import (
+    MARKER,
+    NET_LIMIT,
+    RELEASE_VARIABLES,
+    TAKEOVER_VARIABLES,
+    Cause,
+    LocalFile,
+    RecordingVariables,
+    SilenceStream,
+    Source,
+    Tone,
+    Track,
+    parse_source,
+    silence_threshold,
+)
+
+__all__ = [
+    "MARKER",
+    "NET_LIMIT",
+    "RELEASE_VARIABLES",
+    "TAKEOVER_VARIABLES",
+    "Action",
+    "Answer",
+    "ApiCommand",
+    "Cause",
+    "Command",
+    "Execute",
+    "GlobalGetvar",
+    "Hangup",
+    "LocalFile",
+    "ModuleExists",
+    "Playback",
+    "RecordSession",
+    "RecordingVariables",
+    "SchedDel",
+    "SchedHangup",
+    "ShowChannels",
+    "SilenceStream",
+    "Source",
+    "Speak",
+    "Status",
+    "Subscribe",
+    "Tone",
+    "Track",
+    "UuidBreak",
+    "UuidBuglist",
+    "UuidDump",
+    "UuidExists",
+    "UuidGetvar",
+    "UuidKill",
+    "UuidRecord",
+    "UuidSetvars",
+    "Version",
+    "is_leg_id",
+    "parse",
+    "silence_threshold",
+]
+
+_EVENT = re.compile(r"[A-Z][A-Z_]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe(Command):
+    """Ask for events as JSON (additive). Never ALL (DESIGN 5); CUSTOM would make what follows subclasses."""
+
+    leg: None = field(default=None, init=False)
+    events: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.events:
+            raise ValueError("events: none; right is at least one name")
+        for event in self.events:
+            check.matching(event, "events", _EVENT, "a name of A-Z _")
+            if event in {"ALL", "CUSTOM"}:
+                raise ValueError(f"events: {event} is too much; right are names of single events")
+
+    def packet(self) -> str:
+        """``event json A B …``."""
+        return f"event json {' '.join(self.events)}"
+
+
+_API: dict[str, Callable[..., ApiCommand]] = {
+    "sched_del": SchedDel,
+    "sched_hangup": lambda seconds, leg, cause: SchedHangup(leg, int(seconds), Cause(cause)),
+    "uuid_record": lambda leg, action, path, limit=NET_LIMIT, variables=None: UuidRecord(
+        leg,
+        Action(action),
+        path,
+        None if variables is None else RecordingVariables.parse(variables),
+        int(limit),
+    ),
+    "uuid_setvar_multi": lambda leg, pairs: UuidSetvars(
+        leg,
+        tuple((name, value or None) for name, _, value in (pair.partition("=") for pair in pairs.split(";"))),
+    ),
+    "uuid_kill": UuidKill,
+    "uuid_buglist": UuidBuglist,
+    "uuid_exists": UuidExists,
+    "uuid_dump": lambda leg, _form: UuidDump(leg),
+    "uuid_break": UuidBreak,
+    "uuid_getvar": UuidGetvar,
+    "show": lambda _what, _as, _form: ShowChannels(),
+    "module_exists": ModuleExists,
+    "global_getvar": GlobalGetvar,
+    "version": Version,
+    "status": Status,
+}
+
+
+def _record_session(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    path, limit, variables = argument.split(" ")
+    return RecordSession(
+        leg, path, RecordingVariables.parse(variables), int(limit), event_uuid=event_uuid, event_lock=event_lock
+    )
+
+
+def _playback(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    return Playback(leg, parse_source(argument), event_uuid=event_uuid, event_lock=event_lock)
+
+
+def _speak(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    engine, voice, text = argument.split("|", 2)
+    return Speak(leg, engine, voice, text, event_uuid=event_uuid, event_lock=event_lock)
+
+
+def _hangup(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    return Hangup(leg, Cause(argument), event_uuid=event_uuid, event_lock=event_lock)
+
+
+def _answer(leg: str, _argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    return Answer(leg, event_uuid=event_uuid, event_lock=event_lock)
+
+
+_EXECUTE: dict[str, Callable[[str, str, str, bool], Execute]] = {
+    RecordSession.application: _record_session,
+    Answer.application: _answer,
+    Playback.application: _playback,
+    Speak.application: _speak,
+    Hangup.application: _hangup,
+}
+
+
+def _parsed(packet: str) -> Command:
+    first, *rest = packet.split("\n")
+    verb, _, tail = first.partition(" ")
+    if verb == "event":
+        return Subscribe(tuple(tail.removeprefix("json ").split(" ")))
+    if verb == "api":
+        name, *arguments = tail.split(" ")
+        return _API[name](*arguments)
+    headers = dict(line.split(": ", 1) for line in rest)
+    return _EXECUTE[headers["execute-app-name"]](
+        tail, headers.get("execute-app-arg", ""), headers["Event-UUID"], "event-lock" in headers
+    )
+
+
+def parse(packet: str) -> Command:
+    """Read back what ``packet()`` printed, for any command of this module.
+
+    Raises:
+        ValueError: the text is not, letter for letter, what one of the commands prints.
+
+    """
+    try:
+        command = _parsed(packet)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"packet: {check.shown(packet)} is no command of ours ({error}); right is what one prints"
+        ) from None
+    if command.packet() != packet:
+        raise ValueError(
+            f"packet: {check.shown(packet)} is not what prints; right is {check.shown(command.packet())}"
+        )
+    return command
