@@ -74,3 +74,11 @@ class RecordingFinished:
     reason: str
     duration: float
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerStalled:
+    """A change of a recording could not be made durable; it is tried again."""
+
+    recording: str
+    error: str

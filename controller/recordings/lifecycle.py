@@ -131,11 +131,13 @@ def _same(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
-    return replace(recording, started_at=fact.at)
+    # A start that nobody saw followed its request by a frame or two: nearer than the time of the inquiry.
+    at = fact.at if isinstance(fact, Started) else recording.requested_at
+    return replace(recording, started_at=at)
 
 
 def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
-    return replace(recording, started_at=fact.at, reason=recording.wish.stop, wish=Wish())
+    return replace(_started(recording, fact), reason=recording.wish.stop, wish=Wish())
 
 
 def _refused(recording: Recording, fact: StartOver) -> Recording:
@@ -215,20 +217,28 @@ def _stopped_empty(recording: Recording, fact: Stopped) -> Recording:
 
 
 def _ended_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLost) -> Recording:
-    lost = isinstance(fact, SwitchLost)
-    because = EndReason.SWITCH_LOST if lost else EndReason.HANGUP
-    return _ended(recording, fact.at, recording.reason or because, recording.error)
+    because = EndReason.SWITCH_LOST if isinstance(fact, SwitchLost) else EndReason.HANGUP
+    ended = _ended(recording, fact.at, recording.reason or because, recording.error)
+    return replace(ended, ended_at=None)  # the file's length will tell; the inquiry's time would not be true
 
 
 def _measured(recording: Recording, fact: Examined) -> Recording:
-    recording = replace(recording, measured=fact.found.measured, finished_at=fact.at)
+    recording = _finished(replace(recording, measured=fact.found.measured), fact)
     if fact.found.problem is not None:
         recording = replace(recording, error=recording.error or fact.found.problem)
     return recording
 
 
 def _lost(recording: Recording, fact: Examined) -> Recording:
-    return replace(recording, error=fact.found.problem or recording.error, finished_at=fact.at)
+    return _finished(replace(recording, error=fact.found.problem or recording.error), fact)
+
+
+def _finished(recording: Recording, fact: Examined) -> Recording:
+    if recording.ended_at is None:
+        started = recording.requested_at if recording.started_at is None else recording.started_at
+        length = 0.0 if recording.measured is None else recording.measured.duration
+        recording = replace(recording, ended_at=started + length + recording.skipped(started + length))
+    return replace(recording, finished_at=fact.at)
 
 
 def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:

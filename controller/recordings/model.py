@@ -58,13 +58,13 @@ class State(StrEnum):
         return self in FINAL_STATES
 
     @property
-    def running(self) -> bool:
-        """Whether the switch has, or will have, a recorder on the leg for it."""
-        return self in RUNNING_STATES
+    def active(self) -> bool:
+        """Whether it may still be stopped: nobody has stopped it and nothing has ended it."""
+        return self in ACTIVE_STATES
 
 
 FINAL_STATES = frozenset({State.COMPLETED, State.NO_INPUT, State.ABSENT, State.FAILED})
-RUNNING_STATES = frozenset({State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING})
+ACTIVE_STATES = frozenset({State.REQUESTED, State.RECORDING, State.PAUSED})
 
 
 class EndReason(StrEnum):
@@ -218,17 +218,21 @@ class Recording:
             return self.pauses[-1].behavior
         return None
 
+    def skipped(self, now: float) -> float:
+        """Seconds that pauses of behaviour skip take out of the file, up to ``now`` or the recording's end."""
+        end = self.ended_at if self.ended_at is not None else now
+        return sum(
+            max(0.0, (pause.end if pause.end is not None else end) - pause.start)
+            for pause in self.pauses
+            if pause.behavior is PauseBehavior.SKIP
+        )
+
     def recorded(self, now: float) -> float:
         """Seconds of audio that count towards ``max_length`` at ``now``: skipped spans excluded."""
         if self.started_at is None:
             return 0.0
         end = self.ended_at if self.ended_at is not None else now
-        skipped = sum(
-            (pause.end if pause.end is not None else end) - pause.start
-            for pause in self.pauses
-            if pause.behavior is PauseBehavior.SKIP
-        )
-        return max(0.0, end - self.started_at - skipped)
+        return max(0.0, end - self.started_at - self.skipped(now))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,30 @@ class Recorder(Protocol):
         """Write audio again; returns the switch's time at which it took effect."""
         ...
 
+    def inquire(self, recording: Recording) -> Awaitable[Presence]:
+        """Ask whether the recorder is there, after every event fired before the answer has been delivered."""
+        ...
+
+    def now(self, switch: str) -> float:
+        """Return the switch's clock, as well as its events let us know it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """What an inquiry found: whether the recorder is on the leg, and whether the leg itself lives."""
+
+    recorder: bool
+    leg: bool
+
+
+class NotPossible(Exception):
+    """What is wished does not fit what is; the text says why and what would."""
+
+
+class LedgerFailed(Exception):
+    """The ledger could not make a change durable; nothing of it happened."""
+
 
 class CommandFailed(Exception):
     """The switch refused a command; the text is its own, cleaned."""
@@ -52,7 +76,7 @@ class Ledger(Protocol):
     def commit(
         self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
     ) -> Awaitable[None]:
-        """Store recordings, their notices and the outbox rows of these in one transaction."""
+        """Store recordings, their notices and the outbox rows of these in one transaction. Raises LedgerFailed."""
         ...
 
     async def recording(self, identity: str) -> Recording | None:
