@@ -1,0 +1,252 @@
+"""What fsrec.yaml can say (DESIGN section 8): one frozen model a section, each default beside its key.
+
+A section or key without a value has its default. Secrets are SecretStr and appear in no repr and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from controller.documents.dialect import Account
+from controller.settings_values import (
+    DocumentFile,
+    Identity,
+    Listen,
+    ListenAddress,
+    LocalPath,
+    Name,
+    Network,
+    Pattern,
+    PublicUrl,
+    Secret,
+    Size,
+    SwitchPath,
+    Text,
+    not_yet,
+)
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A mapping of the file: nothing unknown, nothing changed afterwards, no value in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, data: Any) -> Any:
+        """Drop the known keys that have no value, so that they have their defaults."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+
+class SwitchSettings(Section):
+    """One FreeSWITCH: where its event socket is, and one directory of recordings as each side sees it."""
+
+    name: Name
+    host: Text = "127.0.0.1"
+    port: Port = 8021
+    password: Secret
+    switch_path: SwitchPath
+    local_path: LocalPath
+
+
+class HttpSettings(Section):
+    """The HTTP listener, and the URL under which the world reaches it."""
+
+    listen: ListenAddress = Listen("127.0.0.1", 8080)
+    public_url: PublicUrl | None = None
+    tls_certificate: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
+    tls_key: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
+    console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> HttpSettings:
+        if self.public_url is None and self.listen.everywhere:
+            raise ValueError("public_url is needed when listen names every address: URLs of recordings begin with it")
+        return self
+
+    def base_url(self, port: int | None = None) -> str:
+        """Return what the URLs of recordings begin with; ``port`` is the one taken where listen says 0."""
+        if self.public_url is not None:
+            return self.public_url
+        return f"http://{Listen(self.listen.host, self.listen.port or port or 0)}"
+
+
+def _media_store(value: str) -> str:
+    if value.startswith("s3://"):
+        raise ValueError("not supported in this version: media in S3")
+    raise ValueError("should have no value; s3://bucket/prefix is for a later version")
+
+
+class MediaSettings(Section):
+    """Where finished recordings are served from, and to whom."""
+
+    store: Annotated[str, AfterValidator(_media_store)] | None = None
+    require_auth: bool = False
+    keep_untrimmed: Annotated[bool, not_yet(False, "trimming")] = False
+
+
+class _AccountSettings(Section):
+    """What every vendor's account has."""
+
+    name: Name
+    retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
+    absent_when_silent: Annotated[bool, not_yet(False, "judging a recording silent")] = False
+    price_per_minute: Annotated[Amount, not_yet(0.0, "prices")] = 0.0
+
+
+class SignalwireAccount(_AccountSettings):
+    """A SignalWire project: SWML, and LaML in a later version."""
+
+    vendor: Literal["signalwire"]
+    project_id: Identity
+    space_id: Identity | None = None
+    api_token: Secret
+    signing_key: Secret | None = None
+    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+
+    def account(self) -> Account:
+        """Return it as the dialects see it; without a signing key of its own the token signs."""
+        token = self.api_token.get_secret_value()
+        key = self.signing_key.get_secret_value() if self.signing_key else token
+        return Account(self.name, self.vendor, self.project_id, self.space_id or "", token, key)
+
+
+class TwilioAccount(_AccountSettings):
+    """A Twilio account."""
+
+    vendor: Annotated[Literal["twilio"], not_yet(None, "accounts of twilio; signalwire is")]
+    account_sid: Identity
+    auth_token: Secret
+    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+
+    def account(self) -> Account:
+        """Return it as the dialects see it."""
+        token = self.auth_token.get_secret_value()
+        return Account(self.name, self.vendor, self.account_sid, "", token, token)
+
+
+class PlivoAccount(_AccountSettings):
+    """A Plivo account."""
+
+    vendor: Annotated[Literal["plivo"], not_yet(None, "accounts of plivo; signalwire is")]
+    auth_id: Identity
+    auth_token: Secret
+
+    def account(self) -> Account:
+        """Return it as the dialects see it."""
+        token = self.auth_token.get_secret_value()
+        return Account(self.name, self.vendor, self.auth_id, "", token, token)
+
+
+AnyAccount = Annotated[SignalwireAccount | TwilioAccount | PlivoAccount, Field(discriminator="vendor")]
+
+
+class RouteSettings(Section):
+    """Which dialled numbers (searched in the destination, first match wins) get which account's document."""
+
+    destination: Pattern
+    account: Name
+    document: DocumentFile
+    method: Literal["GET", "POST"] = "POST"
+    fallback: DocumentFile | None = None
+    hangup_url: Annotated[Text | None, not_yet(None, "hangup URLs")] = None
+
+
+class DialSettings(Section):
+    """How a dialled number or SIP URI becomes FreeSWITCH's dial string; timeout in seconds."""
+
+    number: Annotated[Text, not_yet("sofia/gateway/carrier/{number}", "dialling")] = "sofia/gateway/carrier/{number}"
+    sip: Annotated[Text, not_yet("sofia/external/{uri}", "dialling")] = "sofia/external/{uri}"
+    timeout: Annotated[Seconds, not_yet(60.0, "dialling")] = 60.0
+
+
+class SpeechSettings(Section):
+    """FreeSWITCH's text to speech."""
+
+    engine: Annotated[Name, not_yet("flite", "speech")] = "flite"
+    voice: Annotated[Name, not_yet("kal", "speech")] = "kal"
+
+
+class WebhookSettings(Section):
+    """Which addresses callbacks may go to beside public ones, and how hard they are tried."""
+
+    allow_networks: tuple[Network, ...] = ()
+    max_attempts: Annotated[int, Field(ge=1, le=8)] = 8
+    per_origin: Count = 20
+
+
+class LimitSettings(Section):
+    """Bounds: running recordings of a call, calls at once, bytes that stay free on the recordings' disk."""
+
+    recordings_per_call: Count = 10
+    calls: Count = 2000
+    min_free_disk: Size = 1024**3
+
+
+class TranscriptionSettings(Section):
+    """Speech to text of finished recordings."""
+
+    engine: Annotated[Literal["none", "moonshine", "openai"], not_yet("none", "transcription")] = "none"
+    url: Annotated[Text | None, not_yet(None, "transcription")] = None
+    charge: Annotated[Amount, not_yet(0.0, "transcription")] = 0.0
+    rate: Annotated[Amount, not_yet(0.0, "transcription")] = 0.0
+
+
+class LogSettings(Section):
+    """What is logged, and in which form."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+def _store(value: str) -> str:
+    if value.startswith(("postgresql://", "postgres://", "postgresql+")):
+        raise ValueError("not supported in this version: PostgreSQL; sqlite is")
+    if value != "sqlite":
+        raise ValueError("should be sqlite")
+    return value
+
+
+def _at_least_one(value: tuple[SwitchSettings, ...]) -> tuple[SwitchSettings, ...]:
+    if not value:
+        raise ValueError("needs at least one entry")
+    return value
+
+
+class Settings(Section):
+    """The whole file, validated. Paths are absolute; a relative one counted from the file's own directory."""
+
+    switches: Annotated[tuple[SwitchSettings, ...], AfterValidator(_at_least_one)]
+    http: HttpSettings = HttpSettings()
+    data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
+    store: Annotated[str, AfterValidator(_store)] = "sqlite"
+    media: MediaSettings = MediaSettings()
+    accounts: tuple[AnyAccount, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
+    unrouted_calls: Name | None = None
+    dial: DialSettings = DialSettings()
+    speech: SpeechSettings = SpeechSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    limits: LimitSettings = LimitSettings()
+    transcription: TranscriptionSettings = TranscriptionSettings()
+    log: LogSettings = LogSettings()
+
+    def accounts_by_name(self) -> Mapping[str, Account]:
+        """Return every account as the dialects see it, by its name."""
+        return MappingProxyType({settings.name: settings.account() for settings in self.accounts})
+
+    def route(self, destination: str) -> RouteSettings | None:
+        """Return the first route that claims a dialled destination, or None."""
+        return next((route for route in self.routes if route.destination.search(destination)), None)

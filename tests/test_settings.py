@@ -1,0 +1,534 @@
+"""fsrec.yaml: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
+
+from controller import settings as module
+from controller.documents.dialect import Account
+from controller.settings import Listen, PlivoAccount, Settings, SettingsError, TwilioAccount, load, parse
+from controller.settings_values import parse_size
+
+SAMPLE = Path(__file__).parent.parent / "fsrec.sample.yaml"
+SECRET = "s3cret-Sesame"
+SWITCH = "{name: fs1, password: x, switch_path: /r, local_path: /r}"
+ACME = f"{{name: acme, vendor: signalwire, project_id: p, api_token: {SECRET}}}"
+HEAD = f"switches: [{SWITCH}]\n"
+ENVIRON = {"FSREC_ESL_PASSWORD": "ClueCon", "FSREC_API_TOKEN": "t", "FSREC_SIGNING_KEY": "k"}
+
+
+def read(text: str, **environ: str) -> Settings:
+    return parse(text, "fsrec.yaml", Path("/etc/fsrec"), environ)
+
+
+def problems(text: str, **environ: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        read(text, **environ)
+    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
+    return str(caught.value).splitlines()
+
+
+def test_defaults() -> None:
+    """A file with one switch has DESIGN's default for everything else."""
+    settings = read(HEAD)
+    switch = settings.switches[0]
+    assert (switch.host, switch.port, switch.password.get_secret_value()) == ("127.0.0.1", 8021, "x")
+    assert (str(settings.http.listen), settings.http.base_url()) == ("127.0.0.1:8080", "http://127.0.0.1:8080")
+    assert settings.data_dir == Path("/etc/fsrec/data")
+    assert (settings.store, settings.media.store, settings.media.require_auth) == ("sqlite", None, False)
+    assert (settings.accounts, settings.routes, settings.unrouted_calls) == ((), (), None)
+    assert (settings.dial.number, settings.dial.timeout) == ("sofia/gateway/carrier/{number}", 60)
+    assert (settings.speech.engine, settings.speech.voice) == ("flite", "kal")
+    assert (settings.webhooks.allow_networks, settings.webhooks.max_attempts) == ((), 8)
+    assert settings.webhooks.per_origin == 20
+    assert (settings.limits.recordings_per_call, settings.limits.calls) == (10, 2000)
+    assert settings.limits.min_free_disk == 1024**3
+    assert (settings.transcription.engine, settings.log.level, settings.log.format) == ("none", "info", "json")
+
+
+def test_empty_values_have_their_defaults() -> None:
+    """A section or key that is written without a value is as if it were not written."""
+    empty = "http:\nmedia: ~\nlimits: {calls: null}\naccounts:\nlog:\n  level:\n"
+    assert read(HEAD + empty) == read(HEAD)
+
+
+def test_sample_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample file is itself valid, and shows what it says."""
+    for name, value in ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    settings = load(SAMPLE)
+    assert settings.switches[0].password.get_secret_value() == "ClueCon"
+    assert settings.routes[0].document == str(SAMPLE.parent / "documents/voicemail.swml.yaml")
+    assert settings.accounts_by_name() == {
+        "acme": Account(
+            "acme",
+            "signalwire",
+            "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            "7c9e6679-7425-40de-944b-e07fc1f90ae7",
+            "t",
+            "k",
+        )
+    }
+
+
+def test_sample_comments_are_true() -> None:
+    """Every commented key of the sample, taken out of its comment, loads and is the default it claims to be."""
+    text = SAMPLE.read_text()
+    commented = re.compile(r"^( *)# ((?:- )?[a-z_]+:)(.*)$", re.MULTILINE)
+    shown = commented.sub(lambda match: f"{match[1]}{match[2]}{match[3]}", text.split("  # Example, for a")[0])
+    shown += commented.sub(r"\1\2\3", "#" + text.split("# Which parked call", 1)[1])
+    assert shown.count(":") > 60
+    assert parse(shown, environ=ENVIRON, base=SAMPLE.parent) == parse(text, environ=ENVIRON, base=SAMPLE.parent)
+
+
+def every_key(model: type[BaseModel]) -> set[str]:
+    keys = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in module._models(field.annotation):
+            keys |= every_key(inner)
+    return keys
+
+
+def test_sample_has_every_key() -> None:
+    """The sample is the manual: no key of the schema is missing from it."""
+    text = SAMPLE.read_text()
+    keys = every_key(Settings)
+    assert {"auth_id", "min_free_disk", "switch_path", "hangup_url"} <= keys
+    assert {key for key in keys if not re.search(rf"^[ #-]*{key}:", text, re.MULTILINE)} == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["fsrec.yaml: switches: is missing and has no default"]),
+        ("switches: []", ["fsrec.yaml:1: switches: needs at least one entry"]),
+        ("switches: x", ["fsrec.yaml:1: switches: should be a list"]),
+        ("- a", ["fsrec.yaml:1: should be a mapping (key: value) of settings"]),
+        ("hello", ["fsrec.yaml:1: should be a mapping (key: value) of settings"]),
+        (HEAD + "swiches: 1", ["fsrec.yaml:2: swiches: unknown key; did you mean switches?"]),
+        (HEAD + "swiches:", ["fsrec.yaml:2: swiches: unknown key; did you mean switches?"]),
+        (HEAD + "zzz: 1", ["fsrec.yaml:2: zzz: unknown key"]),
+        (HEAD + "'a\\nb': 1\n", ["fsrec.yaml:2: a\\nb: unknown key"]),
+        (HEAD + '"a\\nb": 1\n', ["fsrec.yaml:2: a�b: unknown key"]),
+        (HEAD + "http:\n  Listen: x", ["fsrec.yaml:3: http.Listen: unknown key; did you mean listen?"]),
+        (HEAD + "http: 3", ["fsrec.yaml:2: http: should be a mapping (key: value)"]),
+        (
+            f"{HEAD}accounts: [{ACME}]\nroutes:\n  - destination: a\n    acount: acme\n    document: d",
+            [
+                "fsrec.yaml:4: routes[0].account: is missing and has no default",
+                "fsrec.yaml:5: routes[0].acount: unknown key; did you mean account?",
+            ],
+        ),
+        (
+            f"{HEAD}accounts:\n- {{name: a, vendor: signalwire, project_id: p, api_tokn: {SECRET}}}",
+            [
+                "fsrec.yaml:3: accounts[0].api_token: is missing and has no default",
+                "fsrec.yaml:3: accounts[0].api_tokn: unknown key; did you mean api_token?",
+            ],
+        ),
+        (
+            f"{HEAD}accounts: [{{name: a}}]",
+            ["fsrec.yaml:2: accounts[0]: vendor is missing: signalwire, twilio or plivo"],
+        ),
+        (
+            f"{HEAD}accounts: [{{name: a, vendor: bell}}]",
+            ["fsrec.yaml:2: accounts[0]: vendor should be signalwire, twilio or plivo"],
+        ),
+        (
+            f"{HEAD}accounts: [{ACME}]\nunrouted_calls: acne",
+            ["fsrec.yaml:3: unrouted_calls: no account has this name; did you mean acme?"],
+        ),
+        (
+            HEAD + "routes: [{destination: a, account: b, document: c}]",
+            ["fsrec.yaml:2: routes[0].account: no account has this name"],
+        ),
+        (
+            f"switches:\n- {SWITCH}\n- {SWITCH}",
+            [
+                "fsrec.yaml:3: switches[1].name: the same switch name as switches[0]",
+                "fsrec.yaml:3: switches[1].port: the same event socket (host and port) as switches[0]",
+            ],
+        ),
+        (
+            f"{HEAD}accounts:\n- {ACME}\n- {ACME}",
+            [
+                "fsrec.yaml:4: accounts[1].name: the same account name as accounts[0]",
+                "fsrec.yaml:4: accounts[1].project_id: the same project_id (one account each) as accounts[0]",
+            ],
+        ),
+        (HEAD + "log: {level: loud}", ["fsrec.yaml:2: log.level: should be 'debug', 'info', 'warning' or 'error'"]),
+        (HEAD + "limits: {calls: 0}", ["fsrec.yaml:2: limits.calls: should be greater than or equal to 1"]),
+        (HEAD + "limits: {calls: many}", ["fsrec.yaml:2: limits.calls: should be a whole number"]),
+        (
+            HEAD + "webhooks: {max_attempts: 9}",
+            ["fsrec.yaml:2: webhooks.max_attempts: should be less than or equal to 8"],
+        ),
+        (HEAD + "media: {require_auth: maybe}", ["fsrec.yaml:2: media.require_auth: should be true or false"]),
+        (HEAD + "dial: {timeout: nan}", ["fsrec.yaml:2: dial.timeout: should be a finite number"]),
+    ],
+)
+def test_refused(text: str, expected: list[str]) -> None:
+    """Each mistake is told with file, line, place and what would be right; several at once."""
+    assert problems(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("listen", "8080", "host:port"),
+        ("listen", "::1:80", "host:port"),
+        ("listen", ":80", "host:port"),
+        ("listen", "[x]:80", "IPv6"),
+        ("listen", "h:65536", "0 to 65535"),
+        ("listen", "a b:1", "a name or an address"),
+        ("listen", [], "should be text"),
+        ("listen", "0.0.0.0:80", "public_url is needed"),
+        ("listen", "[::]:80", "public_url is needed"),
+        ("public_url", "rec.example.com", "https://rec.example.com"),
+        ("public_url", "ftp://x", "https://rec.example.com"),
+        ("public_url", "http://[x", "https://rec.example.com"),
+        ("public_url", "http://x:99999", "https://rec.example.com"),
+        ("public_url", "http://x y", "https://rec.example.com"),
+        ("public_url", f"http://u:{SECRET}@x/", "no user, query or fragment"),
+        ("public_url", "http://x/?", "no user, query or fragment"),
+        ("public_url", "http://x/#a", "no user, query or fragment"),
+    ],
+)
+def test_http_refused(key: str, value: object, words: str) -> None:
+    """The listener's address and the public URL are checked before anything listens."""
+    (told,) = problems(HEAD + yaml.safe_dump({"http": {key: value}}))
+    assert words in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("switches: [{name: 'a b', password: x, switch_path: /r, local_path: /r}]", "should be a name"),
+        ("switches: [{name: a, password: '', switch_path: /r, local_path: /r}]", "password: must not be empty"),
+        ("switches: [{name: a, host: '', password: a, switch_path: /r, local_path: /r}]", "host: must not be empty"),
+        ("switches: [{name: a, password: x, port: 0, switch_path: /r, local_path: /r}]", "port: should be greater"),
+        ("switches: [{name: a, password: x, switch_path: r, local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: /, local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: '/a b', local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: '/a/{b', local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: /a/../b, local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: /r, local_path: ''}]", "local_path: must not be empty"),
+        ("switches: [{name: a, password: x, switch_path: /r, local_path: [a]}]", "local_path: should be text"),
+        (HEAD + "routes: [{destination: '(', account: a, document: d}]", "should be a regular expression"),
+        (HEAD + "routes: [{destination: '[[a]', account: a, document: d}]", "should be a regular expression"),
+        (
+            HEAD + "routes: [{destination: 'a{4294967295}', account: a}]",
+            "should be a regular expression",
+        ),
+        (HEAD + "webhooks: {allow_networks: [10.0.0.1/8]}", "host bits are set"),
+        (HEAD + "webhooks: {allow_networks: [localhost]}", "it can't be read"),
+        (HEAD + "webhooks: {allow_networks: 10.0.0.0/8}", "should be a list"),
+        (HEAD + "limits: {min_free_disk: 1Gi}", "1GiB, 500MB"),
+        (HEAD + "limits: {min_free_disk: -1}", "1GiB, 500MB"),
+        (HEAD + "store: mysql://x", "store: should be sqlite"),
+        (HEAD + "media: {store: /tmp}", "s3://bucket/prefix is for a later version"),
+        (HEAD + "accounts: [{name: a, vendor: signalwire, project_id: '../x', api_token: t}]", "the vendor's id"),
+    ],
+)
+def test_values_refused(section: str, words: str) -> None:
+    """Values that would fail or do harm later are refused now."""
+    assert any(words in told for told in problems(section))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        f"store: postgresql://u:{SECRET}@h/db",
+        "media: {store: s3://bucket/p}",
+        "media: {keep_untrimmed: true}",
+        "http: {tls_certificate: a.pem}",
+        "http: {tls_key: a.pem}",
+        f"http: {{console_token: {SECRET}}}",
+        f"accounts: [{{name: a, vendor: twilio, account_sid: AC1, auth_token: {SECRET}}}]",
+        f"accounts: [{{name: a, vendor: plivo, auth_id: MA1, auth_token: {SECRET}}}]",
+        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
+        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_when_silent: true}]",
+        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_below_seconds: 60}]",
+        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, price_per_minute: 1}]",
+        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: 'https://x/y'}}]",
+        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
+        "dial: {number: 'sofia/x/{number}'}",
+        "dial: {sip: 'sofia/x/{uri}'}",
+        "dial: {timeout: 30}",
+        "speech: {engine: cepstral}",
+        "speech: {voice: slt}",
+        "transcription: {engine: moonshine}",
+        "transcription: {url: 'https://x'}",
+        "transcription: {charge: 1}",
+        "transcription: {rate: 1}",
+    ],
+)
+def test_later_versions(section: str) -> None:
+    """What the schema knows and this version can't do is refused plainly, never silently ignored."""
+    (told,) = problems(HEAD + section)
+    assert "not supported in this version: " in told
+    assert SECRET not in told
+
+
+def test_accepted_values() -> None:
+    """Values become what the rest of fsrec works with."""
+    settings = read(
+        "switches: [{name: fs1, host: '::1', port: '8022', password: 0123,"
+        " switch_path: /var/r/, local_path: ../r}]\n"
+        "http: {listen: '[::1]:0', public_url: 'HTTPS://Rec.Example.com/base//'}\n"
+        f"accounts: [{ACME}]\nunrouted_calls: acme\n"
+        "routes: [{destination: '^10[0-9]+$', account: acme, document: d/a.yaml, fallback: /b.json, method: GET}]\n"
+        "webhooks: {allow_networks: [10.0.0.0/8, 'fd00::/8']}\nlimits: {min_free_disk: 20 MB}\n"
+    )
+    switch = settings.switches[0]
+    assert (switch.port, switch.password.get_secret_value(), switch.switch_path) == (8022, "0123", "/var/r")
+    assert switch.local_path == Path("/etc/r")
+    assert (settings.http.listen, settings.http.base_url(81)) == (Listen("::1", 0), "https://rec.example.com/base")
+    assert settings.webhooks.allow_networks == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
+    assert settings.limits.min_free_disk == 20_000_000
+    account = settings.accounts_by_name()["acme"]
+    assert (account.identity, account.token, account.signing_key) == ("p", SECRET, SECRET)
+    route = settings.route("1001")
+    assert route is not None
+    assert (route.document, route.fallback, route.method) == ("/etc/fsrec/d/a.yaml", "/b.json", "GET")
+    assert settings.route("2001") is None
+
+
+def test_base_url_of_a_free_port() -> None:
+    """With port 0 and no public URL, URLs name the port that was taken."""
+    assert read(HEAD + "http: {listen: '[::1]:0'}").http.base_url(4711) == "http://[::1]:4711"
+    assert read(HEAD + "http: {listen: 'localhost:0'}").http.base_url(4711) == "http://localhost:4711"
+
+
+def test_vendors_accounts() -> None:
+    """Each vendor's account is one to the dialects: public id, the token that also signs."""
+    token = SecretStr(SECRET)
+    twilio = TwilioAccount.model_construct(name="t", vendor="twilio", account_sid="AC1", auth_token=token)
+    plivo = PlivoAccount.model_construct(name="p", vendor="plivo", auth_id="MA1", auth_token=token)
+    assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET)
+    assert plivo.account() == Account("p", "plivo", "MA1", "", SECRET, SECRET)
+
+
+def test_built_in_code() -> None:
+    """Settings made without a file take values as they are, and come to the same."""
+    values: dict[str, Any] = {
+        "switches": [{"name": "fs1", "password": "x", "switch_path": "/r", "local_path": Path("/r")}],
+        "http": {"listen": Listen("127.0.0.1", 8080)},
+        "data_dir": Path("/etc/fsrec/data"),
+        "accounts": [
+            {"name": "a", "vendor": "signalwire", "project_id": "p", "api_token": "t"},
+        ],
+        "routes": [{"destination": re.compile("^1"), "account": "a", "document": Path("/d")}],
+        "webhooks": {"allow_networks": [ipaddress.ip_network("127.0.0.0/8")]},
+        "limits": {"min_free_disk": 7},
+    }
+    settings = Settings.model_validate(values)
+    assert settings.routes[0].document == "/d"
+    assert settings.limits.min_free_disk == 7
+    assert settings.model_copy(update={"routes": (), "accounts": ()}).data_dir == read(HEAD).data_dir
+    assert Settings(switches=settings.switches).data_dir == Path.cwd() / "data"
+
+
+def test_environment() -> None:
+    """${NAME} is replaced wherever a value is text, $${ is a literal, and a value from outside makes no YAML."""
+    settings = read(
+        "switches: [{name: fs1, port: '${PORT}', password: 'a${P}b$${P}$', switch_path: /r, local_path: /r}]",
+        PORT="9",
+        P="x: [",
+    )
+    assert settings.switches[0].port == 9
+    assert settings.switches[0].password.get_secret_value() == "ax: [b${P}$"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("${NOPE}", "environment variable NOPE is not set"),
+        ("${}", "must name an environment variable"),
+        ("${a-b}", "must name an environment variable"),
+        ("${BAD}", "control character U+000A is not allowed"),
+        ("${ALIEN}", "control character U+DCFF is not allowed"),
+    ],
+)
+def test_environment_refused(value: str, words: str) -> None:
+    """A missing variable is named with its place; what it holds never appears."""
+    text = f"switches:\n- {{name: fs1, switch_path: /r, local_path: /r,\n   password: '{value}'}}"
+    (told,) = problems(text, BAD=f"{SECRET}\n", ALIEN="\udcff")
+    assert told.startswith("fsrec.yaml:3: switches[0].password: ")
+    assert words in told
+    assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [", "fsrec.yaml:1: no valid YAML"),
+        ("a: b\n---\nc: d", "fsrec.yaml:2: no valid YAML"),
+        ("a: *x", "fsrec.yaml:1: no valid YAML"),
+        ("a: b\nc: \x07", "fsrec.yaml:2: no valid YAML: character U+0007"),
+        (HEAD + "log: {}\nlog: {}", "fsrec.yaml:3: log: given twice; first on line 2"),
+        (HEAD + "log: {level: info, level: info}", "fsrec.yaml:2: log.level: given twice; first on line 2"),
+        (HEAD + "? [a]\n: b", "fsrec.yaml:2: a key must be a word"),
+        (HEAD + "<<: {}", "fsrec.yaml:2: <<: unknown key"),
+        (HEAD + "http: {public_url: !!python/name:os.system x}", "has no meaning here"),
+        (HEAD + "http: &a {public_url: *a}", "an alias that contains itself"),
+        (HEAD + 'http: {public_url: "a\\tb"}', "control character U+0009"),
+        ("a: " + "[" * 500, "nested too deeply"),
+    ],
+)
+def test_yaml_refused(text: str, words: str) -> None:
+    """What is no plain YAML mapping is refused with its line: broken, doubled, tagged, recursive, too deep."""
+    assert any(words in told for told in problems(text)), problems(text)
+
+
+def test_yaml_bomb() -> None:
+    """Aliases that multiply are stopped by a count of values."""
+    levels = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 12))
+    told = problems("a0: &a0 [x]\n" + levels)
+    assert any("more than 20000 values" in line for line in told)
+
+
+def test_files(tmp_path: Path) -> None:
+    """A file that can't be read is told like any other problem; relative paths count from the file."""
+    path = tmp_path / "fsrec.yaml"
+
+    def told() -> str:
+        with pytest.raises(SettingsError) as caught:
+            load(path)
+        return str(caught.value).removeprefix(str(path))
+
+    assert told() == ": can't be read: No such file or directory"
+    path.mkdir()
+    assert told() == ": can't be read: Is a directory"
+    path.rmdir()
+    path.write_bytes(b"a: b\nc: \xff")
+    assert told() == ":2: no valid UTF-8"
+    path.write_bytes(b"#" * 1_048_577)
+    assert "larger than 1048576 bytes" in told()
+    path.write_text(HEAD)
+    assert load(path).data_dir == tmp_path / "data"
+
+
+def test_secrets_stay_secret() -> None:
+    """No secret is in the repr of settings or accounts, nor in what a wrong construction says."""
+    settings = read(
+        f"switches: [{{name: a, password: {SECRET}, switch_path: /r, local_path: /r}}]\naccounts: [{ACME}]"
+    )
+    assert SECRET not in repr(settings) + str(settings) + repr(settings.accounts_by_name())
+    with pytest.raises(ValueError, match="frozen"):
+        settings.store = "other"  # type: ignore[misc]  # the point: it can't be set
+    with pytest.raises(ValueError, match="switches") as caught:
+        Settings.model_validate({"switches": [{"password": SECRET, "nmae": SECRET}]})
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1024", 1024),
+        ("1 kB", 1000),
+        ("1KiB", 1024),
+        ("3mib", 3 * 1024**2),
+        ("2GB", 2 * 10**9),
+        ("1TiB", 2**40),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    """Sizes are bytes, decimal and binary units apart."""
+    assert parse_size(text) == size
+
+
+@given(st.from_regex(r"[a-z0-9.-]{1,20}|[0-9a-f]{1,4}::[0-9a-f]{1,4}", fullmatch=True), st.integers(0, 65535))
+def test_listen_round_trip(host: str, port: int) -> None:
+    """A listener's address is printed as it is read."""
+    listen = Listen(str(ipaddress.ip_address(host)) if ":" in host else host, port)
+    assert Listen.parse(str(listen)) == listen
+
+
+KEYS = sorted(every_key(Settings))
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ["acme", "signalwire", "twilio", "sqlite", "^1$", "127.0.0.1:0", "1GiB", "/r", "${A}", "http://x"]
+    ),
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5)
+    ),
+    max_leaves=15,
+)
+
+
+def refusal(text: str) -> SettingsError | None:
+    """Return how a text is refused; anything but SettingsError goes through."""
+    try:
+        parse(text, environ={"A": "b"})
+    except SettingsError as error:
+        return error
+    return None
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Settings.model_fields)), TREES, max_size=6))
+def test_any_tree(tree: dict[str, Any]) -> None:
+    """Whatever the file says, it is accepted or refused with problems of a line each; nothing else is raised."""
+    text = HEAD + yaml.safe_dump({key: value for key, value in tree.items() if key != "switches"}, allow_unicode=True)
+    error = refusal(text)
+    assert error is None or len(str(error).splitlines()) == len(error.problems) > 0
+
+
+@given(st.text(st.characters(codec="utf-8") | st.sampled_from("[]{}:-,&*!|>'\"%@`\n #?$"), max_size=60))
+def test_any_text(text: str) -> None:
+    """No text makes anything but SettingsError."""
+    for head in ("", HEAD):
+        error = refusal(head + text)
+        assert error is None or error.problems
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
+    """No bytes in the file make anything but SettingsError."""
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_bytes(raw)
+    with pytest.raises(SettingsError):
+        load(path)
+
+
+@given(
+    st.recursive(
+        st.just(SECRET),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=2),
+            st.dictionaries(
+                st.sampled_from(
+                    ["name", "vendor", "password", "api_token", "public_url", "store", "project_id", "host"]
+                ),
+                inner | st.just("signalwire"),
+                max_size=6,
+            ),
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(sorted(Settings.model_fields)),
+)
+def test_no_value_in_problems(value: Any, section: str) -> None:
+    """A value, which may be a secret in the wrong place, is in no problem's text."""
+    error = refusal(yaml.safe_dump({section: value}))
+    assert error is not None
+    assert SECRET not in str(error) + repr(error)
