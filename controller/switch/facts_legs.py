@@ -1,0 +1,63 @@
+"""Channel data, as it stands in events of a leg and in its dump alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from controller.switch import facts_clean as clean
+from controller.switch.commands_text import is_hex_id
+from controller.switch.facts_types import LegInfo
+
+RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
+
+
+def leg_info(event: Mapping[str, object]) -> LegInfo:
+    """Read what is known of a leg from any event or dump that carries channel data."""
+    direction = clean.text(event, "Call-Direction", clean.SHORT)
+    rate = clean.count(event, "Channel-Read-Codec-Rate")
+    return LegInfo(
+        destination=clean.text(event, "Caller-Destination-Number"),
+        caller_name=clean.text(event, "Caller-Caller-ID-Name"),
+        caller_number=clean.text(event, "Caller-Caller-ID-Number"),
+        direction=direction if direction in {"inbound", "outbound"} else "",
+        channel_name=clean.text(event, "Channel-Name"),
+        context=clean.text(event, "Caller-Context"),
+        answered=clean.string(event, "Answer-State") == "answered",
+        rate=rate if rate in RATES else 8000,
+        created_at=clean.moment(event, "Caller-Channel-Created-Time"),
+        hostname=clean.text(event, "FreeSWITCH-Hostname"),
+    )
+
+
+def marker(event: Mapping[str, object]) -> str | None:
+    """Read whose a leg is; a value that is no id of ours is as none."""
+    value = event.get("variable_fsrec_call")
+    return value if is_hex_id(value) else None
+
+
+def wish(event: Mapping[str, object], name: str) -> str | None:
+    """Read fsrec_account or fsrec_document from the channel's variables.
+
+    Raises:
+        ValueError: it is there, but not fit to be used. Taking it for missing would give the leg to another route.
+
+    """
+    header = f"variable_{name}"
+    if header not in event:
+        return None
+    value = clean.string(event, header)
+    if value is None or not clean.is_plain(value, clean.LONG):
+        raise ValueError(f"{header} is not 1 to {clean.LONG} visible characters")
+    return value
+
+
+def cause_of(event: Mapping[str, object]) -> str:
+    """Read Hangup-Cause: a name of A-Z 0-9 _, else UNKNOWN."""
+    value = clean.text(event, "Hangup-Cause", clean.SHORT)
+    return value if value and value.isascii() and value.replace("_", "").isalnum() else "UNKNOWN"
+
+
+def is_hanging_up(event: Mapping[str, object]) -> bool:
+    """Tell whether the leg that an event or dump is about is hanging up or gone."""
+    state = clean.string(event, "Answer-State")
+    return state == "hangup" or clean.string(event, "Channel-State") in {"CS_HANGUP", "CS_REPORTING", "CS_DESTROY"}

@@ -1,0 +1,244 @@
+"""The facts: what a switch tells, as values. All times are Unix seconds by the switch's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+EVENTS: tuple[str, ...] = (
+    "CHANNEL_PARK",
+    "CHANNEL_UNPARK",
+    "CHANNEL_ANSWER",
+    "CHANNEL_HANGUP",
+    "CHANNEL_HANGUP_COMPLETE",
+    "CHANNEL_DESTROY",
+    "CHANNEL_EXECUTE_COMPLETE",
+    "CHANNEL_UUID",
+    "DTMF",
+    "RECORD_START",
+    "RECORD_STOP",
+    "HEARTBEAT",
+    "BACKGROUND_JOB",
+)
+"""The events to subscribe to. BACKGROUND_JOB is the link's own business and no fact."""
+
+
+class StopCause(StrEnum):
+    """Record-Completion-Cause (spec 1.8). It is FreeSWITCH's word, not the reason a recording ended (DESIGN 3)."""
+
+    MAXTIME = "success-maxtime"
+    SILENCE = "success-silence"
+    NO_INPUT = "no-input-timeout"
+    EMPTY_FILE = "empty-file"
+    TOO_SHORT = "input-too-short"
+    URI_FAILURE = "uri-failure"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LegInfo:
+    """What is known of a leg. All texts are the caller's or the operator's word: cleaned, at most 256 characters.
+
+    Attributes:
+        destination: the number dialled.
+        caller_name: what the caller calls itself.
+        caller_number: the number it gives.
+        direction: ``inbound`` or ``outbound``, else empty.
+        channel_name: e.g. ``sofia/internal/1000@host``; a caller may choose it (X-FS-Channel-Name).
+        context: the dialplan's context.
+        answered: whether the leg has been answered and not hung up.
+        rate: samples a second of what is read from the leg; 8000 if not known.
+        created_at: Unix seconds; None if not known.
+        hostname: the switch's own name.
+
+    """
+
+    destination: str
+    caller_name: str
+    caller_number: str
+    direction: str
+    channel_name: str
+    context: str
+    answered: bool
+    rate: int
+    created_at: float | None
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegParked:
+    """CHANNEL_PARK: a leg waits to be told what to do.
+
+    Attributes:
+        leg: Unique-ID.
+        at: Unix seconds, by the switch's clock.
+        info: what is known of it.
+        marker: id of the call of ours that it belongs to (32 hex digits), None if it is not ours.
+        account: channel variable fsrec_account.
+        document: channel variable fsrec_document.
+
+    """
+
+    leg: str
+    at: float
+    info: LegInfo
+    marker: str | None
+    account: str | None
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LegUnparked:
+    """CHANNEL_UNPARK: the leg was taken out of park (a transfer, a bridge, a hangup)."""
+
+    leg: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegAnswered:
+    """CHANNEL_ANSWER."""
+
+    leg: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class LegHangup:
+    """CHANNEL_HANGUP: the leg begins to go; its recordings end after it. It may come twice."""
+
+    leg: str
+    at: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegGone:
+    """CHANNEL_HANGUP_COMPLETE or CHANNEL_DESTROY: nothing more will happen on the leg. Both usually come."""
+
+    leg: str
+    at: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegMoved:
+    """CHANNEL_UUID: the leg that was ``old`` is called ``leg`` now."""
+
+    leg: str
+    at: float
+    old: str
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid; an empty one was not given by us."""
+
+    leg: str
+    at: float
+    application: str
+    event_uuid: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """DTMF: one of 0-9 * # A-D, and how long it was held, in seconds (0 to 60)."""
+
+    leg: str
+    at: float
+    digit: str
+    duration_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStarted:
+    """RECORD_START of the background recorder.
+
+    Attributes:
+        leg: where it records now.
+        at: Unix seconds.
+        path: the file, as the switch names it.
+        recording: our id, as sent in the recording variables; None if the recording is not ours.
+
+    """
+
+    leg: str
+    at: float
+    path: str
+    recording: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStopped:
+    """RECORD_STOP of the background recorder: the file is closed.
+
+    Attributes:
+        leg: where it recorded; another leg than at its start if it followed a transfer.
+        at: Unix seconds.
+        path: the file, as the switch names it.
+        recording: our id; None if the recording is not ours.
+        cause: FreeSWITCH's word.
+        hangup: whether the leg is hanging up.
+
+    """
+
+    leg: str
+    at: float
+    path: str
+    recording: str | None
+    cause: StopCause
+    hangup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """HEARTBEAT: the switch lives.
+
+    Attributes:
+        at: Unix seconds.
+        core_uuid: a changed one means that the switch was restarted.
+        sessions: legs now; max_sessions: the switch's limit; None if not told.
+        uptime_seconds: since the switch started; None if not told.
+        version: FreeSWITCH's version.
+
+    """
+
+    at: float
+    core_uuid: str
+    sessions: int | None
+    max_sessions: int | None
+    uptime_seconds: float | None
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """An event of ours that the core did not write: to be counted, not believed."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """An event of ours of which no fact can be made; ``why`` names the header, and holds nothing of its value."""
+
+    kind: str
+    why: str
+
+
+Fact = (
+    LegParked
+    | LegUnparked
+    | LegAnswered
+    | LegHangup
+    | LegGone
+    | LegMoved
+    | Executed
+    | DigitPressed
+    | RecordStarted
+    | RecordStopped
+    | Heartbeat
+    | Forged
+    | Unusable
+)
