@@ -1,0 +1,58 @@
+"""SWML as the rest of fsrec sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from controller.dialects.swml import render, sign
+from controller.dialects.swml.document import read
+from controller.dialects.swml.program import BadSnapshot, SwmlProgram
+from controller.documents.call import Call
+from controller.documents.dialect import Account, DocumentError, Problem
+from controller.recordings.model import Delivery, Notice, Recording
+
+
+class SwmlDialect:
+    """Implements ``documents.dialect.Dialect``. ``public_url`` is where fsrec is reached from outside."""
+
+    name = "swml"
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url.rstrip("/")
+
+    def check(self, text: str, source: str) -> tuple[Problem, ...]:
+        """Return every problem of a document, none when it may run."""
+        try:
+            read(text, source)
+        except DocumentError as error:
+            return error.problems
+        return ()
+
+    def start(self, text: str, source: str, call: Call) -> SwmlProgram:
+        """Begin a document on a call. Raises DocumentError."""
+        return SwmlProgram(read(text, source), call.id)
+
+    def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> SwmlProgram:
+        """Go on from a snapshot after a restart. Raises DocumentError."""
+        document = read(text, source)
+        try:
+            return SwmlProgram.restored(document, call.id, snapshot)
+        except BadSnapshot as error:
+            raise DocumentError(
+                source, (Problem(0, "", f"cannot go on from its stored position: {error}"),)
+            ) from None
+
+    def recording_url(self, recording: Recording) -> str:
+        """Return where the recording can be fetched once it is ready."""
+        return render.recording_url(self._public_url, recording)
+
+    def render(self, notice: Notice, account: Account) -> Delivery | None:
+        """Return the callback of a notice, or None where its receiver did not ask for it."""
+        return render.render(notice, account, self._public_url, self.name)
+
+    def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:  # noqa: ARG002 - SignalWire's scheme has no time in it
+        """Return the headers that sign one attempt; none where the account has no signing key."""
+        if not account.signing_key:
+            return {}
+        return {sign.HEADER: sign.signature(account.signing_key, delivery.url, delivery.body)}
