@@ -39,8 +39,9 @@ class Call:
 
     ``id`` is ours; ``leg`` is the switch's Unique-ID, which a caller may have chosen. ``document`` names the source,
     ``text`` is the document as it was read (so that a restart goes on with the same one), ``program`` the dialect
-    program's snapshot (JSON types) *before* the step that is being carried out, ``waiting`` the Unix time at which
-    that step's waiting ends, or None. ``cause`` says why fsrec hung it up, or the switch's cause once it is gone.
+    program's snapshot (JSON types) while ``step`` (counted from 1) is carried out. ``waiting`` is the Unix time at
+    which that step's waiting ends, ``recording`` the id of the recording whose start it waits for. ``cause`` says why
+    fsrec hung it up, or the switch's cause once it is gone.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Call:
     started_at: float
     program: Mapping[str, Any] = field(default_factory=dict)
     waiting: float | None = None
+    recording: str | None = None
     step: int = 0
     core_uuid: str = ""
     ended_at: float | None = None

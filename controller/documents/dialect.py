@@ -59,8 +59,12 @@ class Program(Protocol):
         """Return what to do next; ``outcome`` is the former step's, None at the start. Never raises on an outcome."""
         ...
 
+    def current(self) -> Step | End:
+        """Return the step that ``next`` gave last, once more: how a restored program goes on."""
+        ...
+
     def snapshot(self) -> Mapping[str, Any]:
-        """Return the state in JSON types: ``Dialect.restore`` of it, given the same outcome, goes on identically."""
+        """Return the state in JSON types; ``Dialect.restore`` of it goes on identically, ``current`` included."""
         ...
 
 

@@ -138,10 +138,8 @@ class RecordingService:
         active = self.active(owner.call)
         if any(other.request.reference == request.reference for other in active):
             raise NotPossible(f"a recording named {request.reference!r} is active on this call already")
-        if len(running) >= self._per_call:
-            raise NotPossible(
-                f"{len(running)} recordings run on this call; {self._per_call} may (recordings_per_call)"
-            )
+        if len(active) >= self._per_call:
+            raise NotPossible(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
         identity = identity or new_id()
         now = self._recorder.now(owner.switch)
         path = self._path_of(owner.switch, identity)

@@ -1,0 +1,287 @@
+"""Who owns a leg: takes parked legs over, goes on with calls after a restart, lets go of what others take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+
+from controller.calls.events import (
+    CallEnded,
+    CallFailed,
+    CallReleased,
+    CallResumed,
+    CallTaken,
+    DocumentRefused,
+    LegLeftAlone,
+)
+from controller.calls.ports import CallLedger, Claim, Claims, Languages, Legs, ParkedLeg
+from controller.calls.runner import CallRunner, Rooms, hang_up
+from controller.calls.source import Files, SourceFailed
+from controller.documents.call import Call, CallState
+from controller.documents.dialect import Dialect, DocumentError
+from controller.recordings.model import new_id
+from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
+from controller.recordings.service import RecordingService
+from controller.telemetry import Telemetry
+
+REFUSED = "NORMAL_TEMPORARY_FAILURE"
+"""Cause of a call whose document is refused or cannot be had, and whose fallback is too (DESIGN section 9)."""
+
+SECOND_LOOK = 1.0
+"""Seconds between the two looks for legs parked meanwhile: a new row is up to 290 ms late (spec/measured.md)."""
+
+LOST = "LOST_MEANWHILE"
+"""Cause of a call whose leg ended while no daemon was connected: the switch does not tell its cause any more."""
+
+AT_ONCE = 32
+"""Legs looked at at the same time."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One living call: its value before a runner has it, then its runner and task."""
+
+    call: Call
+    runner: CallRunner | None = None
+    task: asyncio.Task[None] | None = None
+    hangup_cause: str | None = None
+
+    @property
+    def latest(self) -> Call:
+        return self.call if self.runner is None else self.runner.call
+
+
+@dataclass(slots=True)
+class CallDesk:
+    """All living calls of all switches."""
+
+    legs: Legs
+    ledger: CallLedger
+    recordings: RecordingService
+    claims: Claims
+    languages: Languages
+    telemetry: Telemetry
+    rooms: Rooms
+    files: Files = field(default_factory=Files)
+    second_look: float = SECOND_LOOK
+    _runs: dict[tuple[str, str], _Run] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    # --- what happens to legs ------------------------------------------------------------------------------------
+
+    def parked(self, leg: ParkedLeg) -> None:
+        """Take a parked leg over where somebody claims it; one that is ours already is parked again."""
+        if (leg.switch, leg.leg) in self._runs:
+            return
+        claim = self.claims(leg)
+        if claim is None:
+            self.telemetry.observe(LegLeftAlone(leg.switch, leg.leg, leg.info.destination))
+            return
+        call = Call(
+            id=new_id(),
+            switch=leg.switch,
+            leg=leg.leg,
+            account=claim.account.name,
+            dialect="",
+            document=claim.document,
+            text="",
+            info=leg.info,
+            state=CallState.RUNNING,
+            started_at=self.rooms.clock(),
+            core_uuid=leg.core_uuid,
+        )
+        run = self._runs[leg.switch, leg.leg] = _Run(call)
+        if leg.marker is not None:
+            # Marked, yet in no row of ours that lives: its row is lost, so nobody can say how it goes on.
+            self._start(run, self._give_up(run, "the leg is marked as ours and its call is unknown"))
+        else:
+            self._start(run, self._take(run, claim))
+
+    def answered(self, switch: str, leg: str) -> None:
+        """CHANNEL_ANSWER of a leg."""
+        run = self._runs.get((switch, leg))
+        if run is None:
+            return
+        if run.runner is not None:
+            run.runner.answered()
+        else:
+            run.call = replace(run.call, info=replace(run.call.info, answered=True))
+
+    def hanging_up(self, switch: str, leg: str, cause: str) -> None:
+        """CHANNEL_HANGUP of a leg: what follows (CHANNEL_UNPARK too) is its end, nobody took it."""
+        run = self._runs.get((switch, leg))
+        if run is not None and run.hangup_cause is None:
+            run.hangup_cause = cause
+
+    def unparked(self, switch: str, leg: str) -> None:
+        """CHANNEL_UNPARK of a leg: where it does not hang up, others took it."""
+        run = self._runs.get((switch, leg))
+        if run is not None and run.hangup_cause is None and run.latest.cause is None:
+            self._end(run, CallState.RELEASED, None)
+            self._spawn(self._release(run.call))
+
+    def gone(self, switch: str, leg: str, cause: str) -> None:
+        """CHANNEL_HANGUP_COMPLETE of a leg."""
+        run = self._runs.get((switch, leg))
+        if run is not None:
+            self._end(run, CallState.ENDED, run.hangup_cause or cause)
+
+    async def reconnected(self, switch: str, core_uuid: str) -> None:
+        """Go on with the calls of a switch, and take the legs that were parked meanwhile. Raises SwitchAway."""
+        gate = asyncio.Semaphore(AT_ONCE)
+        for call in await self.ledger.live(switch):
+            self._runs.setdefault((switch, call.leg), _Run(call))
+
+        async def look(run: _Run) -> None:
+            async with gate:
+                found = await self.legs.look(switch, run.latest.leg)
+            if found is None:
+                self._end(run, CallState.ENDED, LOST)
+            elif run.runner is not None:
+                run.runner.relinked(answered=found.info.answered)
+            elif run.task is None and run.call.state is CallState.RUNNING:
+                run.call = replace(run.call, info=replace(run.call.info, answered=found.info.answered))
+                self._start(run, self._resume(run, taken=found.marker == run.call.id))
+
+        mine = [run for (name, _), run in self._runs.items() if name == switch]
+        for run in [run for run in mine if run.latest.core_uuid != core_uuid]:
+            self._end(run, CallState.ENDED, "SWITCH_LOST")
+        looks = [look(run) for run in mine if run.latest.core_uuid == core_uuid]
+        for failure in await asyncio.gather(*looks, return_exceptions=True):
+            if failure is not None:
+                raise failure
+        for wait in (0.0, self.second_look):
+            await asyncio.sleep(wait)
+            for leg in await self.legs.waiting(switch):
+                self.parked(leg)
+
+    def find(self, call: str) -> Call | None:
+        """Return a living call by our id."""
+        return next((run.latest for run in self._runs.values() if run.latest.id == call), None)
+
+    @property
+    def count(self) -> int:
+        """How many calls live."""
+        return len(self._runs)
+
+    async def close(self) -> None:
+        """Let go of every call without touching its leg: the rows say how they go on."""
+        tasks = [*self._tasks, *(run.task for run in self._runs.values() if run.task is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- one call's beginning, going on and end -------------------------------------------------------------------
+
+    async def _take(self, run: _Run, claim: Claim) -> None:
+        problems = []
+        for source in (claim.document, claim.fallback):
+            if source is None:
+                continue
+            try:
+                text = await self.files.read(source)
+                run.call = replace(run.call, document=source, text=text)
+                dialect = self._dialect(text, claim.account.vendor, source)
+                run.call = replace(run.call, dialect=dialect.name)
+                program = dialect.start(text, source, run.call)
+            except (SourceFailed, DocumentError) as refusal:
+                problems.append(str(refusal))
+                self.telemetry.observe(DocumentRefused(run.call.id, source, str(refusal)))
+            else:
+                self._tell_taken(run)
+                runner = CallRunner(run.call, dialect, program, self.rooms, taken=False)
+                await self._carry(run, runner, resumed=False)
+                return
+        await self._give_up(run, "; ".join(problems))
+
+    async def _resume(self, run: _Run, *, taken: bool) -> None:
+        call = run.call
+        dialect = self.languages.dialects.get(call.dialect)
+        if call.cause is not None or dialect is None or not call.program:
+            await self._give_up(run, call.cause or "the call's document had not begun")
+            return
+        try:
+            program = dialect.restore(call.text, call.document, call, call.program)
+        except DocumentError as refusal:
+            await self._give_up(run, str(refusal))
+            return
+        self.telemetry.observe(CallResumed(call.id, call.step))
+        runner = CallRunner(run.call, dialect, program, self.rooms, taken=taken)
+        await self._carry(run, runner, resumed=True)
+
+    async def _carry(self, run: _Run, runner: CallRunner, *, resumed: bool) -> None:
+        run.runner = runner
+        try:
+            await runner.run(resumed=resumed)
+        except LedgerFailed as failure:
+            await self._give_up(run, f"the call could not be stored: {failure}")
+        except Exception as error:
+            self._report("a document's program failed", error)
+            await self._give_up(run, "an error of fsrec's own")
+
+    async def _give_up(self, run: _Run, why: str) -> None:
+        """Hang up a call that cannot go on; nobody is left in silence."""
+        call = run.latest
+        self.telemetry.observe(CallFailed(call.id, why))
+        run.runner, run.call = None, replace(call, cause=call.cause or REFUSED)
+        await hang_up(run.call, self.rooms)
+
+    def _end(self, run: _Run, state: CallState, cause: str | None) -> None:
+        call = run.latest
+        self._runs.pop((call.switch, call.leg), None)
+        if run.task is not None:
+            run.task.cancel()
+        run.call = replace(
+            call, state=state, ended_at=self.rooms.clock(), cause=call.cause or cause, waiting=None, recording=None
+        )
+        run.runner = None
+        if state is CallState.ENDED:
+            self.telemetry.observe(CallEnded(call.id, run.call.cause or ""))
+        else:
+            self.telemetry.observe(CallReleased(call.id))
+        self._spawn(self._close(run.call))
+
+    async def _close(self, call: Call) -> None:
+        delay = 0.1
+        while True:
+            try:
+                await self.ledger.save(call)
+            except LedgerFailed:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+    async def _release(self, call: Call) -> None:
+        try:
+            await self.legs.release(call.switch, call.leg)
+        except (CommandFailed, SwitchAway):
+            return  # the leg is gone, or will be looked at when the link is back
+
+    def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
+        dialect = self.languages.of(text, vendor)
+        if dialect is None:
+            raise SourceFailed(f"{source}: XML documents of {vendor} accounts are not supported in this version")
+        return dialect
+
+    def _tell_taken(self, run: _Run) -> None:
+        call = run.call
+        self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, call.document))
+
+    def _start(self, run: _Run, work: Coroutine[None, None, None]) -> None:
+        run.task = self._spawn(work)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._report("a call's work failed", error)
+
+    def _report(self, message: str, error: BaseException) -> None:
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -1,0 +1,65 @@
+"""What calls tell telemetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallTaken:
+    """A parked leg is ours (telemetry)."""
+
+    call: str
+    switch: str
+    leg: str
+    account: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call's leg is gone; ``cause`` says why."""
+
+    call: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallReleased:
+    """Others took a leg of ours; its document ended, its recordings go on."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallResumed:
+    """A call's document goes on after a restart or a lost link."""
+
+    call: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegLeftAlone:
+    """A parked leg that no route claims."""
+
+    switch: str
+    leg: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRefused:
+    """A document was refused before anything ran; ``why`` names every problem."""
+
+    call: str
+    document: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """A call could not go on for a reason of ours; it is hung up."""
+
+    call: str
+    why: str

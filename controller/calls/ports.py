@@ -1,0 +1,100 @@
+"""What calls ask of the rooms around them: legs on the switch, a ledger, and who claims a parked leg."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.documents.call import Call, CallInfo
+from controller.documents.dialect import Account, Dialect
+from controller.recordings.ports import Along
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedLeg:
+    """A leg that is parked: what the claim is decided by.
+
+    ``marker`` is our call id where the leg is taken over already; ``account`` and ``document`` are the channel
+    variables fsrec_account and fsrec_document, which win over routes (DESIGN section 8).
+    """
+
+    switch: str
+    leg: str
+    at: float
+    info: CallInfo
+    core_uuid: str
+    marker: str | None = None
+    account: str | None = None
+    document: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused."""
+
+    account: Account
+    document: str
+    fallback: str | None = None
+
+
+Claims = Callable[[ParkedLeg], Claim | None]
+
+
+class Legs(Protocol):
+    """Legs on their switches. A command is queued as soon as its method is called, in the order of the calls.
+
+    The awaitables raise ``CommandFailed`` when the switch refuses and ``SwitchAway`` when the link is down or breaks.
+    """
+
+    def take_over(self, switch: str, leg: str, call: str) -> Awaitable[None]:
+        """Disarm the dialplan's hangup, mark the leg as that call's, lock expansion (DESIGN section 4)."""
+        ...
+
+    def release(self, switch: str, leg: str) -> Awaitable[None]:
+        """Take marker and lock off a leg that others took."""
+        ...
+
+    def answer(self, switch: str, leg: str) -> Awaitable[None]:
+        """Answer; CHANNEL_ANSWER follows."""
+        ...
+
+    def hang_up(self, switch: str, leg: str, cause: str) -> Awaitable[None]:
+        """Hang up with a FreeSWITCH cause; a leg that is gone already is no failure."""
+        ...
+
+    def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
+        """Return what a living leg is, or None for one that is gone."""
+        ...
+
+    def waiting(self, switch: str) -> Awaitable[Sequence[ParkedLeg]]:
+        """Return the legs that are parked now, whoever parked them."""
+        ...
+
+
+class CallLedger(Protocol):
+    """Where calls are kept. Writes return when durable and raise ``LedgerFailed``."""
+
+    def save(self, call: Call) -> Awaitable[None]:
+        """Store a call."""
+        ...
+
+    def along(self, call: Call) -> Along:
+        """Return the storing of a call as work for another room's transaction."""
+        ...
+
+    async def live(self, switch: str) -> Sequence[Call]:
+        """Return every call of a switch that has not ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """The dialects by name, and how a document's kind is told by its content (DESIGN section 8)."""
+
+    dialects: dict[str, Dialect]
+
+    def of(self, text: str, vendor: str) -> Dialect | None:
+        """Return the dialect of a document: XML by the account's vendor, all else SWML."""
+        name = vendor if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml"
+        return self.dialects.get(name)

@@ -1,0 +1,245 @@
+"""Carries one document's steps out on one leg.
+
+Before a step is carried out the call's row says so (its program's snapshot, its number, what it waits for), so that
+after a restart the same step goes on: a wait ends when it would have ended, a recording that was asked for is the one
+that is awaited. A step whose commands were lost is sent again; each is idempotent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from controller.calls.ports import CallLedger, Legs
+from controller.documents.call import Call
+from controller.documents.dialect import Dialect, Program
+from controller.documents.steps import (
+    Answer,
+    Done,
+    End,
+    Failed,
+    Outcome,
+    RecordingRefused,
+    RecordingRuns,
+    StartRecording,
+    Step,
+    StopRecording,
+    Wait,
+)
+from controller.recordings.model import EndReason, Owner, Recording, RecordingRequest, State, new_id
+from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible, SwitchAway
+from controller.recordings.service import RecordingService
+
+ANSWER_WITHIN = 10.0
+"""Seconds from the answer command to CHANNEL_ANSWER; a leg that takes longer failed to answer."""
+
+HANG_UP_AGAIN = 5.0
+"""Seconds after which a hangup that had no effect (the link was down) is commanded again."""
+
+LINK_AGAIN = 0.25
+"""Seconds between tries of a command while there is no link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What a runner works with."""
+
+    legs: Legs
+    ledger: CallLedger
+    recordings: RecordingService
+    clock: Callable[[], float]
+
+
+class CallRunner:
+    """One call's document, from its first step to the hangup.
+
+    ``call`` is always the value that was stored last. ``taken`` says that the leg carries our marker already.
+    """
+
+    def __init__(self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, *, taken: bool) -> None:
+        self.call = call
+        self._dialect = dialect
+        self._program = program
+        self._rooms = rooms
+        self._taken = taken
+        self._starting = False
+        self._answered = asyncio.Event()
+        if call.info.answered:
+            self._answered.set()
+
+    def answered(self) -> None:
+        """CHANNEL_ANSWER came."""
+        self._answered.set()
+
+    def relinked(self, *, answered: bool) -> None:
+        """Send again what may have been lost with the link, now that it is back."""
+        if answered:
+            self._answered.set()
+        if self._taken:
+            self._taken = False
+            self._arrive()
+            if self._starting:
+                self._answer_unheard()
+
+    async def run(self, *, resumed: bool) -> None:
+        """Carry the document out to its end, then hang up. Ends by cancellation when the leg is gone or released."""
+        step = self._program.current() if resumed else self._program.next(None)
+        if resumed:
+            self._arrive()
+        while not isinstance(step, End):
+            if not resumed:
+                self.call = replace(
+                    self.call,
+                    step=self.call.step + 1,
+                    program=self._program.snapshot(),
+                    waiting=None,
+                    recording=None,
+                )
+            outcome = await self._carry_out(step, resumed=resumed)
+            resumed = False
+            step = self._program.next(outcome)
+        self.call = replace(self.call, cause=self.call.cause or step.cause)
+        await hang_up(self.call, self._rooms)
+
+    # --- the steps ---------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
+        match step:
+            case Answer():
+                await self._save(self.call)
+                self._arrive()
+                return await self._answer()
+            case Wait(seconds):
+                return await self._wait(seconds, resumed=resumed)
+            case StartRecording(request):
+                return await self._start(request, resumed=resumed)
+            case StopRecording(reference):
+                await self._save(self.call)
+                self._arrive()
+                return await self._stop(reference)
+
+    async def _answer(self) -> Outcome:
+        if not self._answered.is_set():
+            try:
+                await _insist(lambda: self._rooms.legs.answer(self.call.switch, self.call.leg))
+                await asyncio.wait_for(self._answered.wait(), ANSWER_WITHIN)
+            except CommandFailed as failure:
+                return Failed(f"the leg could not be answered: {failure}")
+            except TimeoutError:
+                return Failed(f"the leg was not answered within {ANSWER_WITHIN:.0f} s")
+        return Done()
+
+    async def _wait(self, seconds: float | None, *, resumed: bool) -> Outcome:
+        if not resumed:
+            until = None if seconds is None else self._rooms.clock() + seconds
+            await self._save(replace(self.call, waiting=until))
+            self._arrive()
+        if self.call.waiting is None:
+            await asyncio.Event().wait()  # until the leg's end cancels it
+        else:
+            await asyncio.sleep(max(0.0, self.call.waiting - self._rooms.clock()))
+        return Done()
+
+    async def _start(self, request: RecordingRequest, *, resumed: bool) -> Outcome:
+        recordings = self._rooms.recordings
+        identity = self.call.recording if resumed else None
+        if identity is None:
+            identity = new_id()
+            call = self.call = replace(self.call, recording=identity)
+            owner = Owner(
+                call.account, call.dialect, call.id, call.switch, call.leg, self._program.session, call.info.rate
+            )
+            try:
+                await recordings.start(
+                    owner,
+                    request,
+                    core_uuid=call.core_uuid,
+                    identity=identity,
+                    along=self._rooms.ledger.along(call),
+                    prelude=self._before_recording,
+                )
+            except NotPossible as refusal:
+                await self._save(replace(self.call, recording=None))
+                self._arrive()
+                return RecordingRefused(str(refusal))
+        self._starting = True
+        try:
+            recording = await recordings.begun(identity)
+        finally:
+            self._starting = False
+        return self._outcome(recording)
+
+    def _before_recording(self) -> None:
+        """Take over and answer in the same breath as the recording's command; the leg keeps their order."""
+        self._arrive()
+        self._answer_unheard()
+
+    def _answer_unheard(self) -> None:
+        if not self._answered.is_set():
+            _unheard(self._rooms.legs.answer(self.call.switch, self.call.leg))
+
+    def _outcome(self, recording: Recording | None) -> Outcome:
+        if recording is None:
+            return RecordingRefused("the recording is unknown")
+        if recording.started_at is None:
+            return RecordingRefused(recording.error or "the recording did not start")
+        return RecordingRuns(recording.id, self._dialect.recording_url(recording), recording.started_at)
+
+    async def _stop(self, reference: str | None) -> Outcome:
+        recordings = self._rooms.recordings
+        active = [
+            recording
+            for recording in recordings.active(self.call.id)
+            if reference is None or recording.request.reference == reference
+        ]
+        if not active:
+            return Failed("no recording is active" + ("" if reference is None else f" under the name {reference!r}"))
+        try:
+            stopped = await recordings.stop(active[-1].id, EndReason.VERB)
+        except NotPossible as refusal:
+            return Failed(str(refusal))
+        return Failed(stopped.error or "the recording failed") if stopped.state is State.FAILED else Done()
+
+    # --- the leg -------------------------------------------------------------------------------------------------
+
+    def _arrive(self) -> None:
+        """Take the leg over, once, after the call's row is durable."""
+        if not self._taken:
+            self._taken = True
+            _unheard(self._rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id))
+
+    async def _save(self, call: Call) -> None:
+        await self._rooms.ledger.save(call)
+        self.call = call
+
+
+async def hang_up(call: Call, rooms: Rooms) -> None:
+    """End a call's leg with ``call.cause``, for as long as it takes; cancelled by the leg's end.
+
+    The cause is durable first where that is possible: a ledger that fails keeps nobody in silence.
+    """
+    with contextlib.suppress(LedgerFailed):
+        await rooms.ledger.save(call)
+    while True:
+        with contextlib.suppress(CommandFailed, SwitchAway):
+            await rooms.legs.hang_up(call.switch, call.leg, call.cause or "NORMAL_CLEARING")
+        await asyncio.sleep(HANG_UP_AGAIN)
+
+
+async def _insist(command: Callable[[], Awaitable[None]]) -> None:
+    """Send a command again until there is a link that takes it; the leg's end cancels it."""
+    while True:
+        try:
+            await command()
+        except SwitchAway:
+            await asyncio.sleep(LINK_AGAIN)
+        else:
+            return
+
+
+def _unheard(command: Awaitable[None]) -> None:
+    """Send a command whose failure other facts tell (the leg's end, the link's loss): mark its error as seen."""
+    future = asyncio.ensure_future(command)
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,62 @@
+"""Reads documents that lie in files, bounded and only once while they do not change."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LIMIT = 1 << 20
+"""Bytes a document may have."""
+
+_OPENED_AT_ONCE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class SourceFailed(Exception):
+    """A document that could not be had; the text says which, why, and what would be right."""
+
+
+@dataclass(slots=True)
+class Files:
+    """Documents from files. A file is read again as soon as its size, time or inode change."""
+
+    _known: dict[str, tuple[tuple[int, int, int], str]] = field(default_factory=dict)
+
+    async def read(self, source: str) -> str:
+        """Return a document's text; known ones cost one stat. Raises SourceFailed."""
+        if "://" in source:
+            raise SourceFailed(f"{source}: documents come from files in this version; name a path")
+        try:
+            mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
+        except OSError as error:
+            raise SourceFailed(f"{source}: {error.strerror}; name a file that fsrec may read") from None
+        known = self._known.get(source)
+        if known is not None and known[0] == mark:
+            return known[1]
+        mark, text = await asyncio.to_thread(_read, source)
+        self._known[source] = (mark, text)
+        return text
+
+
+def _mark(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(source: str) -> tuple[tuple[int, int, int], str]:
+    try:
+        handle = os.open(source, _OPENED_AT_ONCE)
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise SourceFailed(f"{source}: not a regular file")
+            raw = file.read(LIMIT + 1)
+    except OSError as error:
+        raise SourceFailed(f"{source}: {error.strerror}; name a file that fsrec may read") from None
+    if len(raw) > LIMIT:
+        raise SourceFailed(f"{Path(source).name}: {found.st_size} bytes; a document may have {LIMIT}")
+    try:
+        return _mark(found), raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; save the document as UTF-8") from None
