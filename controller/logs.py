@@ -1,0 +1,214 @@
+"""Logging: one event a line, as JSON or for people, that no caller can forge and no secret gets into.
+
+Every value passes ``Sanitizer``: callers choose names, numbers and headers, and a name holding CR/LF or an escape
+sequence would write log lines, or the reader's terminal. Telemetry (``telemetry.py``) becomes events named
+``noun.verb_past`` after its classes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from typing import Any, TextIO
+
+import structlog
+from pydantic import BaseModel, SecretStr
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from controller.settings_model import LogSettings, Settings
+from controller.telemetry import Hook
+
+REDACTED = "***"
+MAX_CHARACTERS = 2000
+"""Of one value: FreeSWITCH takes headers of 8 KiB from callers."""
+
+MAX_DEPTH = 6
+"""Of nested lists and mappings in one value."""
+
+LEVELS: Mapping[str, int] = {
+    "fact.unexpected": logging.WARNING,
+    "fact.orphaned": logging.DEBUG,
+}
+"""Events that are not ``info``: those to look at, and those too many to."""
+
+_SECRET_KEY = re.compile(
+    r"pass(word|wd|phrase)|secret|token|signing_?key|authori[sz]ation|credential|cookie", re.IGNORECASE
+)
+_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
+_RESERVED = frozenset({"event", "level", "timestamp", "logger", "exc_info", "stack_info", "exception", "stack"})
+_SHORT_SECRET = 4
+
+
+def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> Callable[[], None]:
+    """Log to ``stream`` (stderr) as the settings say, whatever library logs; ``secrets`` never appear.
+
+    The returned function puts things back as they were.
+    """
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=False, event_key="event")
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                Sanitizer(secrets),
+                renderer,
+            ],
+            use_get_message=True,
+        )
+    )
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+
+    def restore() -> None:
+        root.handlers[:], root.level = before[0], before[1]
+        structlog.reset_defaults()
+
+    return restore
+
+
+def secrets_of(settings: Settings) -> frozenset[str]:
+    """Return every secret that the settings hold."""
+    return frozenset(_secrets(settings))
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _secrets(item)
+    elif isinstance(value, BaseModel):
+        for _, item in value:
+            yield from _secrets(item)
+
+
+def escaped(text: str) -> str:
+    r"""Return one line of printable text: controls, odd spaces and direction marks become ``\xNN`` or ``\uNNNN``."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
+def _escape(char: str) -> str:
+    known = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    code = ord(char)
+    return known.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+class Sanitizer:
+    """A structlog processor: no secret, no control character, no endless value gets past it.
+
+    A secret of fewer than four characters is hidden only where it is the whole value: a password ``1`` would
+    otherwise blot out every number.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._whole = frozenset(known)
+        long = [re.escape(secret) for secret in known if len(secret) >= _SHORT_SECRET]
+        self._within = re.compile("|".join(long)) if long else None
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        """Return the event with every key and value made safe."""
+        return {self._key(key): self._named(key, value) for key, value in event.items()}
+
+    def _key(self, key: object) -> str:
+        return self._text(str(key))
+
+    def _named(self, key: object, value: object, depth: int = 0) -> Any:
+        if key == "exception" and depth == 0 and isinstance(value, str):
+            # Each line keeps its own, behind a bar: text of an exception can't begin a line.
+            return "\n".join(f"| {self._text(line)}" for line in value.split("\n"))
+        if isinstance(key, str) and _SECRET_KEY.search(key) and not isinstance(value, bool | int | float | None):
+            return REDACTED
+        return self._value(value, depth)
+
+    def _value(self, value: object, depth: int) -> Any:
+        if isinstance(value, Enum):
+            return self._value(value.value, depth)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if depth >= MAX_DEPTH:
+            return "…"
+        if isinstance(value, Mapping):
+            return {self._key(key): self._named(key, item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._value(item, depth + 1) for item in value]
+        return self._text(_repr(value))
+
+    def _text(self, text: str) -> str:
+        if text in self._whole:
+            return REDACTED
+        if self._within is not None:
+            text = self._within.sub(REDACTED, text)
+        text = _USER_INFO.sub(REDACTED, text)
+        if len(text) > MAX_CHARACTERS:
+            text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
+        return escaped(text)
+
+
+def _repr(value: object) -> str:
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    try:
+        return repr(value) if dataclasses.is_dataclass(value) else str(value)
+    except Exception:
+        return f"<{type(value).__name__} that can't be shown>"
+
+
+def event_name(kind: type) -> str:
+    """Return a telemetry class's event: the last word is the verb (``RecordingChanged`` → ``recording.changed``)."""
+    *nouns, verb = _WORD.findall(kind.__name__) or [kind.__name__]
+    noun = "_".join(nouns).lower()
+    return f"{noun}.{verb.lower()}" if noun else verb.lower()
+
+
+def telemetry_hook(logger: Any = None) -> Hook:
+    """Return a subscriber for ``Telemetry`` that logs each dataclass as its event, with its fields."""
+    target = structlog.stdlib.get_logger("fsrec") if logger is None else logger
+
+    def hook(event: object) -> None:
+        name = event_name(type(event))
+        target.log(LEVELS.get(name, logging.INFO), name, **dict(_fields(event)))
+
+    return hook
+
+
+def _fields(event: object) -> Iterator[tuple[str, object]]:
+    if not dataclasses.is_dataclass(event):
+        yield "value", event
+        return
+    for field in dataclasses.fields(event):
+        if field.repr:
+            name = f"{field.name}_" if field.name in _RESERVED else field.name
+            yield name, getattr(event, field.name)

@@ -1,0 +1,284 @@
+"""Logs: their form, their names, and what never gets into them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller import telemetry
+from controller.logs import LEVELS, REDACTED, Sanitizer, configure, escaped, event_name, secrets_of, telemetry_hook
+from controller.settings import LogSettings, parse
+
+SECRET = "s3cret-Sesame"
+HOSTILE = "Bob\r\n2026-01-01 [info] call.answered\x1b[2J\u2028\u202e\x7f\x85"
+
+
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+class Log:
+    """A configured log and what it wrote."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+        self.restores: list[Any] = []
+
+    def configure(self, form: str = "json", level: str = "info", secrets: tuple[str, ...] = ()) -> None:
+        chosen = LogSettings.model_validate({"format": form, "level": level})
+        self.restores.append(configure(chosen, secrets, self.stream))
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    log = Log()
+    yield log
+    for restore in reversed(log.restores):
+        restore()
+
+
+def test_json(log: Log) -> None:
+    """JSON logs have one object a line: time, level, event, values."""
+    log.configure()
+    structlog.get_logger("x").info("call.answered", leg="abc", number=7, none=None)
+    (event,) = log.events
+    assert event.pop("timestamp").endswith("Z")
+    assert event == {"level": "info", "event": "call.answered", "leg": "abc", "number": 7, "none": None}
+
+
+def test_console(log: Log) -> None:
+    """Console logs are one readable line an event."""
+    log.configure("console")
+    structlog.get_logger("x").warning("call.lost", leg="abc")
+    (line,) = log.lines
+    assert "warning" in line
+    assert "call.lost" in line
+    assert "leg=abc" in line
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_level(log: Log, level: str) -> None:
+    """What is below the level is not written, whether structlog or the standard library says it."""
+    log.configure(level=level)
+    levels = ["debug", "info", "warning", "error"]
+    for name in levels:
+        getattr(structlog.get_logger("x"), name)(name)
+        getattr(logging.getLogger("y"), name)(name)
+    written = levels[levels.index(level) :]
+    assert [event["event"] for event in log.events] == [name for name in written for _ in range(2)]
+
+
+def test_standard_library(log: Log) -> None:
+    """What other libraries log comes in the same form, with its arguments, extras and logger, made safe."""
+    log.configure(secrets=(SECRET,))
+    logging.getLogger("aiohttp.server").warning("bad %s with %s", HOSTILE, SECRET, extra={"peer": "a\nb"})
+    (event,) = log.events
+    assert event["logger"] == "aiohttp.server"
+    assert event["event"] == f"bad {escaped(HOSTILE)} with {REDACTED}"
+    assert event["peer"] == "a\\nb"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_forged_lines(log: Log, form: str) -> None:
+    """No value, key, nested text or event can begin a line or reach the terminal."""
+    log.configure(form)
+    structlog.get_logger("x").info(HOSTILE, name=HOSTILE, deep={HOSTILE: [HOSTILE]}, error=ValueError(HOSTILE))
+    (line,) = log.lines
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_exceptions(log: Log, form: str) -> None:
+    """A traceback is kept, but none of its lines can pass for an event."""
+    log.configure(form, secrets=(SECRET,))
+    try:
+        fail(f"{HOSTILE} {SECRET}")
+    except ValueError:
+        structlog.get_logger("x").exception("call.failed")
+    text = log.stream.getvalue()
+    assert "Traceback" in text
+    assert SECRET not in text
+    first, *others = log.lines
+    assert "call.failed" in first
+    assert [line for line in others if not line.startswith("| ")] == []
+
+
+def test_secrets(log: Log) -> None:
+    """Secrets are hidden by their value anywhere, by their key, and as user of a URL."""
+    log.configure(secrets=(SECRET, "pin", ""))
+    structlog.get_logger("x").info(
+        "switch.refused",
+        said=f"auth {SECRET}\n",
+        api_token="unknown",
+        headers={"Authorization": "Basic eA==", "X": "1"},
+        token_count=3,
+        url="https://user:pw@example.com/a@b",
+        whole="pin",
+        part="pinned",
+        items=(SECRET, b"raw"),
+    )
+    (event,) = log.events
+    del event["timestamp"], event["level"]
+    assert event == {
+        "event": "switch.refused",
+        "said": f"auth {REDACTED}\\n",
+        "api_token": REDACTED,
+        "headers": {"Authorization": REDACTED, "X": "1"},
+        "token_count": 3,
+        "url": f"https://{REDACTED}@example.com/a@b",
+        "whole": REDACTED,
+        "part": "pinned",
+        "items": [REDACTED, "b'raw'"],
+    }
+
+
+def test_secrets_of_settings() -> None:
+    """Every secret of the settings is known to the log."""
+    loaded = parse(
+        "switches: [{name: a, password: one, switch_path: /r, local_path: /r}]\n"
+        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: two, signing_key: three}]\n"
+    )
+    assert secrets_of(loaded) == {"one", "two", "three"}
+
+
+def test_values_are_bounded() -> None:
+    """Long values are cut and say so, deep ones end, and what can't be shown is said instead of raised."""
+
+    class Unshowable:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    deep: Any = "x"
+    for _ in range(20):
+        deep = [deep]
+    event = Sanitizer()(None, "info", {"long": "a" * 8192, "deep": deep, "odd": Unshowable(), "path": Path("/a")})
+    assert event["long"] == "a" * 2000 + "… (8192 characters)"
+    assert json.dumps(event["deep"], ensure_ascii=False) == "[" * 6 + '"…"' + "]" * 6
+    assert event["odd"] == "<Unshowable that can't be shown>"
+    assert event["path"] == "/a"
+
+
+def test_restore(log: Log) -> None:
+    """The returned function puts logging back as it was."""
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    log.configure(level="debug")
+    assert root.handlers != before[0]
+    log.restores.pop()()
+    assert (root.handlers, root.level) == before
+
+
+class Mood(StrEnum):
+    CALM = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class URLFetchRefused:
+    """Telemetry with every kind of field."""
+
+    mood: Mood
+    event: str
+    level: int
+    inner: telemetry.FactUnexpected
+    key: str = field(default="hidden", repr=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (telemetry.RecordingChanged, "recording.changed"),
+        (telemetry.FactUnexpected, "fact.unexpected"),
+        (URLFetchRefused, "url_fetch.refused"),
+        (type("Started", (), {}), "started"),
+        (type("_", (), {}), "_"),
+    ],
+)
+def test_event_names(kind: type, name: str) -> None:
+    """A telemetry class is named as STYLE asks: noun.verb_past."""
+    assert event_name(kind) == name
+
+
+def test_telemetry(log: Log) -> None:
+    """Telemetry is logged under its name and level with its fields; fields out of the repr stay out."""
+    log.configure(level="debug")
+    hub = telemetry.Telemetry()
+    hub.subscribe(telemetry_hook())
+    unexpected = telemetry.FactUnexpected("r1", "completed", "Stop")
+    hub.observe(telemetry.RecordingChanged("r1", "c1", "swml", "requested", "recording", "Started"))
+    hub.observe(unexpected)
+    hub.observe(telemetry.FactOrphaned("fs1", HOSTILE, "RECORD_START"))
+    hub.observe(URLFetchRefused(Mood.CALM, "x", 3, unexpected))
+    hub.observe(ValueError("odd"))
+    shown = [{key: value for key, value in event.items() if key != "timestamp"} for event in log.events]
+    assert shown == [
+        {
+            "level": "info",
+            "event": "recording.changed",
+            "recording": "r1",
+            "call": "c1",
+            "dialect": "swml",
+            "before": "requested",
+            "after": "recording",
+            "fact": "Started",
+        },
+        {"level": "warning", "event": "fact.unexpected", "recording": "r1", "state": "completed", "fact": "Stop"},
+        {
+            "level": "debug",
+            "event": "fact.orphaned",
+            "switch": "fs1",
+            "leg": escaped(HOSTILE),
+            "fact": "RECORD_START",
+        },
+        {
+            "level": "info",
+            "event": "url_fetch.refused",
+            "mood": "calm",
+            "event_": "x",
+            "level_": 3,
+            "inner": repr(unexpected),
+        },
+        {"level": "info", "event": "value.error", "value": "ValueError: odd"},
+    ]
+
+
+def test_levels_name_telemetry() -> None:
+    """The level table names only events that telemetry has."""
+    kinds = [value for value in vars(telemetry).values() if isinstance(value, type)]
+    assert set(LEVELS) <= {event_name(kind) for kind in kinds}
+
+
+@given(
+    st.dictionaries(st.text(max_size=8), st.recursive(st.text() | st.binary() | st.floats(), st.lists), max_size=4)
+)
+def test_any_value(event: dict[str, Any]) -> None:
+    """Whatever is logged comes out as printable text that JSON can carry."""
+    safe = Sanitizer((SECRET,))(None, "info", dict(event))
+    shown = json.dumps(safe, ensure_ascii=False)
+    assert shown.isprintable()
+
+
+@given(st.text())
+def test_escaped(text: str) -> None:
+    """Escaping leaves printable text alone and makes everything else printable."""
+    assert escaped(escaped(text)) == escaped(text)
+    if text.isprintable():
+        assert escaped(text) == text
