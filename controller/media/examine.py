@@ -1,0 +1,251 @@
+"""The files of recordings: where they are, what is in them, and which copy is served (DESIGN sections 4 and 6).
+
+A switch owns its masters; they are only read. Where one isn't fit to be served as it is (its header was never
+finished, or it has skipped pauses in it), a copy is made under ``derived``, whole or not at all, and the same again
+whenever an examination is repeated after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from controller.media import cut, wav
+from controller.recordings.model import Measured, PauseBehavior, Recording
+from controller.recordings.ports import Found
+
+SETTLE = (0.05, 0.15, 0.3, 0.5)
+"""Seconds between looks at a master that is missing or unfinished. On a local disk it is final when RECORD_STOP is
+fired (spec/freeswitch.md 1.10); a shared one shows it here a little later. A second in all: callbacks wait."""
+WORKERS = 4
+RATE_DIRECTORIES = ("8000", "16000", "32000", "48000")
+_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One directory as each side sees it: ``switch_path`` on the switch, ``local_path`` here.
+
+    ``switch_path`` becomes part of commands: absolute, of letters, digits and ``. _ -`` only. Raises ValueError.
+    """
+
+    switch_path: str
+    local_path: Path
+
+    def __post_init__(self) -> None:
+        if not _PATH.fullmatch(self.switch_path) or ".." in PurePosixPath(self.switch_path).parts:
+            raise ValueError(
+                f"switch_path {self.switch_path!r} must be absolute, without a slash at its end or '..', and of "
+                "letters, digits, '.', '_' and '-' only: it becomes part of commands to the switch"
+            )
+
+    def local(self, path: str) -> Path:
+        """Map a master's path on the switch to where it is here. Raises ValueError for one that isn't inside."""
+        pure = PurePosixPath(path)
+        if not _PATH.fullmatch(path) or ".." in pure.parts or not pure.is_relative_to(self.switch_path):
+            raise ValueError(
+                f"its path {path[:200]!r} is not inside {self.switch_path}, the switch's recording directory"
+            )
+        found = self.local_path / pure.relative_to(self.switch_path)
+        if not found.parent.resolve().is_relative_to(self.local_path.resolve()):
+            raise ValueError(f"its directory {found.parent} leads out of {self.local_path}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class MasterExamined:
+    """A master was measured: what was mended, how many seconds of skipped pauses were cut, how many weren't found."""
+
+    recording: str
+    duration: float
+    size: int
+    mended: bool
+    cut_seconds: float
+    missed_pauses: int
+
+
+class DiskMedia:
+    """Masters on disks that switch and daemon share; satisfies ``recordings.ports.Media``.
+
+    ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed; ``settle`` are
+    the seconds between looks at a master that isn't there or isn't finished; ``observe`` gets ``MasterExamined``.
+    """
+
+    def __init__(
+        self,
+        roots: Mapping[str, Root],
+        derived: Path,
+        *,
+        settle: Sequence[float] = SETTLE,
+        workers: int = WORKERS,
+        observe: Callable[[object], None] = lambda _: None,
+    ) -> None:
+        self._roots = dict(roots)
+        self._derived = derived
+        self._settle = tuple(settle)
+        self._observe = observe
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="media")
+
+    def close(self) -> None:
+        """Let running work end and take no more."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def master_path(self, switch: str, identity: str) -> str:
+        """Return the path on the switch for a recording's master, made of its id alone. Raises KeyError, ValueError.
+
+        All lie in one directory: FreeSWITCH makes a missing one with mode 0750, owned by itself, so files in any
+        below it would be out of the reader's reach, and one that can't be made fails the start. Nothing lists it.
+        """
+        if not _ID.fullmatch(identity):
+            raise ValueError(f"{identity!r} is no recording id (uuid4)")
+        return f"{self._roots[switch].switch_path}/{identity}.wav"
+
+    def path_of(self, recording: Recording) -> Path:
+        """Return the file that is served; it looks at the disk.
+
+        Raises KeyError for an unknown switch, ValueError for a path outside its root.
+        """
+        if recording.measured is not None and recording.measured.derived:
+            return self._copy_of(recording)
+        return self._roots[recording.owner.switch].local(recording.path)
+
+    async def examine(self, recording: Recording) -> Found:
+        """Measure the master, and make the copy that is served where it isn't fit to be.
+
+        What is wrong with the master is told in ``Found.problem``; OSError is about anything else (no room for a
+        copy). A master that is missing or unfinished is looked at again for about a second.
+        """
+        root = self._roots.get(recording.owner.switch)
+        if root is None:
+            return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
+        for delay in (*self._settle, None):
+            problem, final = await self._in_thread(lambda: _look(root, recording.path))
+            if final or delay is None:
+                break
+            await asyncio.sleep(delay)
+        if problem is not None:
+            return Found(None, problem)
+        measured, examined = await self._in_thread(lambda: self._measure(recording, root.local(recording.path)))
+        self._observe(examined)
+        return Found(measured)
+
+    async def free_bytes(self, switch: str) -> int:
+        """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
+        root = self._roots[switch]
+        return await self._in_thread(lambda: shutil.disk_usage(root.local_path).free)
+
+    async def problems(self, switch: str) -> tuple[str, ...]:
+        """Return what is wrong with a switch's directory as seen from here, each with its fix. Raises KeyError."""
+        root = self._roots[switch]
+        return await self._in_thread(lambda: tuple(_directory_problems(root)))
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _copy_of(self, recording: Recording) -> Path:
+        if not _ID.fullmatch(recording.id):
+            raise ValueError(f"{recording.id!r} is no recording id (uuid4)")
+        return self._derived / recording.id[:2] / f"{recording.id}.wav"
+
+    def _measure(self, recording: Recording, master: Path) -> tuple[Measured, MasterExamined]:
+        request = recording.request
+        with wav.opened(master) as source:
+            if os.fstat(source).st_size == 0:
+                # The switch opened it and wrote nothing, not even a header: length zero, in the form asked for.
+                found = wav.Wav(recording.owner.rate, request.channel_count, 0, 0, 0, finished=False, size=0)
+            else:
+                found = wav.measure(source)
+            cuts = cut.Cuts(())
+            if any(pause.behavior is PauseBehavior.SKIP for pause in recording.pauses):
+                if recording.started_at is None:
+                    cuts = cut.Cuts((), missed=len(recording.pauses))
+                else:
+                    cuts = cut.find_cuts(source, found, recording.pauses, recording.started_at, recording.ended_at)
+            derived = bool(cuts.spans) or not found.finished
+            frames = found.frames - cuts.frames
+            size = found.size
+            if derived:
+                size = self._write_copy(self._copy_of(recording), source, found, cuts)
+        measured = Measured(frames / found.rate, size, found.channels, found.rate, derived)
+        return measured, MasterExamined(
+            recording=recording.id,
+            duration=measured.duration,
+            size=size,
+            mended=not found.finished,
+            cut_seconds=cuts.frames / found.rate,
+            missed_pauses=cuts.missed,
+        )
+
+    def _write_copy(self, path: Path, source: int, found: wav.Wav, cuts: cut.Cuts) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One name for all attempts: what a crash left half written is overwritten, never gathered.
+        unfinished = path.with_suffix(".part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        target = os.open(unfinished, flags, 0o640)
+        try:
+            os.write(target, wav.header(found.rate, found.channels, found.frames - cuts.frames))
+            cut.copy(source, found, cuts.kept(found.frames), target)
+            os.fsync(target)
+            size = os.fstat(target).st_size
+        finally:
+            os.close(target)
+        unfinished.replace(path)
+        _sync_directory(path.parent)
+        return size
+
+
+def _look(root: Root, path: str) -> tuple[str | None, bool]:
+    """Return (what is wrong, whether looking again is pointless)."""
+    try:
+        master = root.local(path)
+    except ValueError as error:
+        return str(error), True
+    try:
+        with wav.opened(master) as descriptor:
+            if os.fstat(descriptor).st_size == 0:
+                return None, False
+            return None, wav.measure(descriptor).finished
+    except wav.WavError as error:
+        return f"{master.name} {error}", False
+    except FileNotFoundError:
+        return f"{master.name} is not there", False
+    except PermissionError:
+        return f"{master.name} may not be read: give this daemon the group of FreeSWITCH", True
+    except NotADirectoryError:
+        return f"{root.local_path} is no directory", True
+
+
+def _directory_problems(root: Root) -> Sequence[str]:
+    local = root.local_path
+    if not local.exists():
+        return [
+            f"{local} does not exist: make it, writable for FreeSWITCH, or mount {root.switch_path} of the switch"
+        ]
+    if not local.is_dir():
+        return [f"{local} is no directory: local_path names the directory that the switch sees as {root.switch_path}"]
+    found = []
+    if not os.access(local, os.R_OK | os.X_OK):
+        found.append(f"{local} may not be read: give this daemon the group of FreeSWITCH")
+    found += [
+        f"{local / name} exists: FreeSWITCH would record there instead of in {local}; remove it"
+        for name in RATE_DIRECTORIES
+        if (local / name).is_dir()
+    ]
+    return found
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
