@@ -1,0 +1,73 @@
+"""The core's ledger over the store: state, notices and their deliveries in one transaction (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+
+from controller.recordings.model import Delivery, Notice, Recording
+from controller.recordings.ports import Along
+from controller.store.events import NoticeUnrendered
+from controller.store.store import Store
+from controller.store.transaction import Transaction
+from controller.telemetry import Hook
+
+Render = Callable[[Notice], Delivery | None]
+
+
+class StoreLedger:
+    """Implements ``recordings.ports.Ledger``.
+
+    ``render`` makes the delivery of a notice, or None where nobody asked for it; it is called before the transaction,
+    in the caller's task. ``after_commit`` is called on the event loop when a commit that may have filled the outbox
+    is durable.
+    """
+
+    def __init__(self, store: Store, render: Render, after_commit: Callable[[], None], observe: Hook) -> None:
+        self._store = store
+        self._render = render
+        self._after_commit = after_commit
+        self._observe = observe
+
+    def commit(
+        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+    ) -> Awaitable[None]:
+        """Store recordings, notices and their deliveries, and do ``along``, in one transaction, enqueued at once.
+
+        A notice that cannot be rendered is stored with the error: the recording's truth never depends on a renderer.
+        Raises StoreFailed when nothing was stored.
+        """
+        rendered = [self._rendered(notice) for notice in notices]
+
+        def work(transaction: Transaction) -> None:
+            for recording in recordings:
+                transaction.save_recording(recording)
+            for notice, delivery, error in rendered:
+                transaction.add_notice(notice, delivery, error)
+            if along is not None:
+                along(transaction)
+
+        stored = self._store.write(work)
+        if notices or along is not None:
+            stored.add_done_callback(self._stored)
+        return stored
+
+    async def recording(self, identity: str) -> Recording | None:
+        """Return one recording, or None."""
+        return await self._store.read(lambda reader: reader.recording(identity))
+
+    async def unfinished(self, switch: str) -> Sequence[Recording]:
+        """Return every recording of a switch whose state is not final."""
+        return await self._store.read(lambda reader: reader.unfinished(switch))
+
+    def _rendered(self, notice: Notice) -> tuple[Notice, Delivery | None, str | None]:
+        try:
+            return notice, self._render(notice), None
+        except Exception as error:  # a renderer's fault must not cost the recording its truth
+            text = f"{type(error).__name__}: {error}"
+            self._observe(NoticeUnrendered(notice.id, notice.recording.id, notice.kind.value, text))
+            return notice, None, text
+
+    def _stored(self, stored: Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is None:  # cancelled: its waiter gave up, the work did not
+            self._after_commit()

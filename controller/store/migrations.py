@@ -1,0 +1,41 @@
+"""Bringing a database to this version's tables.
+
+An empty database gets ``tables`` as they are, at the newest version; an older one is led through ``STEPS``, one
+after the other. Each run is one transaction: it happens whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from controller.store.tables import METADATA, VERSION
+from controller.store.values import StoreError
+
+Step = Callable[[Connection], None]
+
+STEPS: tuple[Step, ...] = ()
+"""The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
+
+
+def migrate(connection: Connection, steps: tuple[Step, ...] = STEPS) -> int:
+    """Bring the database of an open transaction to the newest version and return that.
+
+    Raises StoreError for a database that a newer fsrec has written: going on would damage it.
+    """
+    newest = len(steps) + 1
+    if not inspect(connection).has_table(VERSION.name):
+        METADATA.create_all(connection)
+        connection.execute(insert(VERSION).values(version=newest))
+        return newest
+    version: int = connection.execute(select(VERSION.c.version)).scalar_one()
+    if version > newest:
+        raise StoreError(
+            f"the database has schema version {version}, this fsrec knows versions up to {newest}: "
+            "run the fsrec that wrote it, or a newer one"
+        )
+    for step in steps[version - 1 :]:
+        step(connection)
+    connection.execute(update(VERSION).values(version=newest))
+    return newest

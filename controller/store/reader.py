@@ -1,0 +1,194 @@
+"""What can be asked of the store. Plain synchronous functions over a SQLAlchemy connection, none of one database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
+
+from controller.documents.call import Call
+from controller.recordings.model import Notice, Recording
+from controller.store.codec import DecodeError, decode
+from controller.store.events import RowUnreadable
+from controller.store.rows import attempt_of, notice_of, outbox_row
+from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS
+from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
+from controller.telemetry import Hook
+
+T = TypeVar("T")
+Page = tuple[float, str]
+"""Where a page ended: the time and id of its last row; given as ``before``, the next page begins after it."""
+
+
+class Reader:
+    """Reads over one connection.
+
+    A list leaves out a row that cannot be read (and tells so), because one bad row must not hide the others; a
+    single value that cannot be read raises DecodeError.
+    """
+
+    def __init__(self, connection: Connection, observe: Hook) -> None:
+        self._database = connection
+        self._observe = observe
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for statements of one's own; in a transaction they see all of its writes."""
+        return self._database
+
+    def _view(self) -> Connection:
+        return self._database
+
+    def recording(self, identity: str) -> Recording | None:
+        """Return one recording, or None."""
+        text = self._scalar(select(RECORDINGS.c.data).where(RECORDINGS.c.id == column_text(identity)))
+        return None if text is None else decode(Recording, text)
+
+    def unfinished(self, switch: str) -> list[Recording]:
+        """Return every recording of a switch whose state is not final, oldest first."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.unfinished_on == column_text(switch))
+        return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
+
+    def recordings_of_call(self, call: str) -> list[Recording]:
+        """Return a call's recordings, oldest first."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.call == column_text(call))
+        return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
+
+    def recordings(self, account: str, *, limit: int = 50, before: Page | None = None) -> list[Recording]:
+        """Return a page of an account's recordings, newest first; ``before`` is (requested_at, id)."""
+        order = RECORDINGS.c.requested_at, RECORDINGS.c.id
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.account == column_text(account))
+        if before is not None:
+            query = query.where(tuple_(*order) < tuple_(*before))
+        return self._recordings(query.order_by(*(column.desc() for column in order)).limit(limit))
+
+    def call(self, identity: str) -> Call | None:
+        """Return one call, or None."""
+        text = self._scalar(select(CALLS.c.data).where(CALLS.c.id == column_text(identity)))
+        return None if text is None else decode(Call, text)
+
+    def live_calls(self, switch: str) -> list[Call]:
+        """Return the calls of a switch that have not ended, oldest first."""
+        query = select(CALLS.c.id, CALLS.c.data).where(CALLS.c.live_on == column_text(switch))
+        rows = self._rows(query.order_by(CALLS.c.started_at, CALLS.c.id))
+        return self._readable("calls", rows, lambda row: decode(Call, row.data))
+
+    def call_by_leg(self, switch: str, leg: str) -> Call | None:
+        """Return the leg's live call, else its newest one, else None. A caller may have used a leg's id before."""
+        query = (
+            select(CALLS.c.data)
+            .where(CALLS.c.switch == column_text(switch), CALLS.c.leg == column_text(leg))
+            .order_by(CALLS.c.live_on.is_(None), CALLS.c.started_at.desc(), CALLS.c.id.desc())
+            .limit(1)
+        )
+        text = self._scalar(query)
+        return None if text is None else decode(Call, text)
+
+    def notices_of(self, recording: str) -> list[Notice]:
+        """Return a recording's notices in their order."""
+        query = select(NOTICES).where(NOTICES.c.recording == column_text(recording)).order_by(NOTICES.c.sequence)
+        return self._readable("notices", self._rows(query), notice_of)
+
+    def notice_errors(self, recording: str) -> dict[str, str]:
+        """Return why notices of a recording could not be rendered: notice id to the error."""
+        query = select(NOTICES.c.id, NOTICES.c.error).where(
+            NOTICES.c.recording == column_text(recording), NOTICES.c.error.is_not(None)
+        )
+        return {row.id: row.error for row in self._rows(query)}
+
+    def delivery(self, identity: str) -> OutboxRow | None:
+        """Return one delivery's outbox row, or None."""
+        rows = self._rows(select(DELIVERIES).where(DELIVERIES.c.id == column_text(identity)))
+        return outbox_row(rows[0]) if rows else None
+
+    def attempts(self, delivery: str) -> list[Attempt]:
+        """Return the attempts of a delivery in their order."""
+        query = select(ATTEMPTS).where(ATTEMPTS.c.delivery == column_text(delivery)).order_by(ATTEMPTS.c.id)
+        return [attempt_of(row) for row in self._rows(query)]
+
+    def deliveries_of(self, recording: str) -> list[OutboxRow]:
+        """Return a recording's deliveries in the order of its notices."""
+        query = select(DELIVERIES).where(DELIVERIES.c.recording == column_text(recording))
+        return self._outbox(query.order_by(DELIVERIES.c.sequence))
+
+    def deliveries(
+        self, state: DeliveryState | None = None, *, limit: int = 50, before: Page | None = None
+    ) -> list[OutboxRow]:
+        """Return a page of deliveries, newest first; ``before`` is (created_at, id)."""
+        order = DELIVERIES.c.created_at, DELIVERIES.c.id
+        rows: list[OutboxRow] = []
+        for wanted in [state] if state is not None else list(DeliveryState):  # each is one walk along the index
+            query = select(DELIVERIES).where(DELIVERIES.c.state == wanted.value)
+            if before is not None:
+                query = query.where(tuple_(*order) < tuple_(*before))
+            rows += self._outbox(query.order_by(*(column.desc() for column in order)).limit(limit))
+        return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
+
+    def dead(self, *, limit: int = 50, before: Page | None = None) -> list[OutboxRow]:
+        """Return a page of the deliveries that were given up, newest first."""
+        return self.deliveries(DeliveryState.DEAD, limit=limit, before=before)
+
+    def counts(self) -> dict[DeliveryState, int]:
+        """Return how many deliveries are in each state."""
+        query = select(DELIVERIES.c.state, func.count().label("rows")).group_by(DELIVERIES.c.state)
+        found = {row.state: row.rows for row in self._rows(query)}
+        return {state: found.get(state.value, 0) for state in DeliveryState}
+
+    def oldest_pending(self) -> float | None:
+        """Return when the oldest pending delivery was made, or None."""
+        query = select(func.min(DELIVERIES.c.created_at)).where(DELIVERIES.c.state == DeliveryState.PENDING.value)
+        moment: float | None = self._scalar(query)
+        return moment
+
+    def due_origins(self, now: float) -> list[str]:
+        """Return the origins that have deliveries due at ``now``.
+
+        One step along the index for each origin that has any released delivery, however many rows each has.
+        """
+        released = DELIVERIES.c.due_at.is_not(None)
+        walk = select(func.min(DELIVERIES.c.origin).label("origin")).where(released).cte("walk", recursive=True)
+        following = (
+            select(func.min(DELIVERIES.c.origin))
+            .where(released, DELIVERIES.c.origin > walk.c.origin)
+            .scalar_subquery()
+        )
+        walk = walk.union_all(select(following).where(walk.c.origin.is_not(None)))
+        earliest = (
+            select(func.min(DELIVERIES.c.due_at))
+            .where(DELIVERIES.c.origin == walk.c.origin, released)
+            .scalar_subquery()
+        )
+        query = select(walk.c.origin).where(walk.c.origin.is_not(None), earliest <= now)
+        return [row.origin for row in self._rows(query)]
+
+    def due(self, origin: str, now: float, limit: int) -> list[OutboxRow]:
+        """Return deliveries of an origin that are due at ``now``, longest due first."""
+        query = select(DELIVERIES).where(DELIVERIES.c.origin == origin, DELIVERIES.c.due_at <= now)
+        return self._outbox(query.order_by(DELIVERIES.c.due_at, DELIVERIES.c.id).limit(limit))
+
+    def next_due(self, after: float) -> float | None:
+        """Return the earliest due time later than ``after``, or None."""
+        moment: float | None = self._scalar(select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > after))
+        return moment
+
+    def _rows(self, query: Select[Any]) -> list[Row[Any]]:
+        return list(self._view().execute(query))
+
+    def _scalar(self, query: Select[Any]) -> Any:
+        return self._view().execute(query).scalar()
+
+    def _recordings(self, query: Select[Any]) -> list[Recording]:
+        return self._readable("recordings", self._rows(query), lambda row: decode(Recording, row.data))
+
+    def _outbox(self, query: Select[Any]) -> list[OutboxRow]:
+        return self._readable("deliveries", self._rows(query), outbox_row)
+
+    def _readable(self, table: str, rows: Iterable[Row[Any]], read: Callable[[Row[Any]], T]) -> list[T]:
+        values = []
+        for row in rows:
+            try:
+                values.append(read(row))
+            except (DecodeError, ValueError) as error:
+                self._observe(RowUnreadable(table, row.id, str(error)))
+        return values

@@ -1,0 +1,137 @@
+"""Values to rows and back. The only place that knows which columns a value is spread over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from controller.documents.call import Call, CallState
+from controller.recordings.model import Delivery, Notice, NoticeKind, Recording
+from controller.store.codec import decode, encode
+from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, origin_of
+
+Columns = dict[str, Any]
+
+
+def recording_columns(recording: Recording) -> Columns:
+    """Return the row of a recording."""
+    owner = recording.owner
+    switch = column_text(owner.switch)
+    return {
+        "id": recording.id,
+        "switch": switch,
+        "leg": column_text(owner.leg),
+        "call": owner.call,
+        "account": column_text(owner.account),
+        "dialect": owner.dialect,
+        "state": recording.state.value,
+        "unfinished_on": None if recording.state.final else switch,
+        "reference": column_text(recording.request.reference),
+        "requested_at": recording.requested_at,
+        "finished_at": recording.finished_at,
+        "revision": recording.revision,
+        "data": encode(recording),
+    }
+
+
+def call_columns(call: Call) -> Columns:
+    """Return the row of a call."""
+    switch = column_text(call.switch)
+    return {
+        "id": call.id,
+        "switch": switch,
+        "leg": column_text(call.leg),
+        "account": column_text(call.account),
+        "dialect": call.dialect,
+        "state": call.state.value,
+        "live_on": None if call.state is CallState.ENDED else switch,
+        "started_at": call.started_at,
+        "ended_at": call.ended_at,
+        "data": encode(call),
+    }
+
+
+def notice_columns(notice: Notice, error: str | None) -> Columns:
+    """Return the row of a notice; ``error`` says why it could not be rendered."""
+    return {
+        "id": notice.id,
+        "recording": notice.recording.id,
+        "sequence": notice.sequence,
+        "kind": notice.kind.value,
+        "at": notice.at,
+        "error": None if error is None else column_text(error),
+        "data": encode(notice.recording),
+    }
+
+
+def notice_of(row: Row[Any]) -> Notice:
+    """Return the notice of a row. Raises DecodeError."""
+    return Notice(row.id, NoticeKind(row.kind), decode(Recording, row.data), row.at, row.sequence)
+
+
+def delivery_columns(notice: Notice, delivery: Delivery, now: float) -> Columns:
+    """Return the row of a new delivery, before its place in the recording's lane is known."""
+    return {
+        "id": delivery.id,
+        "notice": notice.id,
+        "recording": notice.recording.id,
+        "sequence": notice.sequence,
+        "account": column_text(delivery.account),
+        "dialect": delivery.dialect,
+        "method": column_text(delivery.method),
+        "url": column_text(delivery.url),
+        "origin": column_text(origin_of(delivery.url)),
+        "headers": encode(delivery.headers),
+        "body": delivery.body,
+        "state": DeliveryState.PENDING.value,
+        "owed": True,
+        "due_at": None,
+        "attempts": 0,
+        "tries": 0,
+        "created_at": now,
+        "finished_at": None,
+        "reason": None,
+    }
+
+
+_HEADERS = tuple[tuple[str, str], ...]
+
+
+def outbox_row(row: Row[Any]) -> OutboxRow:
+    """Return the outbox row of a deliveries row. Raises DecodeError."""
+    delivery = Delivery(
+        row.id, row.account, row.dialect, row.method, row.url, decode(_HEADERS, row.headers), bytes(row.body)
+    )
+    return OutboxRow(
+        delivery,
+        row.recording,
+        row.sequence,
+        row.origin,
+        DeliveryState(row.state),
+        row.created_at,
+        row.due_at,
+        row.attempts,
+        row.tries,
+        row.finished_at,
+        row.reason,
+    )
+
+
+def attempt_columns(delivery: str, attempt: Attempt) -> Columns:
+    """Return the row of an attempt of that delivery."""
+    return {
+        "delivery": delivery,
+        "at": attempt.at,
+        "duration": attempt.duration,
+        "status": attempt.status,
+        "error": attempt.error,
+        "detail": column_text(attempt.detail),
+        "first_bytes": attempt.first_bytes,
+        "retry_after": None if attempt.retry_after is None else column_text(attempt.retry_after),
+    }
+
+
+def attempt_of(row: Row[Any]) -> Attempt:
+    """Return the attempt of a row."""
+    return Attempt(row.at, row.duration, row.status, row.error, row.detail, bytes(row.first_bytes), row.retry_after)

@@ -1,0 +1,101 @@
+"""Statements that are run for many rows at once, built once. The one place where databases differ in their SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS
+from controller.store.values import DeliveryState
+
+T = TypeVar("T")
+
+_INSERT: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_CHUNK = 500  # ids in one IN list; SQLite takes 32766 parameters, PostgreSQL 32767
+
+REVISIONS = select(RECORDINGS.c.id, RECORDINGS.c.revision).where(
+    RECORDINGS.c.id.in_(bindparam("ids", expanding=True))
+)
+PLACES = select(
+    DELIVERIES.c.id,
+    DELIVERIES.c.recording,
+    DELIVERIES.c.sequence,
+    DELIVERIES.c.state,
+    DELIVERIES.c.owed,
+    DELIVERIES.c.due_at,
+).where(DELIVERIES.c.recording.in_(bindparam("ids", expanding=True)))
+INSERT_ATTEMPT = insert(ATTEMPTS)
+ATTEMPTED = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("key"), DELIVERIES.c.state == DeliveryState.PENDING.value)
+    .values(
+        state=bindparam("to_state"),
+        owed=False,
+        due_at=bindparam("to_due_at"),
+        attempts=DELIVERIES.c.attempts + 1,
+        tries=DELIVERIES.c.tries + 1,
+        finished_at=bindparam("to_finished_at"),
+        reason=bindparam("to_reason"),
+    )
+)
+MOVED = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("key"), DELIVERIES.c.state == DeliveryState.PENDING.value)
+    .values(owed=bindparam("to_owed"), due_at=bindparam("to_due_at"))
+)
+REPLAYED = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id == bindparam("key"))
+    .values(
+        state=DeliveryState.PENDING.value,
+        owed=False,
+        due_at=bindparam("to_due_at"),
+        tries=0,
+        finished_at=None,
+        reason=None,
+    )
+)
+
+
+@cache
+def _upsert(dialect: str, table: Table) -> Any:
+    statement = _INSERT[dialect](table)
+    columns = {column.name: statement.excluded[column.name] for column in table.columns if column.name != "id"}
+    # The revision is compared before, with an error; here it only guards against what came in between.
+    newer = table.c.revision <= statement.excluded.revision if "revision" in table.c else None
+    return statement.on_conflict_do_update(index_elements=["id"], set_=columns, where=newer)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Any:
+    return _INSERT[dialect](table).on_conflict_do_nothing(index_elements=["id"])
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, or replace those with the same id, unless they have a higher revision."""
+    if rows:
+        connection.execute(_upsert(connection.dialect.name, table), rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; one whose id is there already is the same row, stored by a commit that seemed to fail."""
+    if rows:
+        connection.execute(_insert_new(connection.dialect.name, table), rows)
+
+
+def run(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Run a statement for each of the rows."""
+    if rows:
+        connection.execute(statement, rows)
+
+
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Cut ids into lists short enough for one IN."""
+    remaining = iter(items)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk

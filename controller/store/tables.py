@@ -1,0 +1,127 @@
+"""The tables, as SQLAlchemy Core sees them. What is searched is a column; the whole value is JSON text beside it.
+
+``live_on`` and ``unfinished_on`` hold the switch's name as long as the row is that, so that the partial indexes on
+them stay as small as what is going on. Times are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+METADATA = MetaData()
+
+VERSION = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
+
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("switch", Text, nullable=False),
+    Column("leg", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("live_on", Text),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("data", Text, nullable=False),
+)
+Index("calls_by_leg", CALLS.c.switch, CALLS.c.leg, CALLS.c.started_at)
+Index("calls_by_account", CALLS.c.account, CALLS.c.started_at, CALLS.c.id)
+_LIVE = CALLS.c.live_on.is_not(None)
+Index("calls_live", CALLS.c.live_on, sqlite_where=_LIVE, postgresql_where=_LIVE)
+
+RECORDINGS = Table(
+    "recordings",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("switch", Text, nullable=False),
+    Column("leg", Text, nullable=False),
+    Column("call", Text, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("unfinished_on", Text),
+    Column("reference", Text, nullable=False),
+    Column("requested_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("revision", Integer, nullable=False),
+    Column("data", Text, nullable=False),
+)
+Index("recordings_by_call", RECORDINGS.c.call, RECORDINGS.c.requested_at, RECORDINGS.c.id)
+Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id)
+_UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
+Index(
+    "recordings_unfinished",
+    RECORDINGS.c.unfinished_on,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
+
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("error", Text),
+    Column("data", Text, nullable=False),
+)
+Index("notices_by_recording", NOTICES.c.recording, NOTICES.c.sequence)
+
+DELIVERIES = Table(
+    "deliveries",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("notice", Text, ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
+    Column("recording", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("owed", Boolean, nullable=False),
+    Column("due_at", Double),
+    Column("attempts", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("reason", Text),
+)
+Index("deliveries_by_recording", DELIVERIES.c.recording, DELIVERIES.c.sequence)
+Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
+_DUE = DELIVERIES.c.due_at.is_not(None)
+Index("deliveries_due", DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
+Index("deliveries_due_by_origin", DELIVERIES.c.origin, DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("delivery", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("duration", Double, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("detail", Text, nullable=False),
+    Column("first_bytes", LargeBinary, nullable=False),
+    Column("retry_after", Text),
+)
+Index("attempts_by_delivery", ATTEMPTS.c.delivery, ATTEMPTS.c.id)

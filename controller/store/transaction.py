@@ -1,0 +1,220 @@
+"""Units of work: what is written together. Plain synchronous functions over a connection.
+
+Several works share one database transaction, for one fsync. A work that only writes leaves rows in a buffer, which
+joins the group's when it is done and is written in one statement a table at the end: a work that raises has
+touched nothing. A work that reads after writing, or asks for the connection, gets a savepoint of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, NestedTransaction
+
+from controller.documents.call import Call
+from controller.recordings.model import Delivery, Notice, Recording
+from controller.store import statements
+from controller.store.lanes import Lane, Place
+from controller.store.reader import Reader
+from controller.store.rows import (
+    Columns,
+    attempt_columns,
+    call_columns,
+    delivery_columns,
+    notice_columns,
+    recording_columns,
+)
+from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS
+from controller.store.values import Attempt, DeliveryState, OutboxRow, StaleRevision, Verdict
+from controller.telemetry import Hook
+
+Move = Callable[[Lane], None]
+
+
+class GroupBroken(BaseException):
+    """What former works of the group left cannot be written: not this work's fault, nor its to catch."""
+
+
+@dataclass(slots=True)
+class Buffer:
+    """Rows to be written, the newest of each recording and call, and what happens in the lanes of recordings."""
+
+    calls: dict[str, Columns] = field(default_factory=dict)
+    recordings: dict[str, Columns] = field(default_factory=dict)
+    notices: list[Columns] = field(default_factory=list)
+    deliveries: list[Columns] = field(default_factory=list)
+    attempts: list[Columns] = field(default_factory=list)
+    attempted: dict[str, Columns] = field(default_factory=dict)
+    moves: list[tuple[str, Move]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.recordings or self.notices or self.moves)
+
+    def merge(self, other: Buffer) -> None:
+        """Take over what a later work wrote."""
+        self.calls.update(other.calls)
+        self.recordings.update(other.recordings)
+        self.notices += other.notices
+        self.deliveries += other.deliveries
+        self.attempts += other.attempts
+        self.attempted.update(other.attempted)
+        self.moves += other.moves
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for rows in (
+            self.calls,
+            self.recordings,
+            self.notices,
+            self.deliveries,
+            self.attempts,
+            self.attempted,
+            self.moves,
+        ):
+            rows.clear()
+
+    def write(self, connection: Connection) -> None:
+        """Write all of it. Raises StaleRevision, or what the database says."""
+        statements.upsert(connection, CALLS, list(self.calls.values()))
+        self._refuse_stale(connection)
+        statements.upsert(connection, RECORDINGS, list(self.recordings.values()))
+        statements.insert_new(connection, NOTICES, self.notices)
+        if self.moves:
+            self._write_lanes(connection)
+
+    def _refuse_stale(self, connection: Connection) -> None:
+        for ids in statements.chunks(self.recordings):
+            for row in connection.execute(statements.REVISIONS, {"ids": ids}):
+                refuse_stale(row.id, row.revision, self.recordings[row.id]["revision"])
+
+    def _write_lanes(self, connection: Connection) -> None:
+        places: dict[str, Place] = {}
+        present: set[str] = set()
+        lanes: dict[str, list[Place]] = {recording: [] for recording, _ in self.moves}
+        for ids in statements.chunks(lanes):
+            for row in connection.execute(statements.PLACES, {"ids": ids}):
+                present.add(row.id)
+                if row.state == DeliveryState.PENDING.value:
+                    places[row.id] = Place(row.id, row.sequence, row.owed, row.due_at)
+                    lanes[row.recording].append(places[row.id])
+        moved = {recording: Lane(members) for recording, members in lanes.items()}
+        new = {row["id"]: row for row in self.deliveries if row["id"] not in present}
+        for recording, move in self.moves:
+            move(moved[recording])
+        for identity, attempted in self.attempted.items():
+            if identity in places:
+                places[identity] = Place(identity, places[identity].sequence, False, attempted["to_due_at"])
+        changed = []
+        for place in (place for lane in moved.values() for place in lane):
+            if place.id in new:
+                new[place.id].update(owed=place.owed, due_at=place.due_at)
+            elif place.id in places and place != places[place.id]:
+                changed.append({"key": place.id, "to_owed": place.owed, "to_due_at": place.due_at})
+        statements.insert_new(connection, DELIVERIES, list(new.values()))
+        statements.run(connection, statements.INSERT_ATTEMPT, self.attempts)
+        statements.run(connection, statements.ATTEMPTED, list(self.attempted.values()))
+        statements.run(connection, statements.MOVED, changed)
+
+
+def refuse_stale(recording: str, stored: int, offered: int) -> None:
+    """Raise StaleRevision if the offered revision is older than the stored one."""
+    if offered < stored:
+        raise StaleRevision(f"recording {recording}: revision {offered} would overwrite revision {stored}")
+
+
+class Transaction(Reader):
+    """One unit of work: reads see its own writes. ``now`` is the store's clock, in Unix seconds."""
+
+    def __init__(self, connection: Connection, group: Buffer, observe: Hook, clock: Callable[[], float]) -> None:
+        super().__init__(connection, observe)
+        self._group = group
+        self._own = Buffer()
+        self._savepoint: NestedTransaction | None = None
+        self.now = clock()
+
+    def save_recording(self, recording: Recording) -> None:
+        """Store a recording as it is now. Raises StaleRevision, here or when the work ends."""
+        for buffer in (self._group, self._own):
+            if recording.id in buffer.recordings:
+                refuse_stale(recording.id, buffer.recordings[recording.id]["revision"], recording.revision)
+        self._own.recordings[recording.id] = recording_columns(recording)
+
+    def save_call(self, call: Call) -> None:
+        """Store a call as it is now."""
+        self._own.calls[call.id] = call_columns(call)
+
+    def add_notice(self, notice: Notice, delivery: Delivery | None, error: str | None = None) -> None:
+        """Store a notice of a stored recording and put its delivery, if there is one, into the outbox.
+
+        ``error`` says why there is none though there should be. The same ids again change nothing.
+        """
+        recording, now, sequence = notice.recording.id, self.now, notice.sequence
+        self._own.notices.append(notice_columns(notice, error))
+        if notice.kind.last:
+            self._own.moves.append((recording, lambda lane: lane.hurry(sequence, now)))
+        if delivery is not None:
+            identity = delivery.id
+            self._own.deliveries.append(delivery_columns(notice, delivery, now))
+            self._own.moves.append((recording, lambda lane: lane.add(identity, sequence, now)))
+
+    def attempt_made(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
+        """Keep an attempt of a pending delivery and what follows from it; the next of its recording may go now."""
+        now, identity, due_at = self.now, row.id, verdict.due_at
+        self._own.attempts.append(attempt_columns(identity, attempt))
+        self._own.attempted[identity] = {
+            "key": identity,
+            "to_state": verdict.state.value,
+            "to_due_at": due_at,
+            "to_finished_at": None if verdict.state is DeliveryState.PENDING else now,
+            "to_reason": verdict.reason,
+        }
+        self._own.moves.append((row.recording, lambda lane: lane.attempted(identity, due_at, now)))
+
+    def replay(self, identity: str) -> OutboxRow | None:
+        """Begin a delivery's schedule anew, at once, whatever became of it; None if there is no such delivery.
+
+        One that still waits for an earlier notice of its recording goes on waiting.
+        """
+        row = self.delivery(identity)
+        if row is None or (row.state is DeliveryState.PENDING and row.due_at is None):
+            return row
+        self.connection.execute(statements.REPLAYED, {"key": identity, "to_due_at": self.now})
+        return self.delivery(identity)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, in a savepoint of this work; statements see all of its writes."""
+        if self._savepoint is None:
+            self._write_group()
+            self._savepoint = self._database.begin_nested()
+        own, self._own = self._own, Buffer()
+        own.write(self._database)
+        return self._database
+
+    def _view(self) -> Connection:
+        if self._own:
+            return self.connection
+        self._write_group()
+        return self._database
+
+    def _write_group(self) -> None:
+        if self._group:
+            try:
+                self._group.write(self._database)
+            except Exception as error:
+                raise GroupBroken from error
+            self._group.clear()
+
+    def finish(self) -> None:
+        """Hand what is left to the group; called by the writer when the work returned."""
+        if self._savepoint is None:
+            self._group.merge(self._own)
+        else:
+            self._own.write(self._database)
+            self._savepoint.commit()
+
+    def abort(self) -> None:
+        """Forget everything of this work; called by the writer when the work raised."""
+        if self._savepoint is not None:
+            self._savepoint.rollback()

@@ -1,0 +1,99 @@
+"""What the outbox is made of: a delivery's place in it, its attempts, and what decides where it goes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from controller.recordings.model import Delivery
+
+
+class StoreError(Exception):
+    """The store cannot be opened or used as asked; the text says what would be right."""
+
+
+class StoreFailed(StoreError):
+    """A write or read did not happen; ``__cause__`` is what the database said. Nothing of it was stored."""
+
+
+class StaleRevision(StoreFailed):
+    """A recording was saved with a lower revision than the stored one: two writers disagree about it."""
+
+
+class DeliveryState(StrEnum):
+    """``pending``: attempts lie ahead. ``delivered``: the receiver has it. ``dead``: given up, kept, replayable."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A delivery as it lies in the outbox.
+
+    ``origin`` is scheme://host:port, whose attempts are capped together. ``due_at`` is None while an earlier notice
+    of the recording goes first, and once it is over. ``attempts`` counts all of them, ``tries`` those of this
+    schedule (a replay begins anew). ``reason`` says why it is dead. Times are Unix seconds of this machine.
+    """
+
+    delivery: Delivery
+    recording: str
+    sequence: int
+    origin: str
+    state: DeliveryState
+    created_at: float
+    due_at: float | None
+    attempts: int
+    tries: int
+    finished_at: float | None = None
+    reason: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The delivery's id, the same over all attempts."""
+        return self.delivery.id
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to deliver: ``status`` if the receiver answered, else ``error`` (its kind) and ``detail`` in words.
+
+    ``at`` is its start in Unix seconds, ``duration`` in seconds; ``first_bytes`` the head of the answer's body.
+    ``retry_after`` is that header as received.
+    """
+
+    at: float
+    duration: float
+    status: int | None = None
+    error: str | None = None
+    detail: str = ""
+    first_bytes: bytes = b""
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a delivery goes after an attempt: pending until ``due_at``, delivered, or dead for ``reason``."""
+
+    state: DeliveryState
+    due_at: float | None = None
+    reason: str | None = None
+
+
+def origin_of(url: str) -> str:
+    """Return ``scheme://host:port`` of a URL in lower case; URLs that cannot be read share an origin."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return "invalid:"
+    return f"{parts.scheme}://{parts.hostname or ''}:{port}"[:300]
+
+
+def column_text(text: str) -> str:
+    """Return text that every database takes in a text column: lone surrogates and NUL replaced."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -1,0 +1,167 @@
+"""The one thread that writes. What waits is committed together; a work that fails, fails alone.
+
+Order of enqueuing is order of execution. Nothing here blocks the event loop: a disk that stalls delays the waiters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
+from controller.store.transaction import Buffer, GroupBroken, Transaction
+from controller.store.values import StoreFailed
+from controller.telemetry import Hook
+
+Work = Callable[[Transaction], Any]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    work: Work
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+def failure(error: BaseException) -> BaseException:
+    """Return what a waiter is told: its own work's exception, or StoreFailed around the database's."""
+    if isinstance(error, StopIteration):  # asyncio cannot raise it in a waiter
+        return RuntimeError(f"a unit of work raised {error!r}")
+    if not isinstance(error, SQLAlchemyError):
+        return error
+    failed = StoreFailed(f"not stored: {getattr(error, 'orig', None) or error}")
+    failed.__cause__ = error
+    return failed
+
+
+class Writer:
+    """Runs units of work over one connection in a thread of its own."""
+
+    def __init__(
+        self, engine: Engine, loop: asyncio.AbstractEventLoop, observe: Hook, clock: Callable[[], float], group: int
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._observe = observe
+        self._clock = clock
+        self._limit = group
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="fsrec-store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Work) -> asyncio.Future[Any]:
+        """Enqueue a work; the future ends when it is durable or failed. Raises StoreFailed once closed."""
+        if self._closed:
+            raise StoreFailed("the store is closed")
+        future: asyncio.Future[Any] = self._loop.create_future()
+        self._queue.put(_Waiting(work, future))
+        return future
+
+    async def close(self) -> None:
+        """Finish what was enqueued and end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            group = [self._queue.get()]
+            while len(group) < self._limit:
+                try:
+                    group.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            going = None not in group
+            self._store([waiting for waiting in group if waiting is not None])
+        self._disconnect()
+        self._engine.dispose()
+
+    def _store(self, group: list[_Waiting]) -> None:
+        if not group:
+            return
+        started = time.monotonic()
+        try:
+            self._transact(group)
+        except BaseException as error:  # whatever it is belongs to the waiters, the thread goes on
+            if len(group) > 1 and self._writable():
+                self._tell(GroupRetried(len(group), str(error.__cause__ or error)))
+                for waiting in group:
+                    self._store([waiting])
+                return
+            for waiting in group:
+                waiting.error = failure(error.__cause__ or error if isinstance(error, GroupBroken) else error)
+        else:
+            self._tell(GroupCommitted(len(group), time.monotonic() - started))
+        for waiting in group:
+            if waiting.error is not None:
+                self._tell(WorkFailed(str(waiting.error)))
+        self._call(_resolve, group)
+
+    def _transact(self, group: list[_Waiting]) -> None:
+        connection = self._connect()
+        buffer = Buffer()
+        with connection.begin():
+            for waiting in group:
+                transaction = Transaction(connection, buffer, self._tell, self._clock)
+                waiting.error = None
+                try:
+                    waiting.result = waiting.work(transaction)
+                    transaction.finish()
+                except Exception as error:  # the waiter gets it
+                    transaction.abort()
+                    waiting.error = failure(error)
+            buffer.write(connection)
+
+    def _connect(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except SQLAlchemyError as error:
+                self._tell(WorkFailed(str(error)))
+
+    def _writable(self) -> bool:
+        """Whether a transaction can begin at all: if not, trying each work alone only multiplies the waiting."""
+        try:
+            with self._connect().begin():
+                return True
+        except SQLAlchemyError:
+            self._disconnect()
+            return False
+
+    def _tell(self, event: object) -> None:
+        self._call(self._observe, event)
+
+    def _call(self, function: Callable[[Any], None], argument: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:  # the loop is closed: nobody waits any more, but what was enqueued is still stored
+            return
+
+
+def _resolve(group: list[_Waiting]) -> None:
+    for waiting in group:
+        if waiting.future.done():  # its waiter gave up; the work is done all the same
+            continue
+        if waiting.error is None:
+            waiting.future.set_result(waiting.result)
+        else:
+            waiting.future.set_exception(waiting.error)
