@@ -1,0 +1,491 @@
+"""One connection to a switch, as the rest of fsrec sees it: commands in order, jobs, one stream of events.
+
+Replies come in the order of the commands, so a FIFO matches them (spec freeswitch 3.1), and a reply that comes too
+late would answer the next command: its deadline closes the connection. A job is known by its own UUID; its deadline
+fails that job alone. A session never outlives its connection; nothing is resent on the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from controller.switch.link_events import EventQueue
+from controller.switch.link_legs import LegQueues
+from controller.switch.link_values import (
+    Command,
+    CommandDone,
+    EventsRead,
+    EventUnreadable,
+    FrameIgnored,
+    JobDone,
+    JobRefused,
+    JobResult,
+    JobTimeout,
+    LegBusy,
+    LinkDown,
+    LinkLost,
+    LinkUp,
+    Observe,
+    ReadingHeld,
+    Reply,
+    SwitchAddress,
+    Timings,
+    header_of,
+    kind_of,
+)
+from controller.switch.wire import REPLIES, Chunk, Marks, Target, Wire
+from controller.switch.wire_codec import Event, Frame, Limits, PacketRefused, Unreadable, encode_packet
+from controller.switch.wire_thread import WireThread
+
+OWN_EVENTS: Final = ("HEARTBEAT", "BACKGROUND_JOB")
+HANGUPS: Final = frozenset({"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY"})
+COMPLETE: Final = "CHANNEL_EXECUTE_COMPLETE"
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A command of the link's own."""
+
+    text: str
+    leg: None = None
+
+    def packet(self) -> str:
+        return self.text
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    """A command on its way: waiting for its leg, or for its reply."""
+
+    kind: str
+    packet: bytes
+    deadline: float
+    future: asyncio.Future[Reply]
+    leg: str | None = None
+    key: str = ""
+    timer: asyncio.TimerHandle | None = None
+    since: float = field(default_factory=time.monotonic)
+
+
+class Session:
+    """See the module. Made by Link; every method is for the loop's thread.
+
+    Attributes:
+        core_uuid: of the running switch process; another one than before means it restarted, its calls gone.
+        previous_core_uuid: of the session before this one, None if there was none that we know of.
+        switchname: as the switch calls itself; hostname: of its machine; version: its own text, "" if it has none.
+        closed: why the connection is over, None while it is not.
+
+    """
+
+    def __init__(
+        self,
+        address: SwitchAddress,
+        thread: WireThread,
+        *,
+        events: Sequence[str],
+        observe: Observe,
+        timings: Timings,
+        previous_core_uuid: str | None = None,
+        limits: Limits | None = None,
+        marks: Marks | None = None,
+    ) -> None:
+        self.address = address
+        self.core_uuid = self.hostname = self.switchname = self.version = ""
+        self.previous_core_uuid = previous_core_uuid
+        self.closed: str | None = None
+        self._loop = asyncio.get_running_loop()
+        self._observer = observe
+        self._timings = timings
+        self._events = frozenset(events)
+        self._subscription = tuple(dict.fromkeys((*OWN_EVENTS, *events)))
+        self._special = frozenset({*OWN_EVENTS, COMPLETE, *HANGUPS})
+        self._fifo: deque[_Pending] = deque()
+        self._legs: LegQueues[_Pending] = LegQueues()
+        self._outgoing: list[bytes] = []
+        self._jobs: dict[str, asyncio.Future[Event]] = {}
+        self._fences: dict[str, asyncio.Future[None]] = {}
+        self._job_prefix = f"{uuid.uuid4()}-"
+        self._job_count = 0
+        self._queue = EventQueue()
+        self._ended = asyncio.Event()
+        self._liveness: asyncio.TimerHandle | None = None
+        self._urgent = 0
+        self._began: float | None = None
+        self._over: float | None = None
+        target = Target(
+            address.host,
+            address.port,
+            address.password,
+            timings.connect,
+            timings.auth,
+            timings.hurry_every,
+            timings.hurry_for,
+        )
+        self._wire = Wire(thread, target, self, limits=limits, marks=marks)
+
+    # Beginning and end
+
+    async def open(self) -> None:
+        """Connect, subscribe, learn who the switch is. Raises WireRefused, WireClosed, LinkLost; Link calls it."""
+        await self._wire.open()
+        self._watch()
+        subscribed = self.post(_Text(f"event json {' '.join(self._subscription)}"))
+        async with self.urgent():
+            # Any event would do: all carry the identity of the switch.
+            about = await self._run_job(_Text("api version"), self._timings.reply)
+        if not (reply := await subscribed).ok:
+            raise LinkLost(f"the switch refused the subscription: {reply.text}")
+        self.core_uuid = _string(about, "Core-UUID")
+        if not self.core_uuid:
+            raise LinkLost("the switch sent an event without Core-UUID; is this FreeSWITCH?")
+        self.hostname = _string(about, "FreeSWITCH-Hostname")
+        self.switchname = _string(about, "FreeSWITCH-Switchname")
+        body = _string(about, "_body")
+        self.version = "" if body.startswith("-") else body.strip()
+        if self.closed is not None:
+            raise LinkLost(self.closed)
+        self._began = time.monotonic()
+        self._observe(LinkUp(self.address.name, self.core_uuid, self.previous_core_uuid, self.version))
+
+    @property
+    def seconds(self) -> float:
+        """How long it is, or was, open; 0 if it never was."""
+        return 0.0 if self._began is None else (self._over or time.monotonic()) - self._began
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the switch is another process than in the session before."""
+        return self.previous_core_uuid not in {None, self.core_uuid}
+
+    def close(self, reason: str) -> None:
+        """End the connection. What waits for an answer gets LinkLost; events that came are still to be had."""
+        self._end(reason)
+        self._wire.close(reason)
+
+    async def wait_closed(self) -> str:
+        """Wait for the end; give its reason."""
+        await self._ended.wait()
+        return self.closed or ""
+
+    # Commands
+
+    async def send(self, command: Command, *, deadline: float | None = None) -> Reply:
+        """Send one command and give its reply, whatever it says.
+
+        Raises LinkLost when the connection goes, or the reply doesn't come within `deadline` seconds (Timings.reply),
+        which closes it; LegBusy when its turn on the leg doesn't come within them; PacketRefused or ValueError when
+        it may not be sent at all. Cancelling doesn't take back what was sent.
+        """
+        return await self.post(command, deadline=deadline)
+
+    def post(self, command: Command, *, deadline: float | None = None) -> asyncio.Future[Reply]:
+        """Queue a command: all that one turn of the loop queues goes out in one write, in order. Errors as of `send`.
+
+        Those of sending at all are raised here, the others come with the future; it may be left alone.
+        """
+        text = command.packet()
+        pending = _Pending(
+            kind := kind_of(text),
+            encode_packet(text, kind=kind),
+            self._timings.reply if deadline is None else deadline,
+            self._loop.create_future(),
+        )
+        if text.startswith("sendmsg"):
+            pending.leg, pending.key = self._leg_and_key(command, text)
+        pending.future.add_done_callback(_look_at)
+        if self.closed is not None:
+            pending.future.set_exception(LinkLost(self.closed))
+        elif pending.leg is None or self._legs.admit(pending.leg, pending.key, pending):
+            self._send(pending)
+        else:
+            pending.timer = self._loop.call_later(pending.deadline, self._leg_too_busy, pending)
+        return pending.future
+
+    async def job(self, command: Command, *, deadline: float) -> JobResult:
+        """Run an ``api`` command as a bgapi job and give what it printed.
+
+        Raises JobTimeout after `deadline` seconds, JobRefused when the switch doesn't take it, and as `send`.
+        """
+        event = await self._run_job(command, deadline)
+        text = _string(event, "_body")
+        return JobResult(_api_ok(text), text, _timestamp(event))
+
+    async def fence(self, *, deadline: float | None = None) -> None:
+        """Return when every event that the switch fired before this call has been taken from `events`.
+
+        Replies overtake events: the switch answers on this connection at once, while events pass its dispatch queue
+        (DESIGN 5). A job's end passes that queue too, behind all that was fired before, so one is sent through. Taken
+        means that the reader of `events` asked for more after getting them; so it must not itself wait for a fence.
+
+        What the switch has done but not fired yet (it removes a recorder from its list before it fires RECORD_STOP)
+        is not covered. Neither is order with more than one dispatch thread (``initial-event-threads``; 1 by default).
+        Raises JobTimeout after `deadline` seconds (Timings.reply) and as `send`.
+        """
+        passed: asyncio.Future[None] = self._loop.create_future()
+        passed.add_done_callback(_look_at)
+        limit = self._timings.reply if deadline is None else deadline
+        try:
+            async with asyncio.timeout(limit), self.urgent():
+                await self._run_job(_Text("api echo fence"), limit, passed)
+                await passed
+        except TimeoutError:
+            raise JobTimeout(f"the events before a fence were not taken within {limit:g} s") from None
+
+    @asynccontextmanager
+    async def urgent(self) -> AsyncIterator[None]:
+        """While in this context, hurry the switch, which polls an idle connection for events every 20 ms only.
+
+        For what a caller hears or a person waits for. Costs a byte every Timings.hurry_every, and stops by itself
+        Timings.hurry_for after the last one entered.
+        """
+        if self._timings.hurry_every > 0 and self.closed is None:
+            self._wire.hurry()
+        self._urgent += 1
+        try:
+            yield
+        finally:
+            self._urgent -= 1
+            if not self._urgent:
+                self._wire.calm()
+
+    # Events
+
+    async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """Give events in the switch's order, in batches, to one reader; end with the connection (see `closed`).
+
+        Events of the names asked for only. Ends of our own jobs are taken out. Those that came before the end are
+        all given. A slow reader makes the link stop reading, and the switch keeps up to 100,000 (see wire.py).
+        """
+        async for batch, size in self._queue.batches():
+            self._wire.taken(len(batch), size)
+            yield batch
+
+    # Called by the wire
+
+    def received(self, chunks: list[Chunk]) -> None:
+        """Sort what was read: replies to who waits, events to the queue."""
+        if self.closed is not None:
+            return
+        count = size = 0
+        for items, events, bytes_read in chunks:
+            count += events
+            size += bytes_read
+            batch: list[Event] = []
+            kept = 0
+            for item in items:
+                if type(item) is dict:
+                    name = item.get("Event-Name")
+                    if type(name) is str and name in self._special and not self._note(name, item):
+                        if fence := self._fences.pop(_string(item, "Job-UUID"), None):
+                            self._queue.put(batch, 0)
+                            batch = []
+                            self._queue.put_mark(fence)
+                        continue
+                    batch.append(item)
+                    kept += 1
+                elif isinstance(item, Frame):
+                    self._on_frame(item)
+                elif isinstance(item, Unreadable):
+                    self._observe(EventUnreadable(self.address.name, item.size, item.error))
+            self._wire.taken(events - kept, 0 if batch else bytes_read)
+            self._queue.put(batch, bytes_read)
+        if count:
+            self._observe(EventsRead(self.address.name, count, size))
+
+    def ended(self, reason: str) -> None:
+        """Learn that the connection is over."""
+        self._end(reason)
+
+    def held(self, paused: bool, events: int) -> None:
+        """Pass on that reading stopped, or goes on."""
+        self._observe(ReadingHeld(self.address.name, paused, events))
+
+    # Inside
+
+    def _end(self, reason: str) -> None:
+        if self.closed is not None:
+            return
+        self.closed = reason
+        self._over = time.monotonic()
+        if self._liveness:
+            self._liveness.cancel()
+        for pending in (*self._fifo, *self._legs.clear()):
+            _stop_timer(pending)
+            _fail(pending.future, LinkLost(reason))
+        self._fifo.clear()
+        for job in self._jobs.values():
+            _fail(job, LinkLost(reason))
+        for mark in (*self._fences.values(), *self._queue.end()):
+            _fail(mark, LinkLost(reason))
+        self._ended.set()
+        if self._began is not None:
+            self._observe(LinkDown(self.address.name, reason, self.seconds))
+
+    def _note(self, name: str, event: Event) -> bool:
+        """Look at an event that concerns the link itself; True if the reader is to have it."""
+        if name == COMPLETE:
+            self._send_all(self._legs.done(_string(event, "Unique-ID"), _string(event, "Application-UUID")))
+        elif name in HANGUPS:
+            self._send_all(self._legs.gone(_string(event, "Unique-ID")))
+        elif name == "BACKGROUND_JOB":
+            job = _string(event, "Job-UUID")
+            if job.startswith(self._job_prefix):  # late ones, of jobs given up, too
+                if (future := self._jobs.pop(job, None)) and not future.done():
+                    future.set_result(event)
+                return False
+        return name in self._events
+
+    def _on_frame(self, frame: Frame) -> None:
+        kind = frame.header("Content-Type")
+        if kind not in REPLIES:
+            self._observe(FrameIgnored(self.address.name, kind[:80]))
+            return
+        pending = self._fifo.popleft()  # the wire has checked that one is there
+        _stop_timer(pending)
+        self._count_awaited()
+        if kind == "api/response":
+            text = frame.body or ""
+            ok = _api_ok(text)
+        else:
+            text = frame.header("Reply-Text")
+            ok = text.startswith("+OK")
+        if not ok and pending.leg is not None:  # not queued, so nothing will complete
+            self._send_all(self._legs.done(pending.leg, pending.key))
+        self._observe(CommandDone(self.address.name, pending.kind, time.monotonic() - pending.since, ok))
+        if not pending.future.done():
+            pending.future.set_result(Reply(ok, text, frame.headers))
+
+    def _leg_and_key(self, command: Command, text: str) -> tuple[str, str]:
+        leg, key = command.leg, header_of(text, "Event-UUID")
+        if not leg or text.partition("\n")[0] != f"sendmsg {leg}":
+            raise PacketRefused("sendmsg: its first line must be 'sendmsg ' and the command's leg, to count it there")
+        if not key:
+            raise PacketRefused("sendmsg: has no Event-UUID; without one its end can't be recognised")
+        if COMPLETE not in self._events or not self._events & HANGUPS:
+            raise PacketRefused(f"sendmsg: this link must subscribe to {COMPLETE} and CHANNEL_HANGUP_COMPLETE first")
+        return leg, key
+
+    def _send_all(self, ready: Sequence[_Pending]) -> None:
+        for pending in ready:
+            _stop_timer(pending)
+            self._send(pending)
+
+    def _send(self, pending: _Pending) -> None:
+        pending.since = time.monotonic()
+        pending.timer = self._loop.call_later(pending.deadline, self._reply_too_late, pending)
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._fifo.append(pending)
+        self._outgoing.append(pending.packet)
+        self._count_awaited()
+
+    def _flush(self) -> None:
+        packets, self._outgoing = self._outgoing, []
+        if self.closed is None:
+            self._wire.write(b"".join(packets), len(packets))
+
+    def _count_awaited(self) -> None:
+        self._wire.awaited = len(self._fifo) + len(self._jobs)
+
+    def _reply_too_late(self, pending: _Pending) -> None:
+        self.close(f"no reply to {pending.kind} within {pending.deadline:g} s{self._held_up()}")
+
+    def _held_up(self) -> str:
+        return f"; {self._wire.untaken} events wait to be taken, so reading is stopped" if self._wire.paused else ""
+
+    def _leg_too_busy(self, pending: _Pending) -> None:
+        if pending.leg is not None:
+            self._legs.withdraw(pending.leg, pending.key)
+        _fail(
+            pending.future,
+            LegBusy(
+                f"{pending.kind}: {self._legs.cap} commands of its leg did not end within {pending.deadline:g} s"
+            ),
+        )
+
+    async def _run_job(self, command: Command, limit: float, fence: asyncio.Future[None] | None = None) -> Event:
+        verb, _, text = command.packet().partition(" ")
+        if verb != "api" or "\n" in text:
+            raise PacketRefused(f"{kind_of(command.packet())}: only an api command of one line can run as a job")
+        self._job_count += 1
+        identity = f"{self._job_prefix}{self._job_count}"
+        ended: asyncio.Future[Event] = self._loop.create_future()
+        ended.add_done_callback(_look_at)
+        packet = _Text(f"bgapi {text}\nJob-UUID: {identity}")
+        kind, began = kind_of(packet.text), time.monotonic()
+        ok: bool | None = None
+        reply = self.post(packet)
+        self._jobs[identity] = ended
+        self._count_awaited()
+        if fence is not None:
+            self._fences[identity] = fence
+        try:
+            async with asyncio.timeout(limit):
+                if not (taken := await reply).ok:
+                    raise JobRefused(f"{kind}: {taken.text}")
+                event = await ended
+            ok = _api_ok(_string(event, "_body"))
+        except TimeoutError:
+            raise JobTimeout(f"{kind} did not end within {limit:g} s{self._held_up()}") from None
+        else:
+            return event
+        finally:
+            self._jobs.pop(identity, None)
+            self._fences.pop(identity, None)
+            self._count_awaited()
+            self._observe(JobDone(self.address.name, kind, time.monotonic() - began, ok))
+
+    def _watch(self) -> None:
+        """Look whether the switch has been silent for too long, and when to look again."""
+        limit = self._timings.heartbeat_silence
+        silent = 0.0 if self._wire.paused else time.monotonic() - self._wire.last_read
+        if silent >= limit:
+            self.close(f"nothing came from the switch for {limit:g} s; a heartbeat is due every 20 s")
+        elif self.closed is None:
+            self._liveness = self._loop.call_later(limit - silent, self._watch)
+
+    def _observe(self, fact: object) -> None:
+        try:
+            self._observer(fact)
+        except Exception as error:  # telemetry must not end a connection
+            self._loop.call_exception_handler({"message": "telemetry raised", "exception": error})
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody awaits: LinkDown has told it."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _stop_timer(pending: _Pending) -> None:
+    if pending.timer:
+        pending.timer.cancel()
+        pending.timer = None
+
+
+def _api_ok(text: str) -> bool:
+    return not text.startswith(("-ERR", "-USAGE"))
+
+
+def _string(event: Event, name: str) -> str:
+    value = event.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _timestamp(event: Event) -> float:
+    """Event-Date-Timestamp (µs since the epoch, by the switch's clock) in seconds; 0 if it is missing."""
+    stamp = _string(event, "Event-Date-Timestamp")
+    return int(stamp) / 1_000_000 if stamp.isascii() and stamp.isdigit() else 0.0
