@@ -1,0 +1,161 @@
+"""The calls room's Legs on FreeSWITCH: taking over, answering, hanging up, looking (DESIGN section 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from controller.calls.ports import ParkedLeg
+from controller.documents.call import CallInfo
+from controller.recordings.ports import CommandFailed, SwitchAway
+from controller.switch.board import Switchboard
+from controller.switch.commands import (
+    Answer,
+    Cause,
+    Command,
+    SchedDel,
+    ShowChannels,
+    UuidDump,
+    UuidKill,
+    UuidSetvars,
+)
+from controller.switch.facts import (
+    BadReplyError,
+    LegInfo,
+    LegParked,
+    LegSnapshot,
+    NoCoreSqlError,
+    NoSuchLegError,
+    Refusal,
+    parse_channels,
+    parse_dump,
+    refusal,
+)
+from controller.switch.link import LegBusy, LinkLost, PacketRefused, Reply
+from controller.switch.recorder import recording_id
+
+GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
+
+
+def call_info(info: LegInfo) -> CallInfo:
+    """Return what calls keep of a leg."""
+    return CallInfo(
+        destination=info.destination,
+        caller_name=info.caller_name,
+        caller_number=info.caller_number,
+        direction=info.direction or "inbound",
+        channel_name=info.channel_name,
+        answered=info.answered,
+        rate=info.rate,
+        created_at=info.created_at or 0.0,
+    )
+
+
+def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> ParkedLeg:
+    """Return a parked leg as the calls room takes it."""
+    return ParkedLeg(
+        switch=switch,
+        leg=fact.leg,
+        at=fact.at,
+        info=call_info(fact.info),
+        core_uuid=core_uuid,
+        marker=recording_id(fact.marker),
+        account=fact.account,
+        document=fact.document,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EslLegs:
+    """Implements ``calls.ports.Legs`` over the switchboard's sessions.
+
+    Each command is posted as soon as its method is called, so that those of one turn of the loop go out together.
+    """
+
+    board: Switchboard
+
+    def take_over(self, switch: str, leg: str, call: str) -> asyncio.Future[None]:
+        """Disarm the dialplan's hangup first, then mark and lock: a marked leg is one whose hangup is disarmed."""
+        marker = uuid.UUID(call).hex
+        return self._post(switch, lambda: (SchedDel(leg), UuidSetvars.takeover(leg, marker)))
+
+    def release(self, switch: str, leg: str) -> asyncio.Future[None]:
+        """Unset marker and lock: with the lock on, the next dialplan's ``${…}`` would stay as it stands."""
+        return self._post(switch, lambda: (UuidSetvars.release(leg),))
+
+    def answer(self, switch: str, leg: str) -> asyncio.Future[None]:
+        """Answer in the leg's own thread, so that what is queued behind it finds it answered."""
+        return self._post(switch, lambda: (Answer(leg=leg, event_uuid=str(uuid.uuid4())),))
+
+    def hang_up(self, switch: str, leg: str, cause: str) -> asyncio.Future[None]:
+        """``uuid_kill``; a leg that is gone already is no failure."""
+        named = Cause(cause) if cause in Cause.__members__ else Cause.NORMAL_CLEARING
+        return self._post(switch, lambda: (UuidKill(leg, named),), gone_is_fine=True)
+
+    async def look(self, switch: str, leg: str) -> ParkedLeg | None:
+        """``uuid_dump``."""
+        snapshot = await self._dump(switch, leg)
+        return None if snapshot is None else self._as_parked(switch, snapshot)
+
+    async def waiting(self, switch: str) -> Sequence[ParkedLeg]:
+        """``show channels``, then each leg itself, since the list's application is not reliable (measured)."""
+        try:
+            reply = await self.board.session(switch).send(ShowChannels())
+            rows = parse_channels(reply.text)
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (NoCoreSqlError, BadReplyError):
+            return ()  # doctor says so; calls that park from now on are seen all the same
+        found = []
+        for row in rows:
+            snapshot = await self._dump(switch, row.leg)
+            if snapshot is not None and snapshot.application == "park":
+                found.append(self._as_parked(switch, snapshot))
+        return found
+
+    async def _dump(self, switch: str, leg: str) -> LegSnapshot | None:
+        try:
+            reply = await self.board.session(switch).send(UuidDump(leg))
+            snapshot = parse_dump(reply.text)
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (NoSuchLegError, BadReplyError, ValueError):
+            return None
+        return None if snapshot.hanging_up else snapshot
+
+    def _as_parked(self, switch: str, snapshot: LegSnapshot) -> ParkedLeg:
+        return parked_leg(switch, self.board.session(switch).core_uuid, snapshot)
+
+    def _post(
+        self, switch: str, make: Callable[[], Sequence[Command]], *, gone_is_fine: bool = False
+    ) -> asyncio.Future[None]:
+        """Post commands now; the future is done with the last reply."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            commands: Sequence[Command] = make()
+            session = self.board.session(switch)
+            *_, last = [session.post(command) for command in commands]
+        except SwitchAway as away:
+            done.set_exception(away)
+            return done
+        except (LegBusy, PacketRefused, ValueError) as refused:
+            done.set_exception(CommandFailed(str(refused)))
+            return done
+
+        def finish(replied: asyncio.Future[Reply]) -> None:
+            if done.done():
+                return
+            error = None if replied.cancelled() else replied.exception()
+            if replied.cancelled() or isinstance(error, LinkLost):
+                done.set_exception(SwitchAway(str(error or "cancelled")))
+            elif error is not None:
+                done.set_exception(CommandFailed(str(error)))
+            elif replied.result().ok or (gone_is_fine and refusal(replied.result().text) in GONE):
+                done.set_result(None)
+            else:
+                done.set_exception(CommandFailed(replied.result().text.strip()))
+
+        last.add_done_callback(finish)
+        return done

@@ -1,0 +1,122 @@
+"""The core's Recorder on FreeSWITCH's background recorder (DESIGN section 4; spec/freeswitch.md 1)."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+
+from controller.recordings import model
+from controller.recordings.ports import CommandFailed, Presence, SwitchAway
+from controller.switch.board import Switchboard
+from controller.switch.commands import Action, RecordingVariables, RecordSession, UuidBuglist, UuidRecord
+from controller.switch.commands_values import Track, silence_threshold
+from controller.switch.facts import BadReplyError, NoSuchLegError, parse_buglist
+from controller.switch.link import JobRefused, JobTimeout, LegBusy, LinkLost, PacketRefused
+
+JOB_WITHIN = 10.0
+"""Seconds a job may take before its recording is given up to an inquiry: closing a file may block on a slow disk."""
+
+SETTLE = 1.0
+"""Seconds until an absent recorder is believed: the switch takes it off its list before it fires RECORD_STOP."""
+
+_TRACKS = {
+    model.Track.INBOUND: Track.READ,
+    model.Track.OUTBOUND: Track.WRITE,
+    model.Track.BOTH: Track.BOTH,
+}
+
+
+def recording_variables(recording: model.Recording) -> RecordingVariables:
+    """Return the whole variable block of a recording; silence is judged on the recorded track(s)."""
+    request = recording.request
+    silent = request.initial_timeout > 0 or request.end_silence_timeout > 0
+    return RecordingVariables(
+        recording=uuid.UUID(recording.id).hex,
+        track=_TRACKS[request.track],
+        stereo=request.channel_count == 2,
+        initial_timeout_ms=round(request.initial_timeout * 1000),
+        final_timeout_ms=round(request.end_silence_timeout * 1000),
+        silence_threshold=silence_threshold(request.sensitivity, recording.owner.rate) if silent else 0,
+    )
+
+
+def recording_id(value: str | None) -> str | None:
+    """Return our id from what came back as ``fsrec_recording`` or Application-UUID; None for anything else."""
+    try:
+        return None if value is None else str(uuid.UUID(value))
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class EslRecorder:
+    """Implements ``recordings.ports.Recorder`` over the switchboard's sessions."""
+
+    board: Switchboard
+
+    async def start(self, recording: model.Recording) -> None:
+        """``sendmsg execute record_session``: in the leg's own thread, so it cannot race with the hangup."""
+        try:
+            command = RecordSession(
+                leg=recording.owner.leg,
+                event_uuid=recording.id,
+                path=recording.path,
+                variables=recording_variables(recording),
+            )
+            reply = await self.board.session(recording.owner.switch).send(command)
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (LegBusy, PacketRefused, ValueError) as refusal:
+            raise CommandFailed(str(refusal)) from None
+        if not reply.ok:
+            raise CommandFailed(reply.text.strip())
+
+    async def stop(self, recording: model.Recording) -> float:
+        """``bgapi uuid_record … stop``."""
+        return await self._act(recording, Action.STOP)
+
+    async def mask(self, recording: model.Recording) -> float:
+        """``bgapi uuid_record … mask``; it fires no event, the job's end tells when."""
+        return await self._act(recording, Action.MASK)
+
+    async def unmask(self, recording: model.Recording) -> float:
+        """``bgapi uuid_record … unmask``."""
+        return await self._act(recording, Action.UNMASK)
+
+    async def inquire(self, recording: model.Recording) -> Presence:
+        """``uuid_buglist``, and a fence: the reply overtakes the events that explain it (DESIGN section 5)."""
+        leg = recording.owner.leg
+        try:
+            session = self.board.session(recording.owner.switch)
+            reply = await session.send(UuidBuglist(leg))
+            try:
+                presence = Presence(recorder=recording.path in parse_buglist(reply.text), leg=True)
+            except NoSuchLegError:
+                presence = Presence(recorder=False, leg=False)
+            if not presence.recorder:
+                await asyncio.sleep(SETTLE)
+            await session.fence()
+        except (LinkLost, JobTimeout, JobRefused) as failure:
+            raise SwitchAway(str(failure)) from None
+        except BadReplyError as failure:
+            raise SwitchAway(f"the switch gave no list of recorders: {failure}") from None
+        return presence
+
+    def now(self, switch: str) -> float:
+        """Return the switch's clock."""
+        return self.board.now(switch)
+
+    async def _act(self, recording: model.Recording, action: Action) -> float:
+        try:
+            command = UuidRecord(leg=recording.owner.leg, action=action, path=recording.path)
+            session = self.board.session(recording.owner.switch)
+            async with session.urgent():
+                result = await session.job(command, deadline=JOB_WITHIN)
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (JobRefused, JobTimeout, PacketRefused, ValueError) as failure:
+            raise CommandFailed(str(failure)) from None
+        if not result.ok:
+            raise CommandFailed(result.text.strip())
+        return result.at or self.board.now(recording.owner.switch)
