@@ -66,6 +66,7 @@ class CallDesk:
     files: Files = field(default_factory=Files)
     second_look: float = SECOND_LOOK
     _runs: dict[tuple[str, str], _Run] = field(default_factory=dict)
+    _released: dict[tuple[str, str], Call] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     # --- what happens to legs ------------------------------------------------------------------------------------
@@ -126,12 +127,18 @@ class CallDesk:
         run = self._runs.get((switch, leg))
         if run is not None:
             self._end(run, CallState.ENDED, run.hangup_cause or cause)
+        released = self._released.pop((switch, leg), None)
+        if released is not None:
+            self._record_end(released, cause)
 
     async def reconnected(self, switch: str, core_uuid: str) -> None:
         """Go on with the calls of a switch, and take the legs that were parked meanwhile. Raises SwitchAway."""
         gate = asyncio.Semaphore(AT_ONCE)
         for call in await self.ledger.live(switch):
-            self._runs.setdefault((switch, call.leg), _Run(call))
+            if call.state is CallState.RELEASED:
+                self._released.setdefault((switch, call.leg), call)
+            else:
+                self._runs.setdefault((switch, call.leg), _Run(call))
 
         async def look(run: _Run) -> None:
             async with gate:
@@ -140,14 +147,21 @@ class CallDesk:
                 self._end(run, CallState.ENDED, LOST)
             elif run.runner is not None:
                 run.runner.relinked(answered=found.info.answered)
-            elif run.task is None and run.call.state is CallState.RUNNING:
+            elif run.task is None:
                 run.call = replace(run.call, info=replace(run.call.info, answered=found.info.answered))
                 self._start(run, self._resume(run, taken=found.marker == run.call.id))
+
+        async def look_at_released(call: Call) -> None:
+            async with gate:
+                found = None if call.core_uuid != core_uuid else await self.legs.look(switch, call.leg)
+            if found is None and self._released.pop((switch, call.leg), None) is not None:
+                self._record_end(call, LOST)
 
         mine = [run for (name, _), run in self._runs.items() if name == switch]
         for run in [run for run in mine if run.latest.core_uuid != core_uuid]:
             self._end(run, CallState.ENDED, "SWITCH_LOST")
         looks = [look(run) for run in mine if run.latest.core_uuid == core_uuid]
+        looks += [look_at_released(call) for (name, _), call in self._released.items() if name == switch]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if failure is not None:
                 raise failure
@@ -158,7 +172,8 @@ class CallDesk:
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id."""
-        return next((run.latest for run in self._runs.values() if run.latest.id == call), None)
+        calls = (*(run.latest for run in self._runs.values()), *self._released.values())
+        return next((living for living in calls if living.id == call), None)
 
     @property
     def count(self) -> int:
@@ -232,15 +247,26 @@ class CallDesk:
         self._runs.pop((call.switch, call.leg), None)
         if run.task is not None:
             run.task.cancel()
-        run.call = replace(
-            call, state=state, ended_at=self.rooms.clock(), cause=call.cause or cause, waiting=None, recording=None
-        )
         run.runner = None
         if state is CallState.ENDED:
-            self.telemetry.observe(CallEnded(call.id, run.call.cause or ""))
+            self._record_end(call, cause)
         else:
+            run.call = replace(call, state=state, waiting=None, recording=None)
+            self._released[call.switch, call.leg] = run.call
             self.telemetry.observe(CallReleased(call.id))
-        self._spawn(self._close(run.call))
+            self._spawn(self._close(run.call))
+
+    def _record_end(self, call: Call, cause: str | None) -> None:
+        ended = replace(
+            call,
+            state=CallState.ENDED,
+            ended_at=self.rooms.clock(),
+            cause=call.cause or cause,
+            waiting=None,
+            recording=None,
+        )
+        self.telemetry.observe(CallEnded(call.id, ended.cause or ""))
+        self._spawn(self._close(ended))
 
     async def _close(self, call: Call) -> None:
         delay = 0.1

@@ -85,7 +85,7 @@ class CallRunner:
 
     async def run(self, *, resumed: bool) -> None:
         """Carry the document out to its end, then hang up. Ends by cancellation when the leg is gone or released."""
-        step = self._program.current() if resumed else self._program.next(None)
+        step = self._program.next(None)
         if resumed:
             self._arrive()
         while not isinstance(step, End):

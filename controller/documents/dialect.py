@@ -56,15 +56,14 @@ class Program(Protocol):
     session: str
 
     def next(self, outcome: Outcome | None) -> Step | End:
-        """Return what to do next; ``outcome`` is the former step's, None at the start. Never raises on an outcome."""
-        ...
+        """Return what to do next; ``outcome`` is the former step's. Never raises on an outcome.
 
-    def current(self) -> Step | End:
-        """Return the step that ``next`` gave last, once more: how a restored program goes on."""
+        None begins, and later repeats the step whose outcome is awaited: how a restored program goes on.
+        """
         ...
 
     def snapshot(self) -> Mapping[str, Any]:
-        """Return the state in JSON types; ``Dialect.restore`` of it goes on identically, ``current`` included."""
+        """Return the state in JSON types; ``Dialect.restore`` of it goes on identically."""
         ...
 
 

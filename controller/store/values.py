@@ -7,13 +7,14 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from controller.recordings.model import Delivery
+from controller.recordings.ports import LedgerFailed
 
 
 class StoreError(Exception):
     """The store cannot be opened or used as asked; the text says what would be right."""
 
 
-class StoreFailed(StoreError):
+class StoreFailed(StoreError, LedgerFailed):
     """A write or read did not happen; ``__cause__`` is what the database said. Nothing of it was stored."""
 
 
