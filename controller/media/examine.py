@@ -11,8 +11,9 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
@@ -117,6 +118,12 @@ class DiskMedia:
         if recording.measured is not None and recording.measured.derived:
             return self._copy_of(recording)
         return self._roots[recording.owner.switch].local(recording.path)
+
+    @contextmanager
+    def opened(self, recording: Recording) -> Iterator[int]:
+        """Open the file that is served and give its descriptor; it blocks. Raises as ``path_of``, WavError, OSError."""
+        with wav.opened(self.path_of(recording)) as descriptor:
+            yield descriptor
 
     async def examine(self, recording: Recording) -> Found:
         """Measure the master, and make the copy that is served where it isn't fit to be.

@@ -1,0 +1,284 @@
+"""controller/media/examine.py: what is announced of a recording is there, and true."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.media import examine, wav
+from controller.media.examine import DiskMedia, MasterExamined, Root
+from controller.recordings.model import (
+    Channels,
+    Measured,
+    Owner,
+    Pause,
+    PauseBehavior,
+    Recording,
+    RecordingRequest,
+    State,
+    Track,
+    new_id,
+)
+from controller.recordings.ports import Media
+
+SWITCH_PATH = "/var/lib/fsrec/recordings"
+START = 1_700_000_000.0
+
+
+class Disk:
+    """A recording directory, and media on it."""
+
+    def __init__(self, base: Path) -> None:
+        self.local = base / "masters"
+        self.local.mkdir()
+        self.derived = base / "derived"
+        self.events: list[MasterExamined] = []
+        self.media = DiskMedia(
+            {"fs1": Root(SWITCH_PATH, self.local)},
+            self.derived,
+            settle=(0.001, 0.001),
+            workers=2,
+            observe=self.observe,
+        )
+
+    def observe(self, event: object) -> None:
+        """Keep what media tells."""
+        assert isinstance(event, MasterExamined)
+        self.events.append(event)
+
+    def recording(self, content: bytes | None = None, **changes: object) -> Recording:
+        """A recording that ended, and its master."""
+        identity = new_id()
+        request = RecordingRequest(Channels.DUAL, Track.BOTH, "wav", "r", "test")
+        recording = Recording(
+            id=identity, owner=Owner("acme", "swml", new_id(), "fs1", "leg"), request=request,
+            state=State.PROCESSING, path=self.media.master_path("fs1", identity), requested_at=START,
+            started_at=START, ended_at=START + 3,
+        )  # fmt: skip
+        if content is not None:
+            (self.local / f"{identity}.wav").write_bytes(content)
+        return replace(recording, **changes)  # type: ignore[arg-type]  # a table's columns
+
+    def copies(self) -> list[Path]:
+        """Files among the derived ones."""
+        return sorted(path for path in self.derived.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+async def disk(tmp_path: Path) -> AsyncIterator[Disk]:
+    """A disk, its media closed afterwards."""
+    made = Disk(tmp_path)
+    yield made
+    made.media.close()
+
+
+def audio(frames: int, channels: int = 1) -> bytes:
+    """Sound without a zero."""
+    return np.random.default_rng(1).integers(1, 900, frames * channels, dtype=np.int16).tobytes()
+
+
+async def test_a_good_master_is_served_as_it_is(disk: Disk) -> None:
+    """A finished file is measured where it lies, nothing is copied, nothing touched."""
+    content = wav.header(8000, 2, 12345) + audio(12345, 2)
+    recording = disk.recording(content)
+    media: Media = disk.media
+    found = await media.examine(recording)
+    assert found.problem is None
+    assert found.measured == Measured(12345 / 8000, len(content), 2, 8000, derived=False)
+    path = disk.media.path_of(replace(recording, measured=found.measured))
+    assert path == disk.local / f"{recording.id}.wav"
+    with disk.media.opened(replace(recording, measured=found.measured)) as descriptor:
+        assert os.pread(descriptor, len(content) + 1, 0) == content
+    assert disk.copies() == []
+    assert disk.events == [MasterExamined(recording.id, 12345 / 8000, len(content), False, 0.0, 0)]
+
+
+@pytest.mark.parametrize("frames", [0, 7])
+async def test_an_unfinished_header_is_mended_in_a_copy(disk: Disk, frames: int) -> None:
+    """What a crash of the switch left is served with a true header; its own file stays as it was."""
+    unfinished = bytearray(wav.header(16000, 1, 0))
+    struct.pack_into("<I", unfinished, 4, 8)
+    content = bytes(unfinished) + audio(frames)
+    recording = disk.recording(content)
+    found = await disk.media.examine(recording)
+    assert found.measured == Measured(frames / 16000, 44 + 2 * frames, 1, 16000, derived=True)
+    served = disk.media.path_of(replace(recording, measured=found.measured))
+    assert served.is_relative_to(disk.derived)
+    assert served.read_bytes() == wav.header(16000, 1, frames) + audio(frames)
+    assert (disk.local / f"{recording.id}.wav").read_bytes() == content
+    assert disk.events[0].mended
+
+
+async def test_a_file_without_a_byte_is_a_recording_of_length_zero(disk: Disk) -> None:
+    """An empty file is served as a WAV of no frames in the form that was asked for."""
+    recording = disk.recording(b"")
+    found = await disk.media.examine(recording)
+    assert found.measured == Measured(0.0, 44, 2, 8000, derived=True)
+    assert wav.read(disk.media.path_of(replace(recording, measured=found.measured))).finished
+
+
+async def test_skipped_pauses_are_cut_from_a_copy(disk: Disk) -> None:
+    """Skipping pauses go, silent ones stay; duration and size are those of what is served."""
+    sound = np.frombuffer(audio(32000), "<i2").copy()
+    sound[8000:16000] = 0
+    sound[20000:24000] = 0
+    pauses = (
+        Pause(START + 1.03, PauseBehavior.SKIP, START + 1.98),
+        Pause(START + 2.5, PauseBehavior.SILENCE, START + 3),
+    )
+    recording = disk.recording(wav.header(8000, 1, 32000) + sound.tobytes(), pauses=pauses)
+    found = await disk.media.examine(recording)
+    assert found.measured == Measured(3.0, 44 + 48000, 1, 8000, derived=True)
+    served = disk.media.path_of(replace(recording, measured=found.measured))
+    assert served.read_bytes() == wav.header(8000, 1, 24000) + sound[:8000].tobytes() + sound[16000:].tobytes()
+    assert disk.events == [MasterExamined(recording.id, 3.0, 48044, False, 1.0, 0)]
+
+
+@pytest.mark.parametrize("started", [START, None])
+async def test_pauses_that_left_nothing_are_told(disk: Disk, started: float | None) -> None:
+    """A skipping pause that isn't in the file changes nothing of it and is reported."""
+    pauses = (Pause(START + 0.2, PauseBehavior.SKIP, START + 0.7),)
+    recording = disk.recording(wav.header(8000, 1, 16000) + audio(16000), pauses=pauses, started_at=started)
+    found = await disk.media.examine(recording)
+    assert found.measured == Measured(2.0, 32044, 1, 8000, derived=False)
+    assert disk.events[0].missed_pauses == 1
+
+
+async def test_repeating_after_a_crash_gives_the_same(disk: Disk) -> None:
+    """A half-written copy of an earlier attempt is overwritten; doing all again changes nothing."""
+    recording = disk.recording(wav.header(8000, 1, 500) + audio(400))
+    part = disk.derived / recording.id[:2] / f"{recording.id}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half" * 1000)
+    first = await disk.media.examine(recording)
+    served = disk.media.path_of(replace(recording, measured=first.measured))
+    content = served.read_bytes()
+    assert content == wav.header(8000, 1, 400) + audio(400)
+    assert await disk.media.examine(recording) == first
+    assert served.read_bytes() == content
+    assert disk.copies() == [served]
+
+
+async def test_no_room_for_a_copy_is_an_oserror(disk: Disk) -> None:
+    """A copy that can't be made raises, and leaves nothing that could be served."""
+    disk.derived.write_text("a file where the directory should be")
+    with pytest.raises(OSError, match="derived"):
+        await disk.media.examine(disk.recording(b""))
+
+
+async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A master that a shared disk shows late, first not at all and then unfinished, is measured when it is whole."""
+    recording = disk.recording()
+    path = disk.local / f"{recording.id}.wav"
+    real = examine._look
+    seen = []
+
+    def look(root: Root, name: str) -> tuple[str | None, bool]:
+        seen.append(real(root, name))
+        path.write_bytes(wav.header(8000, 1, 100) + audio(100 if len(seen) == 2 else 0))
+        return seen[-1]
+
+    monkeypatch.setattr(examine, "_look", look)
+    found = await disk.media.examine(recording)
+    assert seen == [(f"{recording.id}.wav is not there", False), (None, False), (None, True)]
+    assert found.measured == Measured(100 / 8000, 244, 1, 8000, derived=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "switch", "problem"),
+    [
+        (None, None, "fs1", "is not there"),
+        (b"RIFF" + bytes(100), None, "fs1", "begins with b'RIFF"),
+        (b"x", None, "fs1", "1 bytes, too few"),
+        (None, "/etc/passwd", "fs1", "not inside"),
+        (None, SWITCH_PATH + "/../x.wav", "fs1", "not inside"),
+        (None, SWITCH_PATH + "/a b.wav", "fs1", "not inside"),
+        (None, SWITCH_PATH + "/{x}.wav", "fs1", "not inside"),
+        (None, "x.wav", "fs1", "not inside"),
+        (None, SWITCH_PATH + "/out/x.wav", "fs1", "leads out"),
+        (None, SWITCH_PATH + "/file/x.wav", "fs1", "is no directory"),
+        (None, None, "fs9", "no recording directory in the settings"),
+    ],
+)
+async def test_a_master_that_cannot_be_served_says_why(
+    disk: Disk, content: bytes | None, path: str | None, switch: str, problem: str
+) -> None:
+    """Missing, broken and foreign masters are found wanting, in words, and nothing outside the root is opened."""
+    (disk.local / "out").symlink_to("/etc")
+    (disk.local / "file").touch()
+    recording = disk.recording(content)
+    owner = replace(recording.owner, switch=switch)
+    found = await disk.media.examine(replace(recording, owner=owner, path=path or recording.path))
+    assert found.measured is None
+    assert problem in (found.problem or "")
+    assert disk.events == []
+
+
+async def test_a_master_without_permission_says_what_to_do(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of another owner's is told with the fix. The refusal is injected: whoever runs this may be root."""
+    recording = disk.recording(b"")
+    real = os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).parent == disk.local:
+            raise PermissionError(13, "Permission denied")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse)
+    found = await disk.media.examine(recording)
+    assert "give this daemon the group" in (found.problem or "")
+
+
+async def test_other_trouble_with_the_disk_is_an_oserror(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An I/O error is raised: the file may be good."""
+
+    def fail(*_: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    recording = disk.recording(b"")
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        await disk.media.examine(recording)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "relative", "/a/../b", "/a/", "/a b", "/a/{b}", "/a\n", "/a,b", "/é", "//a", "/a'b"]
+)
+def test_a_switch_path_that_would_not_print_is_refused(path: str) -> None:
+    """What goes into commands is of a closed alphabet."""
+    with pytest.raises(ValueError, match="switch_path"):
+        Root(path, Path())
+
+
+@pytest.mark.parametrize("identity", ["", "x", "../../etc/passwd", "0" * 32, new_id().upper(), new_id() + "\n"])
+async def test_names_are_made_of_ids_alone(disk: Disk, identity: str) -> None:
+    """Nothing but a uuid4 becomes part of a path."""
+    with pytest.raises(ValueError, match="no recording id"):
+        disk.media.master_path("fs1", identity)
+    recording = replace(disk.recording(), id=identity, measured=Measured(0, 0, derived=True))
+    with pytest.raises(ValueError, match="no recording id"):
+        disk.media.path_of(recording)
+
+
+async def test_the_directory_is_checked(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thing wrong with a recording directory is told with its fix; free space is what is free."""
+    assert await disk.media.problems("fs1") == ()
+    assert 0 < await disk.media.free_bytes("fs1") <= os.statvfs(disk.local).f_blocks * os.statvfs(disk.local).f_frsize
+    (disk.local / "8000").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    unreadable, rate = await disk.media.problems("fs1")
+    assert "group of FreeSWITCH" in unreadable
+    assert "8000 exists" in rate
+    (tmp_path / "plain").touch()
+    others = DiskMedia({"gone": Root("/r", tmp_path / "gone"), "plain": Root("/r", tmp_path / "plain")}, disk.derived)
+    assert "does not exist" in (await others.problems("gone"))[0]
+    assert "no directory" in (await others.problems("plain"))[0]
+    with pytest.raises(FileNotFoundError):
+        await others.free_bytes("gone")
+    others.close()
