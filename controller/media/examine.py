@@ -121,7 +121,7 @@ class DiskMedia:
 
     @contextmanager
     def opened(self, recording: Recording) -> Iterator[int]:
-        """Open the file that is served and give its descriptor; it blocks. Raises as ``path_of``, WavError, OSError."""
+        """Open the file that is served and give its descriptor; it blocks. Raises KeyError, ValueError, OSError."""
         with wav.opened(self.path_of(recording)) as descriptor:
             yield descriptor
 

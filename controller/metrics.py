@@ -1,0 +1,184 @@
+"""What is counted: telemetry of every room made into Prometheus metrics by one table.
+
+Only this module knows prometheus_client. Names begin with ``fsrec_`` and end in a base unit, labels hold no ids, and
+every child that can be foreseen exists at zero, so that a rate over it is right from the first event on. A label's
+value that the table doesn't foresee is counted as ``other``: what a caller sends can't make new series.
+"""
+
+from __future__ import annotations
+
+import itertools
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.examine import MasterExamined
+from controller.recordings.model import FINAL_STATES, EndReason, State
+from controller.telemetry import FactOrphaned, FactUnexpected, RecordingChanged, RecordingFinished
+
+OTHER = "other"
+_E = TypeVar("_E")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric(Generic[_E]):
+    """One row of the table: what events of a type add to a metric.
+
+    ``labels`` maps each label to the values foreseen, ``values`` gives an event's in that order. ``amount`` is what a
+    counter grows by or a histogram observes. With ``buckets`` it is a histogram, else a counter.
+    """
+
+    event: type[_E]
+    name: str
+    help: str
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    values: Callable[[_E], Sequence[str]] = lambda _: ()
+    amount: Callable[[_E], float] = lambda _: 1.0
+    buckets: tuple[float, ...] | None = None
+
+
+STATES = tuple(state.value for state in State)
+OUTCOMES = tuple(sorted(state.value for state in FINAL_STATES))
+REASONS = tuple(reason.value for reason in EndReason)
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+CLASSES = ("2xx", "3xx", "4xx", "5xx")
+LENGTHS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+LATENCIES = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[Any], ...]:
+    """Return the rows of core, media and HTTP; ``dialects`` and ``switches`` are the names that may occur."""
+    return (
+        Metric(
+            RecordingChanged,
+            "recording_changes_total",
+            "Recordings that entered a state.",
+            {"dialect": dialects, "state": STATES},
+            lambda event: (event.dialect, event.after),
+        ),
+        Metric(
+            RecordingFinished,
+            "recordings_finished_total",
+            "Recordings that reached their true end.",
+            {"dialect": dialects, "outcome": OUTCOMES},
+            lambda event: (event.dialect, event.outcome),
+        ),
+        Metric(
+            RecordingFinished,
+            "recordings_ended_total",
+            "Recordings that reached their true end, by why.",
+            {"reason": REASONS},
+            lambda event: (event.reason,),
+        ),
+        Metric(
+            RecordingFinished,
+            "recording_duration_seconds",
+            "Length of recordings as served.",
+            amount=lambda event: event.duration,
+            buckets=LENGTHS,
+        ),
+        Metric(
+            RecordingFinished,
+            "recording_bytes_total",
+            "Size of recordings as served.",
+            amount=lambda event: event.size,
+        ),
+        Metric(
+            FactUnexpected,
+            "facts_unexpected_total",
+            "Facts about a recording that no row of the table expects.",
+            {"state": STATES},
+            lambda event: (event.state,),
+        ),
+        Metric(
+            FactOrphaned,
+            "facts_orphaned_total",
+            "Facts about recordings that are not fsrec's.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
+            MasterExamined,
+            "masters_mended_total",
+            "Masters whose header was not finished; a copy is served.",
+            amount=lambda event: float(event.mended),
+        ),
+        Metric(
+            MasterExamined,
+            "pauses_cut_seconds_total",
+            "Audio of skipped pauses cut from recordings.",
+            amount=lambda event: event.cut_seconds,
+        ),
+        Metric(
+            MasterExamined,
+            "pauses_missed_total",
+            "Skipped pauses that were not found in their recording.",
+            amount=lambda event: event.missed_pauses,
+        ),
+        Metric(
+            RequestServed,
+            "http_requests_total",
+            "HTTP requests answered.",
+            {"method": METHODS, "status": CLASSES},
+            lambda event: (event.method, f"{event.status // 100}xx"),
+        ),
+        Metric(
+            RequestServed,
+            "http_request_duration_seconds",
+            "Time to answer an HTTP request, downloads included.",
+            amount=lambda event: event.duration,
+            buckets=LATENCIES,
+        ),
+        Metric(RequestFailed, "http_requests_failed_total", "HTTP requests whose handler raised."),
+        Metric(RequestRefused, "http_requests_refused_total", "Connections that sent no readable HTTP request."),
+        Metric(DownloadBroken, "downloads_broken_total", "Downloads that ended early or could not be opened."),
+    )
+
+
+class Metrics:
+    """A registry of its own, fed by telemetry: subscribe ``observe``. ``version`` is fsrec's."""
+
+    def __init__(self, rows: Iterable[Metric[Any]], *, version: str) -> None:
+        self._registry = CollectorRegistry()
+        self._by_event: dict[type, list[tuple[Metric[Any], Counter | Histogram]]] = {}
+        ProcessCollector(registry=self._registry)
+        build = Gauge("fsrec_build_info", "What runs.", ["version", "python"], registry=self._registry)
+        build.labels(version, platform.python_version()).set(1)
+        for row in rows:
+            self._by_event.setdefault(row.event, []).append((row, self._instrument(row)))
+
+    def observe(self, event: object) -> None:
+        """Count an event; one that has no row is no metric's."""
+        for row, instrument in self._by_event.get(type(event), ()):
+            known = zip(row.values(event), row.labels.values(), strict=True)
+            values = [value if value in foreseen else OTHER for value, foreseen in known]
+            child = instrument.labels(*values) if values else instrument
+            amount = row.amount(event)
+            if isinstance(child, Histogram):
+                child.observe(amount)
+            else:
+                child.inc(amount)
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge, ``fsrec_`` put before its name, that is read whenever it is asked for."""
+        Gauge(f"fsrec_{name}", text, registry=self._registry).set_function(read)
+
+    def exposition(self) -> bytes:
+        """Return the text format 0.0.4."""
+        return generate_latest(self._registry)
+
+    def _instrument(self, row: Metric[Any]) -> Counter | Histogram:
+        name = f"fsrec_{row.name}"
+        instrument: Counter | Histogram
+        if row.buckets is None:
+            instrument = Counter(name, row.help, list(row.labels), registry=self._registry)
+        else:
+            instrument = Histogram(name, row.help, list(row.labels), buckets=row.buckets, registry=self._registry)
+        if row.labels:
+            for values in itertools.product(*row.labels.values()):
+                instrument.labels(*values)
+        return instrument
