@@ -14,7 +14,6 @@ from controller.dialects.swml.nodes import (
     Entry,
     Mapping,
     Node,
-    NotJson,
     Scalar,
     Sequence,
     Unreadable,
@@ -28,6 +27,7 @@ MAX_PROBLEMS = 50
 """Problems that are told of one document; the rest is counted."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+_JSON = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*[\"}]")
 _SUPPORTED = ", ".join(METHODS)
 
 
@@ -61,20 +61,15 @@ def read(text: str, source: str) -> Document:
 
 
 def parse(text: str) -> Node:
-    """Return the tree of a text, JSON where it is JSON, else YAML. Raises Unreadable."""
+    """Return the tree of a text. Raises Unreadable.
+
+    What begins with a brace and a quote is JSON and held to it; everything else is YAML, whose flow style with
+    unquoted keys begins with a brace too.
+    """
     text = text.removeprefix("\ufeff")
     if len(text) > MAX_CHARACTERS:
         raise Unreadable(0, f"{len(text)} characters; at most {MAX_CHARACTERS} are read")
-    if not text.lstrip().startswith("{"):
-        return yaml_text.read(text)
-    try:
-        return json_text.read(text)
-    except NotJson as broken:
-        # YAML's flow style begins with a brace too; what is neither was most likely meant as JSON.
-        try:
-            return yaml_text.read(text)
-        except Unreadable:
-            raise Unreadable(broken.problem.line, f"not readable as JSON: {broken}") from None
+    return json_text.read(text) if _JSON.match(text) else yaml_text.read(text)
 
 
 def _told(problems: list[Problem]) -> tuple[Problem, ...]:

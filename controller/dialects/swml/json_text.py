@@ -6,7 +6,7 @@ import re
 
 import orjson
 
-from controller.dialects.swml.nodes import Budget, Entry, Mapping, Node, NotJson, Scalar, Sequence, number
+from controller.dialects.swml.nodes import Budget, Entry, Mapping, Node, Scalar, Sequence, Unreadable, number
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
@@ -16,7 +16,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 def read(text: str) -> Node:
-    """Return the tree of a JSON text. Raises NotJson where the grammar is broken, Unreadable at a limit."""
+    """Return the tree of a JSON text. Raises Unreadable."""
     reader = _Reader(text)
     node = reader.value(0)
     reader.end()
@@ -90,7 +90,7 @@ class _Reader:
         try:
             value: str = orjson.loads(token[0])
         except (orjson.JSONDecodeError, UnicodeEncodeError):
-            raise NotJson(self._line, "a text holds half a character (a lone surrogate)") from None
+            raise Unreadable(self._line, "a text holds half a character (a lone surrogate)") from None
         return value
 
     def _skip_space(self) -> None:
@@ -110,8 +110,7 @@ class _Reader:
         if not self._take(character):
             raise self._refusal(f"`{character}`")
 
-    def _refusal(self, wanted: str) -> NotJson:
+    def _refusal(self, wanted: str) -> Unreadable:
         found = self._text[self._at : self._at + 1]
-        raise NotJson(
-            self._line, f"expected {wanted}, found {found!r}" if found else f"expected {wanted}, found the end"
-        )
+        said = repr(found) if found else "the end"
+        return Unreadable(self._line, f"not readable as JSON: expected {wanted}, found {said}")

@@ -71,10 +71,6 @@ class Unreadable(ValueError):
         self.problem = Problem(line, "", message)
 
 
-class NotJson(Unreadable):
-    """A text that breaks JSON's grammar; it may still be YAML."""
-
-
 class Budget:
     """Counts nodes and depth for a reader, and refuses the one too many."""
 
