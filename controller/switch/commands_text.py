@@ -125,6 +125,10 @@ def matching(value: str, where: str, pattern: re.Pattern[str], right: str) -> st
     return value
 
 
+def _broken_up(word: re.Match[str]) -> str:
+    return word[0].replace("_", " ")
+
+
 def spoken(value: str, where: str) -> str:
     """Make a text that anyone may have written fit for the argument of ``speak``.
 
@@ -138,7 +142,7 @@ def spoken(value: str, where: str) -> str:
         ValueError: control characters, surrogates, more than SPOKEN_MAX characters, or nothing to say.
 
     """
-    text = " ".join(_MODULE.sub("mod event socket", _MEANT_BY_FREESWITCH.sub(" ", value)).split())
+    text = " ".join(_MODULE.sub(_broken_up, _MEANT_BY_FREESWITCH.sub(" ", value)).split())
     if not text.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text):
         raise ValueError(f"{where}: {shown(text)} has control characters; right is text to be spoken")
     if not 0 < len(text) <= SPOKEN_MAX:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_hex_id
 from controller.switch.facts_types import LegInfo
+
+_CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 
 RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
@@ -53,8 +56,8 @@ def wish(event: Mapping[str, object], name: str) -> str | None:
 
 def cause_of(event: Mapping[str, object]) -> str:
     """Read Hangup-Cause: a name of A-Z 0-9 _, else UNKNOWN."""
-    value = clean.text(event, "Hangup-Cause", clean.SHORT)
-    return value if value and value.isascii() and value.replace("_", "").isalnum() else "UNKNOWN"
+    value = clean.string(event, "Hangup-Cause")
+    return value if value is not None and _CAUSE.fullmatch(value) else "UNKNOWN"
 
 
 def is_hanging_up(event: Mapping[str, object]) -> bool:

@@ -89,7 +89,7 @@ class LegParked:
 
 @dataclass(frozen=True, slots=True)
 class LegUnparked:
-    """CHANNEL_UNPARK: the leg was taken out of park (a transfer, a bridge, a hangup)."""
+    """CHANNEL_UNPARK: the leg was taken out of park by a transfer, a bridge, or its hangup (then LegHangup came before)."""
 
     leg: str
     at: float
@@ -105,7 +105,7 @@ class LegAnswered:
 
 @dataclass(frozen=True, slots=True)
 class LegHangup:
-    """CHANNEL_HANGUP: the leg begins to go; its recordings end after it. It may come twice."""
+    """CHANNEL_HANGUP: the leg begins to go; its recordings end after it."""
 
     leg: str
     at: float
@@ -132,7 +132,7 @@ class LegMoved:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid; an empty one was not given by us."""
+    """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid: the core gives what we did not order one of its own."""
 
     leg: str
     at: float
