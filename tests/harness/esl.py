@@ -91,10 +91,13 @@ class EslClient:
     async def connect(cls, address: Address, *events: str) -> Self:
         """Log in and subscribe to `events`. OSError when nobody listens, EslError when refused."""
         reader, writer = await asyncio.open_connection(address.host, address.port, limit=2**24)
-        greeting, _ = await _frame(reader)
-        if greeting.get("Content-Type") != "auth/request":
-            writer.close()
-            raise EslError(f"not let in: {greeting.get('Content-Type')}")
+        try:
+            await _greeted(reader)
+        except BaseException:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+            raise
         client = cls(reader, writer)
         try:
             await client.command(f"auth {address.password}")
@@ -195,6 +198,12 @@ async def connected(address: Address, *events: str) -> AsyncIterator[EslClient]:
         yield client
     finally:
         await client.close()
+
+
+async def _greeted(reader: asyncio.StreamReader) -> None:
+    headers, _ = await _frame(reader)
+    if headers.get("Content-Type") != "auth/request":
+        raise EslError(f"not let in: {headers.get('Content-Type')}")
 
 
 async def _frame(reader: asyncio.StreamReader) -> tuple[dict[str, str], bytes]:

@@ -67,8 +67,15 @@ class FreeSwitch:
     directory, under the path that both see.
     """
 
-    def __init__(self, binary: Path | None, attached: Address | None = None) -> None:
+    def __init__(
+        self,
+        binary: Path | None,
+        attached: Address | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are environment variables of freeswitch-conf/vars.xml that win over the harness's own."""
         self.binary = binary
+        self._settings = settings or {}
         self.process: subprocess.Popen[bytes] | None = None
         if attached is not None:
             self.home = Path(os.environ.get("FSREC_RECORDINGS", "/var/lib/fsrec/recordings"))
@@ -94,10 +101,11 @@ class FreeSwitch:
         """Start unless it runs, and wait until it serves. RuntimeError with the log when it does not."""
         self.scripts.mkdir(parents=True, exist_ok=True)
         if self.binary is not None and (self.process is None or self.process.poll() is not None):
-            self._spawn(self.binary)
+            self.spawn()
         _outside(self._ready())
 
-    def _spawn(self, binary: Path) -> None:
+    def spawn(self) -> None:
+        """Start our process; it does not serve yet on return."""
         for name in ("log", "db", "run"):
             (self.home / name).mkdir(exist_ok=True)
         rtp = random.randrange(20000, 60000, 2)  # noqa: S311 - spreads the workers' ranges; no secret
@@ -110,14 +118,16 @@ class FreeSwitch:
             "FSREC_API_EXPANSION": "true",
         }  # fmt: skip
         places = ["-log", self.home / "log", "-db", self.home / "db", "-run", self.home / "run"]
-        command = [binary, "-nf", "-nonat", "-nocal", "-conf", REPOSITORY / "freeswitch-conf", *places]
+        if self.binary is None:
+            raise RuntimeError("an attached FreeSWITCH is not ours to start")
+        command = [self.binary, "-nf", "-nonat", "-nocal", "-conf", REPOSITORY / "freeswitch-conf", *places]
         with (self.home / "stdout").open("wb") as out:
             self.process = subprocess.Popen(
                 [str(word) for word in command],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **{name: str(value) for name, value in settings.items()}},
+                env={**os.environ, **{name: str(value) for name, value in settings.items()}, **self._settings},
                 umask=0o022,
             )
         atexit.register(self.kill)
@@ -137,15 +147,10 @@ class FreeSwitch:
             await asyncio.sleep(0.05)
 
     def stop(self) -> None:
-        """End our process in good order and remove what it wrote; an attached one is left alone."""
+        """End our process (at once: in good order takes seconds) and remove what it wrote; leave an attached one."""
         if self.process is None:
             return
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(15)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.kill()
         atexit.unregister(self.kill)
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -284,9 +289,7 @@ class LiveSwitch:
         }
         for text in (destination, *settings, *settings.values()):
             if not _PLAIN.fullmatch(text):
-                raise ValueError(
-                    f"{text!r} cannot be said to originate: no control characters, quotes, braces, commas"
-                )
+                raise ValueError(f"{text!r} cannot be said to originate: plain text only, see Switch.call")
         braces = ",".join(f"{name}='{value}'" for name, value in settings.items())
         command = f"originate {{{braces}}}loopback/{destination}/fsrec '{self._sayings(a, sound)}' inline"
         with self.client.watch() as seen:

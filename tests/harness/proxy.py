@@ -7,10 +7,14 @@ from contextlib import suppress
 
 
 class Proxy:
-    """Forwards 127.0.0.1:`port` to a target; `cut` drops every connection, `refusing` turns new ones away."""
+    """Forwards 127.0.0.1:`port` to a target; `cut` drops every connection, `refusing` turns new ones away.
 
-    def __init__(self, host: str, port: int) -> None:
+    With `source`, it connects from that address: 127.0.0.2 is a stranger to the shipped access list.
+    """
+
+    def __init__(self, host: str, port: int, source: str | None = None) -> None:
         self._target = (host, port)
+        self._source = (source, 0) if source else None
         self._server: asyncio.Server | None = None
         self._links: dict[asyncio.Task[None], tuple[asyncio.StreamWriter, ...]] = {}
         self.port = 0
@@ -45,7 +49,7 @@ class Proxy:
             if self.refusing:
                 return
             try:
-                far_reader, far_writer = await asyncio.open_connection(*self._target)
+                far_reader, far_writer = await asyncio.open_connection(*self._target, local_addr=self._source)
             except OSError:
                 return
             self._links[task] = (writer, far_writer)

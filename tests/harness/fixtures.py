@@ -1,0 +1,86 @@
+"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `need_sipp`.
+
+Registered by `pytest_plugins = ("tests.harness.fixtures",)`. A test that takes `switch` runs twice: on the embedded
+softswitch, and, marked `live`, on a real FreeSWITCH. Without one the latter is skipped and says so;
+FSREC_REQUIRE_LIVE=1 makes that a failure. A failed test's report ends with the switch's log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from tests.harness.absent import absent
+from tests.harness.live import FreeSwitch, LiveSwitch
+from tests.harness.receiver import Receiver
+from tests.harness.sip import sipp
+from tests.harness.soft import SoftSwitch
+from tests.harness.switch import Switch
+
+_LOG: pytest.StashKey[Switch] = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def freeswitch() -> Iterator[FreeSwitch]:
+    """The FreeSWITCH of this worker, running; the same for all its tests."""
+    server = FreeSwitch.find()
+    if server is None:
+        absent("no FreeSWITCH: set FSREC_FREESWITCH to its binary, or FSREC_ESL to host:port:password")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def live(freeswitch: FreeSwitch, request: pytest.FixtureRequest) -> AsyncIterator[LiveSwitch]:
+    """A real switch only; give the test `@pytest.mark.live`."""
+    name = re.sub(r"\W+", "_", request.node.name)[:60]
+    async with LiveSwitch(freeswitch, f"{name}-{uuid4().hex[:8]}") as switch:
+        request.node.stash[_LOG] = switch
+        yield switch
+
+
+@pytest_asyncio.fixture
+async def soft(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[SoftSwitch]:
+    """The embedded switch only."""
+    async with SoftSwitch(tmp_path / "recordings") as switch:
+        request.node.stash[_LOG] = switch
+        yield switch
+
+
+@pytest.fixture(params=["soft", pytest.param("live", marks=pytest.mark.live)])
+def switch(request: pytest.FixtureRequest) -> Switch:
+    """Each switch in turn."""
+    chosen: Switch = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture
+def need_sipp() -> None:
+    """Skip, or fail where live tests are required, without sipp."""
+    if sipp() is None:
+        absent("no sipp (Debian: apt install sip-tester)")
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A callback receiver on loopback."""
+    async with Receiver() as running:
+        yield running
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add the switch's log to the report of a test that failed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined] # pluggy's Result, which this old style of hook yields
+    switch = item.stash.get(_LOG, None)
+    if report.failed and switch is not None:
+        report.sections.append(("switch log", switch.log()))
