@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 
@@ -12,21 +13,24 @@ from controller.calls.events import (
     CallReleased,
     CallResumed,
     CallTaken,
+    CallTurnedAway,
     DocumentRefused,
     LegLeftAlone,
 )
-from controller.calls.ports import CallLedger, Claim, Claims, Languages, Legs, ParkedLeg
+from controller.calls.ports import Claim, Claims, Languages, ParkedLeg
 from controller.calls.runner import CallRunner, Rooms, hang_up
 from controller.calls.source import Files, SourceFailed
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, DocumentError
 from controller.recordings.model import new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
-from controller.recordings.service import RecordingService
 from controller.telemetry import Telemetry
 
 REFUSED = "NORMAL_TEMPORARY_FAILURE"
 """Cause of a call whose document is refused or cannot be had, and whose fallback is too (DESIGN section 9)."""
+
+CONGESTED = "SWITCH_CONGESTION"
+"""Cause of a call that is one too many (limits.calls)."""
 
 SECOND_LOOK = 1.0
 """Seconds between the two looks for legs parked meanwhile: a new row is up to 290 ms late (spec/measured.md)."""
@@ -56,13 +60,11 @@ class _Run:
 class CallDesk:
     """All living calls of all switches."""
 
-    legs: Legs
-    ledger: CallLedger
-    recordings: RecordingService
+    rooms: Rooms
     claims: Claims
     languages: Languages
     telemetry: Telemetry
-    rooms: Rooms
+    limit: int = 2000
     files: Files = field(default_factory=Files)
     second_look: float = SECOND_LOOK
     _runs: dict[tuple[str, str], _Run] = field(default_factory=dict)
@@ -78,6 +80,10 @@ class CallDesk:
         claim = self.claims(leg)
         if claim is None:
             self.telemetry.observe(LegLeftAlone(leg.switch, leg.leg, leg.info.destination))
+            return
+        if len(self._runs) >= self.limit:
+            self.telemetry.observe(CallTurnedAway(leg.switch, leg.leg, self.limit))
+            self._spawn(self._turn_away(leg))
             return
         call = Call(
             id=new_id(),
@@ -134,15 +140,11 @@ class CallDesk:
     async def reconnected(self, switch: str, core_uuid: str) -> None:
         """Go on with the calls of a switch, and take the legs that were parked meanwhile. Raises SwitchAway."""
         gate = asyncio.Semaphore(AT_ONCE)
-        for call in await self.ledger.live(switch):
-            if call.state is CallState.RELEASED:
-                self._released.setdefault((switch, call.leg), call)
-            else:
-                self._runs.setdefault((switch, call.leg), _Run(call))
+        await self.adopt(switch)
 
         async def look(run: _Run) -> None:
             async with gate:
-                found = await self.legs.look(switch, run.latest.leg)
+                found = await self.rooms.legs.look(switch, run.latest.leg)
             if found is None:
                 self._end(run, CallState.ENDED, LOST)
             elif run.runner is not None:
@@ -153,7 +155,7 @@ class CallDesk:
 
         async def look_at_released(call: Call) -> None:
             async with gate:
-                found = None if call.core_uuid != core_uuid else await self.legs.look(switch, call.leg)
+                found = None if call.core_uuid != core_uuid else await self.rooms.legs.look(switch, call.leg)
             if found is None and self._released.pop((switch, call.leg), None) is not None:
                 self._record_end(call, LOST)
 
@@ -167,8 +169,16 @@ class CallDesk:
                 raise failure
         for wait in (0.0, self.second_look):
             await asyncio.sleep(wait)
-            for leg in await self.legs.waiting(switch):
+            for leg in await self.rooms.legs.waiting(switch):
                 self.parked(leg)
+
+    async def adopt(self, switch: str) -> None:
+        """Know the calls of a switch that have not ended, so that facts about their legs are understood."""
+        for call in await self.rooms.ledger.live(switch):
+            if call.state is CallState.RELEASED:
+                self._released.setdefault((switch, call.leg), call)
+            else:
+                self._runs.setdefault((switch, call.leg), _Run(call))
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id."""
@@ -272,18 +282,20 @@ class CallDesk:
         delay = 0.1
         while True:
             try:
-                await self.ledger.save(call)
+                await self.rooms.ledger.save(call)
             except LedgerFailed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
             else:
                 return
 
+    async def _turn_away(self, leg: ParkedLeg) -> None:
+        with contextlib.suppress(CommandFailed, SwitchAway):  # then the hangup that the dialplan armed ends it
+            await self.rooms.legs.hang_up(leg.switch, leg.leg, CONGESTED)
+
     async def _release(self, call: Call) -> None:
-        try:
-            await self.legs.release(call.switch, call.leg)
-        except (CommandFailed, SwitchAway):
-            return  # the leg is gone, or will be looked at when the link is back
+        with contextlib.suppress(CommandFailed, SwitchAway):  # the leg is gone, or the link
+            await self.rooms.legs.release(call.switch, call.leg)
 
     def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
         dialect = self.languages.of(text, vendor)

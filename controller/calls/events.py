@@ -63,3 +63,12 @@ class CallFailed:
 
     call: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallTurnedAway:
+    """A parked leg was hung up because ``limit`` calls live already."""
+
+    switch: str
+    leg: str
+    limit: int

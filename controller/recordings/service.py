@@ -102,15 +102,21 @@ class RecordingService:
         media: Media,
         telemetry: Telemetry,
         path_of: Callable[[str, str], str],
+        admit: Callable[[str], str | None] = lambda _switch: None,
         per_call: int = 10,
         timings: Timings | None = None,
     ) -> None:
-        """``path_of(switch, recording id)`` names the master as the switch sees it; ``per_call`` run at once."""
+        """Make it of its ports.
+
+        ``path_of(switch, recording id)`` names the master as the switch sees it, ``admit(switch)`` says why none may
+        start there now (a full disk), and ``per_call`` may run at once on a call.
+        """
         self._recorder = recorder
         self._ledger = ledger
         self._media = media
         self._observe = telemetry.observe
         self._path_of = path_of
+        self._admit = admit
         self._per_call = per_call
         self._timings = timings or Timings()
         self._lives: dict[str, _Life] = {}
@@ -140,6 +146,9 @@ class RecordingService:
             raise NotPossible(f"a recording named {request.reference!r} is active on this call already")
         if len(active) >= self._per_call:
             raise NotPossible(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
+        refusal = self._admit(owner.switch)
+        if refusal is not None:
+            raise NotPossible(refusal)
         identity = identity or new_id()
         now = self._recorder.now(owner.switch)
         path = self._path_of(owner.switch, identity)

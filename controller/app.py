@@ -1,0 +1,264 @@
+"""The composition root: builds every part from the settings, starts and stops them. The only file that knows all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller import __version__
+from controller.calls.desk import CallDesk
+from controller.calls.ports import Claim, Languages, ParkedLeg
+from controller.calls.runner import Rooms
+from controller.dialects.swml import SwmlDialect
+from controller.documents.call import Call
+from controller.documents.dialect import Account, Dialect
+from controller.facts_desk import FactsDesk
+from controller.http import calling
+from controller.http.app import HttpRooms, Listener, build_app
+from controller.media import wav
+from controller.media.examine import DiskMedia, Root
+from controller.metrics import Metrics, table
+from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
+from controller.recordings.service import RecordingService
+from controller.settings import Settings
+from controller.store.calls import StoreCalls
+from controller.store.ledger import StoreLedger
+from controller.store.store import Store, open_store
+from controller.switch.board import Listener as SwitchListener
+from controller.switch.board import Switchboard
+from controller.switch.facts import Fact
+from controller.switch.legs import EslLegs
+from controller.switch.link import SwitchAddress, Timings
+from controller.switch.recorder import EslRecorder
+from controller.telemetry import Telemetry
+from controller.webhooks.client import CallbackClient
+from controller.webhooks.guard import AddressGuard
+from controller.webhooks.outbox import Outbox
+from controller.webhooks.outbox import WebhookSettings as OutboxSettings
+
+LOOK_AT_DISKS = 5.0
+"""Seconds between looks at the recording directories: a full or missing one refuses new recordings."""
+
+
+@dataclass(slots=True)
+class App:
+    """A daemon. ``async with app.running():`` starts it, serves inside, stops it in order.
+
+    ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
+    each fact of a switch.
+    """
+
+    settings: Settings
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    base: Path = field(default_factory=Path.cwd)
+    timings: Timings | None = None
+    watch: Callable[[Fact], None] | None = None
+    base_url: str = ""
+    store: Store = field(init=False)
+    board: Switchboard = field(init=False)
+    recordings: RecordingService = field(init=False)
+    desk: CallDesk = field(init=False)
+    outbox: Outbox = field(init=False)
+    media: DiskMedia = field(init=False)
+    accounts: Mapping[str, Account] = field(init=False)
+    dialects: dict[str, Dialect] = field(init=False)
+    listener: SwitchListener = field(init=False)
+    _switches: asyncio.Task[None] | None = None
+    _disks: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[App]:
+        """Run everything; leaving stops taking new work first, and loses nothing: the store has the truth."""
+        settings = self.settings
+        host, port = settings.http.listen.host, settings.http.listen.port or _free_port(settings.http.listen.host)
+        self.base_url = settings.http.base_url(port)
+        self.accounts = settings.accounts_by_name()
+        self.dialects = {"swml": SwmlDialect(self.base_url)}
+        async with contextlib.AsyncExitStack() as stack:
+            names = [switch.name for switch in settings.switches]
+            metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
+            stack.callback(self.telemetry.subscribe(metrics.observe))
+            await self._build(stack)
+            app = build_app(
+                HttpRooms(
+                    find=self._find,
+                    opened=self._opened,
+                    problems=self.problems,
+                    exposition=metrics.exposition,
+                    observe=self.telemetry.observe,
+                )
+            )
+            calling.register(app, _Control(self), tuple(self.accounts.values()))
+            listener = Listener(app, host, port, observe=self.telemetry.observe)
+            await self._look_at_disks()
+            for switch in settings.switches:
+                await self.recordings.adopt(switch.name)
+                await self.desk.adopt(switch.name)
+            await listener.start()
+            stack.push_async_callback(listener.stop)
+            await self._start(stack, self._watch_disks())
+            await self._start(stack, self.outbox.run())
+            self._switches = await self._start(stack, self.board.run(self.listener))
+            stack.push_async_callback(self.board.close)
+            yield self
+
+    async def wait(self) -> None:
+        """Return when the switches are given up (raises LinkRefused) or the daemon is stopped."""
+        if self._switches is not None:
+            await asyncio.shield(self._switches)
+
+    def problems(self) -> list[str]:
+        """Say what keeps the daemon from its work; nothing when it is ready."""
+        return [*self.board.problems(), *(f"switch {name}: {why}" for name, why in self._disks.items())]
+
+    # --- building ---------------------------------------------------------------------------------------------
+
+    async def _build(self, stack: contextlib.AsyncExitStack) -> None:
+        settings, observe = self.settings, self.telemetry.observe
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.store = await open_store(settings.data_dir / "fsrec.db", observe=observe)
+        stack.push_async_callback(self.store.close)
+        roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
+        self.media = DiskMedia(roots, settings.data_dir / "media", observe=observe)
+        stack.callback(self.media.close)
+        hooks = settings.webhooks
+        client = CallbackClient(AddressGuard(hooks.allow_networks), per_origin=hooks.per_origin)
+        stack.push_async_callback(client.close)
+        self.outbox = Outbox(
+            self.store,
+            client,
+            self._sign,
+            OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),
+            observe=observe,
+        )
+        addresses = [
+            SwitchAddress(switch.name, switch.host, switch.port, switch.password.get_secret_value())
+            for switch in settings.switches
+        ]
+        self.board = Switchboard(addresses, self.telemetry, self.timings)
+        recorder = EslRecorder(self.board)
+        self.recordings = RecordingService(
+            recorder=recorder,
+            ledger=StoreLedger(self.store, self._render, self.outbox.wake, observe),
+            media=self.media,
+            telemetry=self.telemetry,
+            path_of=self.media.master_path,
+            admit=self._disks.get,
+            per_call=settings.limits.recordings_per_call,
+        )
+        stack.push_async_callback(self.recordings.close)
+        rooms = Rooms(EslLegs(self.board), StoreCalls(self.store), self.recordings, time.time)
+        self.desk = CallDesk(
+            rooms=rooms,
+            claims=self._claim,
+            languages=Languages(self.dialects),
+            telemetry=self.telemetry,
+            limit=settings.limits.calls,
+        )
+        stack.push_async_callback(self.desk.close)
+        self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+
+    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        stack.push_async_callback(end)
+        return task
+
+    # --- what the rooms ask of the settings -------------------------------------------------------------------
+
+    def _claim(self, leg: ParkedLeg) -> Claim | None:
+        """Channel variables win over routes, first match wins among these; nobody else is touched."""
+        if leg.account is not None and leg.document is not None:
+            account = self.accounts.get(leg.account)
+            return None if account is None else Claim(account, str(self.base / leg.document))
+        route = self.settings.route(leg.info.destination)
+        if route is None:
+            return None
+        fallback = None if route.fallback is None else str(route.fallback)
+        return Claim(self.accounts[route.account], str(route.document), fallback)
+
+    def _render(self, notice: Notice) -> Delivery | None:
+        owner = notice.recording.owner
+        account = self.accounts.get(owner.account)
+        if account is None:
+            raise LookupError(f"account {owner.account!r} is no longer in the settings")
+        return self.dialects[owner.dialect].render(notice, account)
+
+    def _sign(self, delivery: Delivery, now: float) -> Mapping[str, str]:
+        account = self.accounts.get(delivery.account)
+        if account is None:
+            raise LookupError(f"account {delivery.account!r} is no longer in the settings")
+        return self.dialects[delivery.dialect].sign(delivery, account, now)
+
+    # --- files and disks --------------------------------------------------------------------------------------
+
+    async def _find(self, identity: str) -> Recording | None:
+        return await self.store.read(lambda reader: reader.recording(identity))
+
+    def _opened(self, recording: Recording) -> contextlib.AbstractContextManager[int]:
+        return wav.opened(self.media.path_of(recording))
+
+    async def _watch_disks(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AT_DISKS)
+            await self._look_at_disks()
+
+    async def _look_at_disks(self) -> None:
+        least = self.settings.limits.min_free_disk
+        for switch in self.settings.switches:
+            try:
+                problems = await self.media.problems(switch.name)
+                free = 0 if problems else await self.media.free_bytes(switch.name)
+            except OSError as error:
+                problems, free = (f"{switch.local_path}: {error.strerror}",), 0
+            if problems:
+                self._disks[switch.name] = problems[0]
+            elif free < least:
+                self._disks[switch.name] = (
+                    f"{free} bytes are free in {switch.local_path}; limits.min_free_disk wants {least}"
+                )
+            else:
+                self._disks.pop(switch.name, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """What SignalWire's commands need, over the rooms (``http.calling.CallControl``)."""
+
+    app: App
+
+    async def call_of(self, account: str, call_id: str) -> Call | None:
+        call = self.app.desk.find(call_id)
+        if call is None:
+            call = await self.app.store.read(lambda reader: reader.call(call_id))
+        return call if call is not None and call.account == account else None
+
+    async def running(self, call_id: str, reference: str) -> Recording | None:
+        active = self.app.recordings.active(call_id)
+        return next((found for found in reversed(active) if found.request.reference == reference), None)
+
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
+        await self.app.recordings.pause(recording_id, behavior)
+
+    async def resume(self, recording_id: str) -> None:
+        await self.app.recordings.resume(recording_id)
+
+    async def stop(self, recording_id: str, reason: EndReason) -> None:
+        await self.app.recordings.stop(recording_id, reason)
+
+
+def _free_port(host: str) -> int:
+    """Return a port that is free now: URLs of recordings must be known before the listener starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

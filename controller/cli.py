@@ -1,0 +1,163 @@
+"""The ``fsrec`` command (DESIGN section 8).
+
+Exit codes: 0 well; 1 it found or met a problem; 2 wrong use of the command; 78 (EX_CONFIG) settings or a switch refuse
+for a reason that trying again cannot mend, so that a supervisor need not loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from controller import __version__, logs
+from controller.app import App
+from controller.demo import demo
+from controller.dialects.swml import SwmlDialect
+from controller.doctor import examine, exit_code, render
+from controller.settings import Settings, SettingsError, load
+from controller.softswitch import serve
+from controller.switch.link import LinkRefused
+from controller.telemetry import Telemetry
+
+OK = 0
+PROBLEM = 1
+CONFIG = 78
+DOCUMENT_LIMIT = 1 << 20
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return CONFIG
+    except LinkRefused as error:
+        print(error, file=sys.stderr)
+        return CONFIG
+    except OSError as error:
+        print(f"fsrec: {error}", file=sys.stderr)
+        return PROBLEM
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fsrec", description="Call-recording verbs of CPaaS dialects for FreeSWITCH."
+    )
+    parser.add_argument("--version", action="version", version=f"fsrec {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="the daemon")
+    run.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
+    run.set_defaults(run=_run)
+
+    show = commands.add_parser("demo", help="everything on the embedded softswitch, with a live timeline")
+    show.add_argument("--once", action="store_true", help="one call; exit 0 only if everything arrived")
+    show.set_defaults(run=lambda options: _wait(demo(once=options.once)))
+
+    switch = commands.add_parser("softswitch", help="the embedded softswitch alone")
+    switch.add_argument("--host", default="127.0.0.1")
+    switch.add_argument("--port", type=int, default=8021)
+    switch.add_argument("--directory", type=Path, required=True, help="where it may write recordings")
+    switch.add_argument("--password", default=os.environ.get("FSREC_ESL_PASSWORD", "ClueCon"))
+    switch.set_defaults(run=_softswitch)
+
+    check = commands.add_parser("check", help="validate documents or settings")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.set_defaults(run=_check)
+
+    doctor = commands.add_parser("doctor", help="what is wrong between fsrec and its switches, with the fix")
+    doctor.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _wait(work: Coroutine[Any, Any, int]) -> int:
+    """Run to the end, or until Ctrl-C, which is no error."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        return OK
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = load(options.config)
+    logs.configure(settings.log, logs.secrets_of(settings))
+    return asyncio.run(_serve(settings, options.config.absolute().parent))
+
+
+async def _serve(settings: Settings, base: Path) -> int:
+    telemetry = Telemetry()
+    telemetry.subscribe(logs.telemetry_hook())
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with App(settings, telemetry, base=base).running() as app:
+        until = (asyncio.create_task(app.wait()), asyncio.create_task(stopped.wait()))
+        done, rest = await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
+        for task in rest:
+            task.cancel()
+        for task in done:
+            task.result()
+    return OK
+
+
+def _softswitch(options: argparse.Namespace) -> int:
+    options.directory.mkdir(parents=True, exist_ok=True)
+
+    async def work() -> int:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        if task is not None:
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await serve(options.port, options.directory, options.password, host=options.host)
+        return OK
+
+    return _wait(work())
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Validate files: settings are told by a key ``switches`` at the start of a line, all else is a document."""
+    dialect = SwmlDialect("https://fsrec.invalid")
+    code = OK
+    for path in options.files:
+        with path.open("rb") as file:
+            text = file.read(DOCUMENT_LIMIT).decode("utf-8-sig", "replace")
+        if any(line.startswith("switches") for line in text.splitlines()):
+            problems: Sequence[object] = ()
+            try:
+                load(path)
+            except SettingsError as error:
+                problems = error.problems
+            for problem in problems:
+                print(problem)
+        else:
+            problems = dialect.check(text, str(path))
+            for problem in problems:
+                print(f"{path}: {problem}")
+        if not problems:
+            print(f"{path}: fine")
+        code = PROBLEM if problems else code
+    return code
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    settings = load(options.config)
+    findings = asyncio.run(examine(settings, check=SwmlDialect("https://fsrec.invalid").check))
+    print(render(findings))
+    return exit_code(findings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
