@@ -1,7 +1,7 @@
 """The ``fsrec`` command (DESIGN section 8).
 
-Exit codes: 0 well; 1 it found or met a problem; 2 wrong use of the command; 78 (EX_CONFIG) settings or a switch refuse
-for a reason that trying again cannot mend, so that a supervisor need not loop.
+Exit codes: 0 well; 1 it found or met a problem; 2 wrong use of the command; 78 (EX_CONFIG) settings or a switch
+refuse for a reason that trying again cannot mend, so that a supervisor need not loop.
 """
 
 from __future__ import annotations

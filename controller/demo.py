@@ -28,7 +28,7 @@ from controller.softswitch import Silence, Softswitch, Speech, Tone
 from controller.switch.facts import Fact, LegInfo
 from controller.switch.link import CommandDone, JobDone, LinkUp
 from controller.telemetry import RecordingChanged, Telemetry
-from controller.webhooks.events import AttemptMade
+from controller.webhooks.events import DeliveryAttempted
 
 PASSWORD = "demo-only"  # noqa: S105 - of a softswitch that lives in this process, on loopback, for this run
 DESTINATION = "1001"
@@ -97,7 +97,7 @@ class Timeline:
                 self.say("job", f"{event.kind} → {'done' if event.ok else 'failed'} in {event.seconds * 1000:.1f} ms")
             case RecordingChanged():
                 self.say("state", f"{event.recording}: {event.before or 'new'} → {event.after} ({event.fact})")
-            case AttemptMade():
+            case DeliveryAttempted():
                 self.say("delivery", f"{event.status or event.error} in {event.duration * 1000:.1f} ms")
             case _:
                 pass
