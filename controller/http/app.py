@@ -139,7 +139,7 @@ class _Connection(web.RequestHandler):
         super().connection_made(transport)
         self._listener.connections += 1
         if self._listener.connections > self._listener.max_connections:
-            cast(asyncio.Transport, transport).abort()
+            cast("asyncio.Transport", transport).abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._listener.connections -= 1
@@ -202,7 +202,7 @@ class Listener:
         """Listen. Raises OSError that names the address, ValueError that names the certificate."""
         context = None if self._tls is None else await asyncio.to_thread(_tls_context, *self._tls)
         await self._runner.setup()
-        server, loop = cast(web.Server, self._runner.server), asyncio.get_running_loop()
+        server, loop = cast("web.Server", self._runner.server), asyncio.get_running_loop()
 
         def connection() -> _Connection:
             return _Connection(
