@@ -165,7 +165,7 @@ class EslClient:
                     case "api/response":
                         self._answer(body.decode(errors="replace"), refuse=False)
                     case "text/event-json":
-                        event: Event = json.loads(body)
+                        event: Event = json.loads(body.decode(errors="replace"))
                         for watch in tuple(self._watches):
                             watch.add(event)
                     case _:
@@ -181,8 +181,7 @@ class EslClient:
                 watch.lose()
 
     def _answer(self, text: str, *, refuse: bool) -> None:
-        reply = self._replies.popleft()
-        if reply.done():
+        if not self._replies or (reply := self._replies.popleft()).done():
             return
         if refuse and text.startswith("-ERR"):
             reply.set_exception(EslError(text.strip()))

@@ -239,6 +239,8 @@ class LiveSwitch:
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(self._server.start)
         self.recordings.mkdir(parents=True)
+        if self._server.binary is None:
+            self.recordings.chmod(0o777)  # an attached switch may run as somebody else
         await self._proxy.start()
         await self._listen()
         return self
@@ -247,6 +249,7 @@ class LiveSwitch:
         await self._hang_up_all()
         await self._deafen()
         await self._proxy.stop()
+        shutil.rmtree(self.recordings, ignore_errors=True)
 
     @property
     def address(self) -> Address:
