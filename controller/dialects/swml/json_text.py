@@ -8,7 +8,7 @@ import orjson
 
 from controller.dialects.swml.nodes import Budget, Entry, Mapping, Node, Scalar, Sequence, Unreadable, number
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SPACE = re.compile(r"[ \t\r\n]+")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"true|false|null")
@@ -94,10 +94,9 @@ class _Reader:
         return value
 
     def _skip_space(self) -> None:
-        match = _SPACE.match(self._text, self._at)
-        if match is not None:
-            self._line += match[0].count("\n")
-            self._at = match.end()
+        if space := _SPACE.match(self._text, self._at):
+            self._line += space[0].count("\n")
+            self._at = space.end()
 
     def _take(self, character: str) -> bool:
         self._skip_space()

@@ -38,8 +38,8 @@ RECORD_CALL = [
         "speak listen both",
         "both",
         (
-            'Direction of the audio to record: `"speak"` for what party says, `"listen"` for what party hears, `"both"` '
-            "for what the party hears and says"
+            'Direction of the audio to record: `"speak"` for what party says, `"listen"` for what party hears, '
+            '`"both"` for what the party hears and says'
         ),
     ),
     (
@@ -290,8 +290,8 @@ WRONG_STEPS = [
         "stop_call_record: {}",
         "main[0]",
         (
-            'unknown method "stop_call_record" (did you mean `stop_record_call`?); supported are answer, hangup, sleep, '
-            "record_call, stop_record_call"
+            'unknown method "stop_call_record" (did you mean `stop_record_call`?); supported are answer, hangup, '
+            "sleep, record_call, stop_record_call"
         ),
     ),
     (
@@ -452,7 +452,9 @@ def test_the_reference_s_examples(steps: list[dict[str, Any]], refused: list[str
 
 def test_the_samples_are_twins_that_run() -> None:
     """The shipped YAML sample and its JSON twin are valid and say the same."""
-    twins = [read((SAMPLES / f"record_call.swml.{kind}").read_text(), kind).sections for kind in ("yaml", "json")]
+    texts = [(SAMPLES / f"record_call.swml.{kind}").read_text() for kind in ("yaml", "json")]
+    assert [DIALECT.check(text, "sample") for text in texts] == [(), ()]
+    twins = [read(text, "sample").sections for text in texts]
     steps = [[(step.method, step.values) for step in twin["main"]] for twin in twins]
     assert steps[0] == steps[1]
     assert [name for name, _ in steps[0]] == ["answer", "record_call", "sleep", "stop_record_call", "hangup"]
