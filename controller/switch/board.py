@@ -98,11 +98,13 @@ class Switchboard:
     clock: Callable[[], float] = time.time
     _lines: dict[str, _Line] = field(default_factory=dict)
 
-    async def run(self, listener: Listener) -> None:
-        """Serve all switches until closed."""
+    def __post_init__(self) -> None:
         for address in self.addresses:
             link = Link(address, events=EVENTS, observe=self.telemetry.observe, timings=self.timings)
             self._lines[address.name] = _Line(link)
+
+    async def run(self, listener: Listener) -> None:
+        """Serve all switches until closed."""
         results = await asyncio.gather(
             *(self._serve(name, line, listener) for name, line in self._lines.items()), return_exceptions=True
         )
