@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _Command = Callable[["Softswitch", str], Awaitable[str]]
 _NO_CHANNEL = "-ERR No such channel!\n"
+_SHOW_USAGE = (
+    "-USAGE: codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count|like <match string>]"
+    "|calls|detailed_calls|bridged_calls|detailed_bridged_calls|aliases|complete|chat|management|modules|nat_map|say"
+    "|interfaces|interface_types|tasks|limits|status\n"
+)
 _RECORD_USAGE = "-USAGE: <uuid> [start|stop|mask|unmask] <path> [<limit>] [<recording_vars>]\n"
 _MODULE_NAMES = """
 mod_commands mod_dptools mod_dialplan_xml mod_event_socket mod_loopback mod_sofia mod_sndfile mod_native_file
@@ -205,10 +210,19 @@ async def _uuid_transfer(leg: "Leg", fields: list[str]) -> str:
     return "+OK\n"
 
 
-@_on_leg("<uuid>", 1, 1)
-async def _uuid_park(leg: "Leg", _fields: list[str]) -> str:
+async def _uuid_park(switch: "Softswitch", argument: str) -> str:
+    leg = switch.locate(argument)
+    if leg is None:
+        return _NO_CHANNEL
     leg.transfer([("park", "")])
     return "+OK\n"
+
+
+async def _hupall(switch: "Softswitch", argument: str) -> str:
+    cause = argument.split(maxsplit=1)[0] if argument.split() else "MANAGER_REQUEST"
+    for leg in list(switch.legs.values()):
+        leg.hang_up(cause)
+    return f"+OK hangup all channels with cause {cause}\n"
 
 
 async def _uuid_answer(switch: "Softswitch", argument: str) -> str:
@@ -270,14 +284,14 @@ async def _status(switch: "Softswitch", _argument: str) -> str:
 
 async def _version(switch: "Softswitch", argument: str) -> str:
     if argument == "short":
-        return switch.version.split("-")[0] + "\n"
+        return switch.version + "\n"
     return f"FreeSWITCH Version {switch.version} (softswitch)\n"
 
 
 async def _show(switch: "Softswitch", argument: str) -> str:
     words = argument.split()
     if not words or words[0] not in ("channels", "calls"):
-        return "-USAGE: codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count]\n"
+        return _SHOW_USAGE
     if not switch.core_sql:
         return "-ERR SQL disabled, no data available!\n"
     rows = [_row(leg) for leg in switch.rows.values()]
@@ -363,8 +377,15 @@ async def _create_uuid(_switch: "Softswitch", _argument: str) -> str:
     return str(uuid.uuid4())
 
 
-async def _expand(switch: "Softswitch", argument: str) -> str:
+async def _eval(switch: "Softswitch", argument: str) -> str:
     return expand(switch, None, argument)
+
+
+async def _expand(switch: "Softswitch", argument: str) -> str:
+    name, _, rest = expand(switch, None, argument).partition(" ")
+    if name not in _COMMANDS:
+        return "INVALID COMMAND!\n-ERR Cannot execute command\n"
+    return await _COMMANDS[name](switch, rest)
 
 
 async def _system(switch: "Softswitch", argument: str) -> str:
@@ -391,6 +412,7 @@ _COMMANDS: dict[str, _Command] = {
     "uuid_broadcast": _uuid_broadcast,
     "uuid_transfer": _uuid_transfer,
     "uuid_park": _uuid_park,
+    "hupall": _hupall,
     "uuid_answer": _uuid_answer,
     "uuid_recv_dtmf": _uuid_recv_dtmf,
     "uuid_send_dtmf": _uuid_send_dtmf,
@@ -404,7 +426,7 @@ _COMMANDS: dict[str, _Command] = {
     "global_setvar": _global_setvar,
     "create_uuid": _create_uuid,
     "originate": originate,
-    "eval": _expand,
+    "eval": _eval,
     "expand": _expand,
     "system": _system,
     "bg_system": _system,

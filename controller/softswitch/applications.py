@@ -19,22 +19,12 @@ if TYPE_CHECKING:
 Application = Callable[["Leg", str], Awaitable[None]]
 
 SPEECH_ENGINES = frozenset({"flite"})
+_READ_AHEAD = 16384
 
 
-def find(name: str) -> Application | None:
-    """Find the application of that name: None when FreeSWITCH would call it invalid."""
-    found = _APPLICATIONS.get(name)
-    if found is None:
-        return None
-    application, needs_media = found
-    if not needs_media:
-        return application
-
-    async def with_media(leg: "Leg", argument: str) -> None:
-        leg.pre_answer()
-        await application(leg, argument)
-
-    return with_media
+def find(name: str) -> tuple[Application, bool] | None:
+    """Find an application, and whether it needs media; None when FreeSWITCH would call it invalid."""
+    return _APPLICATIONS.get(name)
 
 
 # -- the call itself
@@ -62,6 +52,7 @@ async def _park(leg: "Leg", _argument: str) -> None:
     deadline = None if timeout is None else leg.switch.now() + number(seconds)
     leg.idle_silence = bool(number(leg.variables.get("send_silence_when_idle")))
     leg.fire("CHANNEL_PARK")
+    leg.parked.set()
     leg.keep_line_alive()
     while True:
         remaining = None if deadline is None else max(0.0, deadline - leg.switch.now())
@@ -138,17 +129,20 @@ async def _playback(leg: "Leg", argument: str) -> None:
         leg.variables.set("current_application_response", "FILE NOT FOUND")
         return
     kind = source.split("://")[0] if "://" in source else "file"
-    about = [("Playback-File-Type", kind), ("Playback-File-Path", source), *block.items()]
-    leg.fire("PLAYBACK_START", after=about)
-    began = leg.switch.now()
-    woken = await _sound(leg, samples[number(seek) :])
-    played = min(len(samples), round((leg.switch.now() - began) * RATE))
+    about = [("Playback-File-Type", kind), ("Playback-File-Path", source)]
+    if kind == "silence_stream":
+        # It is made by the player itself, not by a file module.
+        del about[0]
+    leg.fire("PLAYBACK_START", after=[*about, *block.items()])
+    woken, played = await _sound(leg, samples[number(seek) :])
+    # What the file layer had read ahead counts as played
+    read = min(len(samples), -(-played // _READ_AHEAD) * _READ_AHEAD)
     leg.variables.set("playback_last_offset_pos", str(played))
-    leg.variables.set("playback_seconds", str(played // RATE))
-    leg.variables.set("playback_ms", str(played * 1000 // RATE))
-    leg.variables.set("playback_samples", str(played))
+    leg.variables.set("playback_seconds", str(read // RATE))
+    leg.variables.set("playback_ms", str(read * 1000 // RATE))
+    leg.variables.set("playback_samples", str(read))
     status = "break" if woken in (Woken.BREAK, Woken.DIGIT) else "done"
-    leg.fire("PLAYBACK_STOP", after=[*about[:2], ("Playback-Status", status), *block.items()])
+    leg.fire("PLAYBACK_STOP", after=[*about, ("Playback-Status", status), *block.items()])
     failed = woken is Woken.HANGUP
     leg.variables.set("current_application_response", "PLAYBACK ERROR" if failed else "FILE PLAYED")
 
@@ -161,17 +155,17 @@ async def _speak(leg: "Leg", argument: str) -> None:
         engine = leg.variables.get("tts_engine") or ""
         text = fields[-1]
     if engine not in SPEECH_ENGINES:
-        leg.hang_up("DESTINATION_OUT_OF_ORDER")
         return
     leg.variables.set("playback_terminator_used", None)
     await _sound(leg, babble(parse_block(text)[1]))
 
 
-async def _sound(leg: "Leg", samples: Samples) -> Woken:
-    """Play to the end, a break, a terminator or the hangup."""
+async def _sound(leg: "Leg", samples: Samples) -> tuple[Woken, int]:
+    """Play to the end, a break, a terminator or the hangup; why it ended, and how many samples were played."""
     segment = leg.heard.play(samples, leg.switch.position(leg.switch.now()))
     leg.begin_output(segment)
-    ends = leg.switch.now() + len(samples) / RATE
+    began = leg.switch.now()
+    ends = began + len(samples) / RATE
     spent = 0.0
     try:
         while True:
@@ -183,7 +177,8 @@ async def _sound(leg: "Leg", samples: Samples) -> Woken:
                 continue
             if woken is Woken.DIGIT:
                 leg.variables.set("playback_terminator_used", digit)
-            return woken
+            played = round((leg.switch.now() - began - spent) * RATE)
+            return woken, len(samples) if woken is Woken.DONE else min(len(samples), played)
     finally:
         leg.end_output()
 

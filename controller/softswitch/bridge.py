@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from controller.softswitch.switch import Softswitch
 
 _DEFAULT_TIMEOUT = 60
+_USAGE = (
+    "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>] [<cid_name>] [<cid_num>] "
+    "[<timeout_sec>]\n"
+)
 
 
 class DialError(Exception):
@@ -29,7 +33,7 @@ async def originate(switch: "Softswitch", argument: str) -> str:
     variables, rest = parse_block(argument.strip())
     dial, _, target = rest.strip().partition(" ")
     if not dial or not target:
-        return "-USAGE: <call url> <exten>|&<application_name>(<app_args>) [<dialplan>] [<context>]\n"
+        return _USAGE
     try:
         leg = _pair(switch, dial, variables, None)
     except DialError as error:
@@ -76,7 +80,7 @@ def _pair(switch: "Softswitch", dial: str, variables: dict[str, str], dialler: "
     kind, _, rest = dial.partition("/")
     extension, _, context = rest.partition("/")
     if kind != "loopback" or not extension:
-        raise DialError("USER_NOT_REGISTERED" if kind == "user" else "NO_ROUTE_DESTINATION")
+        raise DialError("SUBSCRIBER_ABSENT" if kind == "user" else "NO_ROUTE_DESTINATION")
     context = context.split("/")[0] or "default"
     first, second = variables.get("origination_uuid") or str(uuid.uuid4()), str(uuid.uuid4())
     to_party, from_party = Track(), Track()
@@ -117,7 +121,7 @@ def _pair(switch: "Softswitch", dial: str, variables: dict[str, str], dialler: "
     a.variables.set("originate_endpoint", "loopback")
     a.answer_partner, b.answer_partner = b, a
     a.on_hangup = b.on_hangup = _hang_up_other_half
-    switch.start_leg(b, switch.plan(extension), born=False)
+    switch.start_leg(b, switch.plan(extension, context), born=False)
     return a
 
 

@@ -405,21 +405,23 @@ class Listener:
         await self._reply(f"+OK {event_uuid}")
 
     async def _log(self, packet: Packet) -> None:
-        wanted = packet.command[3:].strip().upper() or "DEBUG"
+        given = packet.command[3:].strip()
+        wanted = given.upper() or "DEBUG"
         if wanted.isdigit() and int(wanted) < len(_LOG_LEVELS):
             wanted = _LOG_LEVELS[int(wanted)]
         if wanted not in _LOG_LEVELS:
             await self._reply("-ERR invalid log level")
             return
         self._log_level = _LOG_LEVELS.index(wanted)
-        await self._reply(f"+OK log level {wanted} [{self._log_level}]")
+        await self._reply(f"+OK log level {given} [{self._log_level}]")
 
     async def _nolog(self, _packet: Packet) -> None:
         was, self._log_level = self._log_level, None
         await self._reply("-ERR not loging" if was is None else "+OK no longer logging")
 
-    async def _needs_session(self, _packet: Packet) -> None:
-        await self._reply("-ERR not controlling a session")
+    async def _needs_session(self, packet: Packet) -> None:
+        stop = "." if packet.command.lower().startswith("divert") else ""
+        await self._reply(f"-ERR not controlling a session{stop}")
 
     async def _myevents(self, packet: Packet) -> None:
         words = packet.command.split()[1:]
@@ -451,7 +453,7 @@ _COMMANDS: tuple[tuple[str, _Handler], ...] = (
     ("nixevent", Listener._nixevent),  # noqa: SLF001
     ("noevents", Listener._noevents),  # noqa: SLF001
     ("myevents", Listener._myevents),  # noqa: SLF001
-    ("filter", Listener._filter),  # noqa: SLF001
+    ("filter ", Listener._filter),  # noqa: SLF001
     ("nolog", Listener._nolog),  # noqa: SLF001
     ("log", Listener._log),  # noqa: SLF001
     ("linger", Listener._needs_session),  # noqa: SLF001

@@ -74,6 +74,7 @@ async def record(leg: "Leg", argument: str, terminators: "Callable[[Leg], str]")
         return
     entry = RecordingEntry(leg.uuid, path, time.time(), RATE, 1, {}, foreground=True)
     leg.switch.journal.recordings.append(entry)
+    leg.fire("CODEC")
     leg.fire("RECORD_START", after=[("Record-File-Path", path)])
     take = _Take(leg, file, threshold, hits)
     reason = await _run(leg, take, limit, terminators)
@@ -85,6 +86,7 @@ async def record(leg: "Leg", argument: str, terminators: "Callable[[Leg], str]")
     leg.variables.set("record_ms", str(samples * 1000 // RATE))
     entry.stopped_at, entry.frames_written, entry.reason = time.time(), samples, reason
     leg.fire("RECORD_STOP", after=[("Record-File-Path", path)])
+    leg.fire("CODEC")
 
 
 async def _run(leg: "Leg", take: _Take, limit: int, terminators: "Callable[[Leg], str]") -> EndedBy:

@@ -26,10 +26,11 @@ _SQL_LAG_SECONDS = 0.2
 
 DIALPLAN: Plan = (
     ("set", "send_silence_when_idle=-1"),
-    ("sched_hangup", "+60 allotted_timeout"),
+    ("sched_hangup", "+60 NORMAL_TEMPORARY_FAILURE"),
 )
-"""What the dialplan does with an inbound call before it is parked: the hangup armed, the line kept alive."""
+"""What the shipped dialplan does with a call before it is parked: the line kept alive, the hangup armed."""
 
+_PARKING_CONTEXT = "fsrec"
 _EXTENSIONS: dict[str, Plan] = {
     "tone": (("answer", ""), ("playback", "tone_stream://%(100000,0,440)")),
     "burst": (("answer", ""), ("playback", "tone_stream://%(1500,0,440)"), ("park", "")),
@@ -73,6 +74,7 @@ class Softswitch:
         self.faults = Faults()
         self.journal = Journal()
         self.core_uuid = str(uuid.uuid4())
+        self.dialplan: Plan = DIALPLAN
         self.extensions = dict(_EXTENSIONS)
         self.global_variables: dict[str, str] = {}
         self.loop: asyncio.AbstractEventLoop
@@ -127,7 +129,9 @@ class Softswitch:
         await self._die()
 
     async def restart(self) -> None:
-        """Come back on the same port after `crash` or `stop`: a new Core-UUID, no legs."""
+        """Come back on the same port, after `crash` or `stop` or instead of them: a new Core-UUID, no legs."""
+        if self._server is not None:
+            await self.crash()
         self.core_uuid = str(uuid.uuid4())
         self._sequence = 0
         await self.start()
@@ -284,8 +288,10 @@ class Softswitch:
         found = self._legs.get(leg)
         return None if found is None or found.hungup else found
 
-    def plan(self, extension: str) -> Plan:
-        """Look up what an extension of the dialplan does."""
+    def plan(self, extension: str, context: str = "default") -> Plan:
+        """Look up what an extension does; every extension of the context fsrec is parked for the controller."""
+        if context == _PARKING_CONTEXT:
+            return [*self.dialplan, ("park", "")]
         return self.extensions.get(extension, _NO_ROUTE)
 
     async def call(
@@ -301,10 +307,10 @@ class Softswitch:
         park: bool = True,
         context: str = "fsrec",
     ) -> Leg:
-        """Let a caller dial `destination`; the leg, once its CHANNEL_CREATE is told.
+        """Let a caller dial `destination`; the leg, once it is parked, or hung up before that.
 
-        `variables` are on the channel from the start, as the far end's or the dialplan's would be. The script begins
-        when the leg is answered: by `answered`, or later by a command.
+        With `park` false it has only been created. `variables` are on the channel from the start, as the far end's
+        or the dialplan's would be. The script begins when the leg is answered: by `answered`, or later by a command.
         """
         user = caller_number or "anonymous"
         name = variables.get("channel_name") or f"sofia/internal/{user}@127.0.0.1:5099"
@@ -324,13 +330,14 @@ class Softswitch:
             new.variables.set(key, value)
         for key, value in variables.items():
             new.variables.set(key, value)
-        plan = [*DIALPLAN]
+        plan = [*self.dialplan]
         if answered:
             plan.append(("answer", ""))
         if park:
             plan.append(("park", ""))
         self.start_leg(new, plan)
-        await asyncio.sleep(0)
+        if park:
+            await new.wait_parked()
         return new
 
     def new_leg(
