@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, func, select, tuple_
@@ -12,6 +12,7 @@ from controller.recordings.model import Notice, Recording
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, notice_of, outbox_row
+from controller.store.statements import DUE, DUE_ORIGINS, NEXT_DUE
 from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
 from controller.telemetry import Hook
@@ -142,41 +143,30 @@ class Reader:
         return moment
 
     def due_origins(self, now: float) -> list[str]:
-        """Return the origins that have deliveries due at ``now``.
+        """Return the origins that have deliveries due at ``now``, in order of their names.
 
         One step along the index for each origin that has any released delivery, however many rows each has.
         """
-        released = DELIVERIES.c.due_at.is_not(None)
-        walk = select(func.min(DELIVERIES.c.origin).label("origin")).where(released).cte("walk", recursive=True)
-        following = (
-            select(func.min(DELIVERIES.c.origin))
-            .where(released, DELIVERIES.c.origin > walk.c.origin)
-            .scalar_subquery()
-        )
-        walk = walk.union_all(select(following).where(walk.c.origin.is_not(None)))
-        earliest = (
-            select(func.min(DELIVERIES.c.due_at))
-            .where(DELIVERIES.c.origin == walk.c.origin, released)
-            .scalar_subquery()
-        )
-        query = select(walk.c.origin).where(walk.c.origin.is_not(None), earliest <= now)
-        return [row.origin for row in self._rows(query)]
+        return [row.origin for row in self._rows(DUE_ORIGINS, {"now": now})]
 
-    def due(self, origin: str, now: float, limit: int) -> list[OutboxRow]:
-        """Return deliveries of an origin that are due at ``now``, longest due first."""
-        query = select(DELIVERIES).where(DELIVERIES.c.origin == origin, DELIVERIES.c.due_at <= now)
-        return self._outbox(query.order_by(DELIVERIES.c.due_at, DELIVERIES.c.id).limit(limit))
+    def due(self, origin: str, now: float, limit: int, leaving_out: Collection[str] = ()) -> list[OutboxRow]:
+        """Return deliveries of an origin that are due at ``now``, longest due first.
+
+        ``limit`` counts those whose ids are in ``leaving_out``, too.
+        """
+        rows = self._rows(DUE, {"of": origin, "now": now, "most": limit})
+        return self._readable("deliveries", (row for row in rows if row.id not in leaving_out), outbox_row)
 
     def next_due(self, after: float) -> float | None:
         """Return the earliest due time later than ``after``, or None."""
-        moment: float | None = self._scalar(select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > after))
+        moment: float | None = self._scalar(NEXT_DUE, {"after": after})
         return moment
 
-    def _rows(self, query: Select[Any]) -> list[Row[Any]]:
-        return list(self._view().execute(query))
+    def _rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+        return list(self._view().execute(query, values))
 
-    def _scalar(self, query: Select[Any]) -> Any:
-        return self._view().execute(query).scalar()
+    def _scalar(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Any:
+        return self._view().execute(query, values).scalar()
 
     def _recordings(self, query: Select[Any]) -> list[Recording]:
         return self._readable("recordings", self._rows(query), lambda row: decode(Recording, row.data))

@@ -1,4 +1,4 @@
-"""Statements that are run for many rows at once, built once. The one place where databases differ in their SQL."""
+"""Statements that are run often or for many rows, built once. The one place where databases differ in their SQL."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Integer, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS
@@ -29,6 +29,29 @@ PLACES = select(
     DELIVERIES.c.owed,
     DELIVERIES.c.due_at,
 ).where(DELIVERIES.c.recording.in_(bindparam("ids", expanding=True)))
+DUE = (
+    select(DELIVERIES)
+    .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"))
+    .order_by(DELIVERIES.c.due_at, DELIVERIES.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+NEXT_DUE = select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > bindparam("after"))
+
+
+def _due_origins() -> Select[Any]:
+    released = DELIVERIES.c.due_at.is_not(None)
+    walk = select(func.min(DELIVERIES.c.origin).label("origin")).where(released).cte("walk", recursive=True)
+    following = select(func.min(DELIVERIES.c.origin)).where(released, DELIVERIES.c.origin > walk.c.origin)
+    walk = walk.union_all(select(following.scalar_subquery()).where(walk.c.origin.is_not(None)))
+    earliest = select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.origin == walk.c.origin, released)
+    return (
+        select(walk.c.origin)
+        .where(walk.c.origin.is_not(None), earliest.scalar_subquery() <= bindparam("now"))
+        .order_by(walk.c.origin)
+    )
+
+
+DUE_ORIGINS = _due_origins()
 INSERT_ATTEMPT = insert(ATTEMPTS)
 ATTEMPTED = (
     update(DELIVERIES)

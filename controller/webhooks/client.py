@@ -1,0 +1,174 @@
+"""One attempt at a callback: the request as it goes out, and what came of it. Never raises for what a receiver does."""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from controller import __version__
+from controller.recordings.model import Delivery
+from controller.store import Attempt
+from controller.webhooks.guard import AddressGuard, refusal
+from controller.webhooks.schedule import ErrorKind, Timeouts
+
+ANSWER_LIMIT = 20_000
+"""Bytes of an answer that are read; the connection is dropped after them."""
+
+ANSWER_KEPT = 1_000
+"""Bytes of an answer that are kept with the attempt."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8000}")
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
+
+
+class CannotSend(ValueError):
+    """A delivery that is no HTTP request, whatever the receiver does; says what is wrong with it."""
+
+
+def target_of(url: str) -> tuple[URL, str | None]:
+    """Return where to send, without fragment and credentials, and the Authorization that the latter make.
+
+    Raises CannotSend. A URL of visible ASCII goes out as it is written, because its receiver checks a signature of it.
+    """
+    try:
+        parsed = URL(url, encoded=_VISIBLE.fullmatch(url) is not None).with_fragment(None)
+        if parsed.scheme not in {"http", "https"} or not parsed.host:
+            raise CannotSend(f"{url!r:.100} is not an http or https URL with a host")
+        parsed.port  # noqa: B018 - raises where it is out of range
+        user, password = parsed.raw_user, parsed.raw_password
+        bare = parsed.with_user(None) if user is not None or password is not None else parsed
+    except CannotSend:
+        raise
+    except ValueError as error:
+        raise CannotSend(f"{url!r:.100} is not a URL: {error}") from error
+    if bare is parsed:
+        return parsed, None
+    pair = f"{unquote(user or '')}:{unquote(password or '')}"
+    return bare, "Basic " + b64encode(pair.encode("utf-8", "replace")).decode()
+
+
+def headers_of(delivery: Delivery, more: Mapping[str, str], authorization: str | None) -> CIMultiDict[str]:
+    """Return the headers of a request. Raises CannotSend for any that could end a header or frame a message."""
+    headers: CIMultiDict[str] = CIMultiDict({"User-Agent": f"fsrec/{__version__}", "Accept": "*/*"})
+    if authorization is not None:
+        headers["Authorization"] = authorization
+    for name, value in (*delivery.headers, *more.items()):
+        if _TOKEN.fullmatch(name) is None or name.lower() in _OURS:
+            raise CannotSend(f"header name {name!r:.100} cannot be sent")
+        if _VALUE.fullmatch(value) is None:
+            raise CannotSend(f"the value of header {name} has control characters or is too long")
+        headers[name] = value
+    return headers
+
+
+class CallbackClient:
+    """Sends callbacks over one session: connections shared and limited, no redirects, cookies or proxies.
+
+    An ``async with`` block, or ``close``, gives the connections back. ``clock`` is in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        in_flight: int = 200,
+        per_origin: int = 20,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._clock = clock
+        self._session = aiohttp.ClientSession(
+            connector=guard.connector(limit=in_flight, per_host=per_origin),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("Accept-Encoding", "Content-Type"),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    async def send(self, delivery: Delivery, headers: Mapping[str, str], timeouts: Timeouts) -> Attempt:
+        """Make one attempt, with ``headers`` added to the delivery's own."""
+        at, started = self._clock(), time.monotonic()
+        status: int | None = None
+        body = b""
+        wait: str | None = None
+        error: tuple[ErrorKind, str] | None = None
+        try:
+            url, authorization = target_of(delivery.url)
+            if _METHOD.fullmatch(delivery.method) is None:
+                raise CannotSend(f"{delivery.method!r:.40} is not an HTTP method")
+            async with self._session.request(
+                delivery.method,
+                url,
+                data=delivery.body or None,
+                headers=headers_of(delivery, headers, authorization),
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=timeouts.total,
+                    connect=timeouts.connect,
+                    sock_read=timeouts.read,
+                    ceil_threshold=timeouts.total + 1,  # else aiohttp rounds up to whole seconds
+                ),
+            ) as response:
+                status, wait = response.status, response.headers.get("Retry-After")
+                body = await _head(response)
+        except Exception as raised:
+            error = _kind(raised), _words(raised)
+        duration = time.monotonic() - started
+        if status is not None:  # an answer whose body breaks off is still that answer
+            return Attempt(at, duration, status, None, error[1] if error else "", body, wait and wait[:200])
+        kind, detail = error or (ErrorKind.INTERNAL, "no answer")
+        return Attempt(at, duration, None, kind.value, detail)
+
+
+async def _head(response: aiohttp.ClientResponse) -> bytes:
+    head, read = b"", 0
+    while read < ANSWER_LIMIT and (chunk := await response.content.read(ANSWER_LIMIT - read)):
+        read += len(chunk)
+        head += chunk[: ANSWER_KEPT - len(head)]
+    if not response.content.at_eof():
+        response.close()
+    return head
+
+
+def _kind(error: Exception) -> ErrorKind:
+    if isinstance(error, CannotSend | aiohttp.InvalidURL):
+        return ErrorKind.INVALID
+    if refusal(error) is not None:
+        return ErrorKind.REFUSED
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ErrorKind.CONNECT_TIMEOUT
+    if isinstance(error, TimeoutError):
+        return ErrorKind.READ_TIMEOUT
+    if isinstance(error, aiohttp.ClientSSLError):
+        return ErrorKind.TLS
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        return ErrorKind.CONNECTION
+    if isinstance(error, aiohttp.ClientError):
+        return ErrorKind.PROTOCOL
+    return ErrorKind.INTERNAL
+
+
+def _words(error: Exception) -> str:
+    return f"{refusal(error) or error or type(error).__name__}"[:500] or type(error).__name__

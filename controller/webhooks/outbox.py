@@ -1,0 +1,323 @@
+"""The outbox worker: what lies in the store and is due goes out, and what came of it goes back (DESIGN section 7).
+
+What is in flight is known to this process alone: in the store such a row is simply due, so after a crash it is due
+again. Nothing is held in memory but what is in flight and a short queue for each origin, fetched from the store as
+it empties. Each origin has its own cap and its own queue, and origins take turns: one that never answers holds up
+nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from controller.recordings.model import Delivery
+from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Verdict
+from controller.telemetry import Hook
+from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
+from controller.webhooks.schedule import ErrorKind, Timeouts, judge, split_url
+
+Sign = Callable[[Delivery, float], Mapping[str, str]]
+
+IDENTITY_HEADER = "webhook-id"
+"""The delivery's id, the same on every attempt (Standard Webhooks' name for it): a receiver drops repeats by it."""
+
+_BREATH = 0.02  # seconds between two looks into the store: what ends or comes meanwhile is looked for together
+_AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
+_ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
+_SLEEP = 60.0  # longest sleep, so that a clock that was set forward is noticed
+_STALLED = (1.0, 5.0, 30.0)  # seconds between tries while the store fails
+_REMEMBERED = 1000  # origins without work whose silence is remembered
+
+
+class Sender(Protocol):
+    """Makes one attempt and tells what came of it, whatever that was."""
+
+    async def send(self, delivery: Delivery, headers: Mapping[str, str], timeouts: Timeouts) -> Attempt:
+        """Send it once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """``max_attempts`` of one schedule; attempts in flight to one origin, and in all."""
+
+    max_attempts: int = 8
+    per_origin: int = 20
+    in_flight: int = 200
+
+
+@dataclass(slots=True)
+class _Origin:
+    """One origin's work: rows to send, being sent, and sent but not stored yet.
+
+    ``silent`` counts its attempts in a row that got no answer.
+    """
+
+    queue: deque[OutboxRow] = field(default_factory=deque)
+    sending: int = 0
+    storing: int = 0
+    silent: int = 0
+
+    @property
+    def taken(self) -> int:
+        """Rows of it in our hands, which the store still shows as due."""
+        return len(self.queue) + self.sending + self.storing
+
+    def cap(self, per_origin: int) -> int:
+        """Return how many may be sent at once: one that does not answer gets a quarter."""
+        return per_origin if self.silent < per_origin else max(1, per_origin // 4)
+
+
+def _ignore(_: object) -> None:
+    return
+
+
+class Outbox:
+    """Delivers what the store holds. ``run`` works until cancelled or stopped; one runs at a time.
+
+    ``sign(delivery, now)`` gives the headers that sign one attempt; the delivery it gets has the URL that is sent.
+    ``clock`` (Unix seconds) must be the store's. ``chance`` gives a float in [0, 1).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: Sender,
+        sign: Sign,
+        settings: WebhookSettings = WebhookSettings(),
+        *,
+        observe: Hook = _ignore,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._sign = sign
+        self._settings = settings
+        self._observe = observe
+        self._clock = clock
+        self._chance = chance
+        self._origins: dict[str, _Origin] = {}
+        self._turns: deque[str] = deque()
+        self._busy: set[str] = set()
+        self._settled: set[str] = set()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._sending = 0
+        self._looked = 0.0
+        self._last = ""
+
+    def wake(self) -> None:
+        """Look into the store now: something was put there, or the clock moved. Called on the event loop."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Start nothing more; ``run`` returns when what is in flight has ended and is stored."""
+        self._stopping = True
+        self._woken.set()
+
+    async def replay(self, identity: str) -> OutboxRow | None:
+        """Begin a delivery's schedule anew, at once; None if there is no such delivery. Raises StoreFailed."""
+        row = await self._store.write(lambda transaction: transaction.replay(identity))
+        self.wake()
+        return row
+
+    async def run(self) -> None:
+        """Deliver until stopped. Cancelling abandons what is in flight: it is due again when a worker runs."""
+        failures = 0
+        try:
+            while not self._stopping:
+                self._woken.clear()
+                try:
+                    pause = await self._look()
+                    failures = 0
+                except StoreError as error:
+                    pause = self._stalled(error, failures)
+                    failures += 1
+                await self._rest(pause)
+            while self._attempts:
+                await asyncio.wait(self._attempts)
+        finally:
+            self._stopping = True
+            for attempt in self._attempts:
+                attempt.cancel()
+            await asyncio.gather(*self._attempts, return_exceptions=True)
+
+    async def _rest(self, pause: float) -> None:
+        try:
+            async with asyncio.timeout(pause):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        early = self._looked + _BREATH - asyncio.get_running_loop().time()
+        if early > 0 and not self._stopping:
+            await asyncio.sleep(early)
+
+    def _stalled(self, error: StoreError, failures: int) -> float:
+        pause = _STALLED[min(failures, len(_STALLED) - 1)]
+        self._observe(OutboxStalled(str(error), pause))
+        return pause
+
+    async def _look(self) -> float:
+        """Fetch what is due, start what may start; return for how long there is nothing to look for."""
+        self._looked = asyncio.get_running_loop().time()
+        self._settled.clear()
+        now, room = self._clock(), self._room()
+        busy = frozenset(self._busy)
+        known = {name: (origin.taken, self._wanted(origin)) for name, origin in self._origins.items()}
+        rows, self._last, following = await self._store.read(
+            lambda reader: self._fetch(reader, now, room, known, busy, self._last)
+        )
+        for row in rows:
+            # This view of the store may be older than an attempt that ended since: such a row is settled.
+            if row.id not in self._busy and row.id not in self._settled:
+                self._busy.add(row.id)
+                self._origins.setdefault(row.origin, _Origin()).queue.append(row)
+        self._turns = deque(name for name, origin in self._origins.items() if origin.queue)
+        self._start()
+        return _SLEEP if following is None else min(max(following - self._clock(), 0.0), _SLEEP)
+
+    def _room(self) -> int:
+        """Return how many rows may be fetched; origins that are full give up their queues when space runs short."""
+        limit = _ROWS * self._settings.in_flight
+        queued = sum(len(origin.queue) for origin in self._origins.values())
+        if queued > limit * 3 // 4:
+            for origin in self._origins.values():
+                if origin.sending >= origin.cap(self._settings.per_origin):
+                    queued -= len(origin.queue)
+                    self._busy.difference_update(row.id for row in origin.queue)
+                    origin.queue.clear()
+        return limit - queued
+
+    def _wanted(self, origin: _Origin) -> int:
+        most = _AHEAD * origin.cap(self._settings.per_origin)
+        return most - len(origin.queue) if len(origin.queue) <= most // 2 else 0
+
+    def _fetch(
+        self,
+        reader: Reader,
+        now: float,
+        room: int,
+        known: Mapping[str, tuple[int, int]],
+        busy: frozenset[str],
+        last: str,
+    ) -> tuple[list[OutboxRow], str, float | None]:
+        """Read due rows, of each origin what it wants, beginning after ``last``. Runs in the store's thread."""
+        rows: list[OutboxRow] = []
+        due = reader.due_origins(now)
+        turn = bisect_right(due, last)
+        for name in due[turn:] + due[:turn]:
+            taken, wanted = known.get(name, (0, _AHEAD * self._settings.per_origin))
+            if room <= 0:
+                break
+            if wanted > 0:
+                # The rows that are taken are due in the store as well, and the longest: ask for more than them.
+                rows += reader.due(name, now, taken + min(wanted, room), busy)
+                room -= min(wanted, room)
+                last = name
+        return rows, last, reader.next_due(now)
+
+    def _start(self) -> None:
+        """Start attempts, one of each origin in turn, up to the caps."""
+        full = 0
+        while self._turns and full < len(self._turns) and not self._stopping:
+            # While the store is slow those that wait for it pile up; beyond this bound so do those to be sent.
+            if self._sending >= self._settings.in_flight or len(self._attempts) >= 2 * self._settings.in_flight:
+                return
+            name = self._turns.popleft()
+            origin = self._origins[name]
+            if origin.sending >= origin.cap(self._settings.per_origin):
+                full += 1
+            else:
+                full = 0
+                origin.sending += 1
+                self._sending += 1
+                attempt = asyncio.create_task(self._deliver(origin, origin.queue.popleft()))
+                self._attempts.add(attempt)
+                attempt.add_done_callback(self._attempts.discard)
+            if origin.queue:
+                self._turns.append(name)
+
+    async def _deliver(self, origin: _Origin, row: OutboxRow) -> None:
+        try:
+            attempt, verdict = await self._attempt(row)
+        finally:
+            origin.sending -= 1
+            self._sending -= 1
+        origin.silent = 0 if attempt.status is not None else origin.silent + 1
+        origin.storing += 1
+        self._start()
+        try:
+            await self._store_attempt(row, attempt, verdict)
+            self._tell(row, attempt, verdict)
+        finally:
+            origin.storing -= 1
+            self._busy.discard(row.id)
+            self._settled.add(row.id)
+            self._forget(row.origin, origin)
+            self.wake()
+
+    async def _attempt(self, row: OutboxRow) -> tuple[Attempt, Verdict]:
+        url, wishes = split_url(row.delivery.url)
+        delivery = replace(row.delivery, url=url)
+        at = self._clock()
+        try:
+            headers = self._sign(delivery, at)
+        except Exception as error:
+            attempt = Attempt(at, 0.0, None, ErrorKind.UNSIGNED.value, f"{type(error).__name__}: {error}")
+        else:
+            attempt = await self._send(delivery, {**headers, IDENTITY_HEADER: row.id}, wishes.timeouts)
+        verdict = judge(
+            delivery.dialect,
+            attempt,
+            tries=row.tries + 1,
+            wishes=wishes,
+            max_attempts=self._settings.max_attempts,
+            now=self._clock(),
+            random=self._chance,
+        )
+        return attempt, verdict
+
+    async def _send(self, delivery: Delivery, headers: Mapping[str, str], timeouts: Timeouts) -> Attempt:
+        at = self._clock()
+        try:
+            return await self._client.send(delivery, headers, timeouts)
+        except Exception as error:  # a fault of ours must neither lose the row nor be tried without end
+            text = f"{type(error).__name__}: {error}"
+            return Attempt(at, self._clock() - at, None, ErrorKind.INTERNAL.value, text)
+
+    async def _store_attempt(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
+        """Store it, however long that takes: while it is not stored the row is due, and would be sent again."""
+        failures = 0
+        while True:
+            try:
+                await self._store.write(lambda transaction: transaction.attempt_made(row, attempt, verdict))
+            except StoreError as error:
+                pause = self._stalled(error, failures)
+                if self._stopping:
+                    return
+                failures += 1
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _forget(self, name: str, origin: _Origin) -> None:
+        if origin.taken == 0 and (origin.silent == 0 or len(self._origins) > _REMEMBERED):
+            self._origins.pop(name, None)
+
+    def _tell(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
+        delivery, number = row.delivery, row.attempts + 1
+        about = row.id, row.recording, delivery.account, delivery.dialect
+        self._observe(DeliveryAttempted(*about, row.origin, number, attempt.status, attempt.error, attempt.duration))
+        if verdict.state is DeliveryState.DELIVERED:
+            self._observe(DeliverySucceeded(*about, number, self._clock() - row.created_at))
+        elif verdict.state is DeliveryState.DEAD:
+            self._observe(DeliveryGivenUp(*about, number, verdict.reason or ""))

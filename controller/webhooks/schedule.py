@@ -1,0 +1,170 @@
+"""When a callback is tried again, and when it is given up (DESIGN section 7). Pure: time and chance are arguments.
+
+A URL may say how it wants to be called, in Twilio's own way, by its fragment: ``#rc=3&rp=5xx,ct&ct=2000&rt=4000&tt=9000``
+(retries, what is retried, connect, read and total timeout in milliseconds). The fragment is never sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from controller.store import Attempt, DeliveryState, Verdict
+
+DELAYS = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
+"""Seconds before each attempt; the last one stands for all later ones."""
+
+JITTER = 0.2
+MAX_RETRIES = 5  # what a URL may ask for; so are the bounds of its timeouts, in milliseconds
+_BOUNDS = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000)}
+
+
+class ErrorKind(StrEnum):
+    """Why an attempt got no answer."""
+
+    CONNECT_TIMEOUT = "connect_timeout"
+    READ_TIMEOUT = "read_timeout"
+    CONNECTION = "connection"
+    TLS = "tls"
+    REFUSED = "refused"
+    PROTOCOL = "protocol"
+    INVALID = "invalid"
+    UNSIGNED = "unsigned"
+    INTERNAL = "internal"
+
+
+class Retried(StrEnum):
+    """What a URL's policy may name."""
+
+    STATUS_4XX = "4xx"
+    STATUS_5XX = "5xx"
+    CONNECT = "ct"
+    READ = "rt"
+    ALL = "all"
+
+
+_POLICY_OF = {
+    ErrorKind.CONNECT_TIMEOUT: Retried.CONNECT,
+    ErrorKind.CONNECTION: Retried.CONNECT,
+    ErrorKind.TLS: Retried.CONNECT,
+    ErrorKind.REFUSED: Retried.CONNECT,
+    ErrorKind.READ_TIMEOUT: Retried.READ,
+    ErrorKind.PROTOCOL: Retried.READ,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds for one attempt: until connected, between two reads, in all."""
+
+    connect: float = 5.0
+    read: float = 15.0
+    total: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a URL's fragment asks for; None leaves it to the settings. ``policy`` holds what is retried."""
+
+    retries: int | None = None
+    policy: frozenset[Retried] | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+def split_url(url: str) -> tuple[str, Wishes]:
+    """Return the URL without its fragment, and what the fragment wishes.
+
+    Numbers are brought into their bounds; what is not understood is as if it weren't there.
+    """
+    bare, _, fragment = url.partition("#")
+    pairs = dict(pair.partition("=")[::2] for pair in fragment.split("&"))
+    milliseconds = {
+        key: min(max(number, low), high)
+        for key, (low, high) in _BOUNDS.items()
+        if (number := _number(pairs.get(key))) is not None
+    }
+    usual = Timeouts()
+    timeouts = Timeouts(
+        connect=milliseconds["ct"] / 1000 if "ct" in milliseconds else usual.connect,
+        read=milliseconds["rt"] / 1000 if "rt" in milliseconds else usual.read,
+        total=milliseconds["tt"] / 1000 if "tt" in milliseconds else usual.total,
+    )
+    retries = _number(pairs.get("rc"))
+    named = frozenset(item for item in Retried if item.value in pairs.get("rp", "").split(","))
+    return bare, Wishes(None if retries is None else min(retries, MAX_RETRIES), named or None, timeouts)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def succeeded(dialect: str, status: int | None) -> bool:
+    """Whether this answer means that the receiver has it: 2xx, for Plivo only 200."""
+    if status is None:
+        return False
+    return status == 200 if dialect == "plivo" else 200 <= status <= 299
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None."""
+    if value is None:
+        return None
+    seconds = _number(value.strip())
+    if seconds is not None:
+        return float(seconds)
+    try:
+        moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - now)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def judge(
+    dialect: str,
+    attempt: Attempt,
+    *,
+    tries: int,
+    wishes: Wishes,
+    max_attempts: int,
+    now: float,
+    random: Callable[[], float],
+) -> Verdict:
+    """Return what follows from an attempt that ended at ``now``.
+
+    ``tries`` counts the attempts of this schedule with this one; ``random`` gives a float in [0, 1).
+    """
+    if succeeded(dialect, attempt.status):
+        return Verdict(DeliveryState.DELIVERED)
+    what = f"status {attempt.status}" if attempt.status is not None else f"{attempt.error}: {attempt.detail}"
+    if attempt.status == 410:
+        return _dead("status 410: the receiver wants no more")
+    if attempt.error == ErrorKind.INVALID:
+        return _dead(f"cannot be sent: {attempt.detail}")
+    if not _retried(attempt, wishes.policy):
+        return _dead(f"{what}; the URL's rp does not retry that")
+    if tries >= (max_attempts if wishes.retries is None else wishes.retries + 1):
+        return _dead(f"{tries} attempts, the last one: {what}")
+    delay = DELAYS[min(tries, len(DELAYS) - 1)] * (1 + JITTER * (2 * random() - 1))
+    asked = retry_after(attempt.retry_after, now)
+    if asked is not None:
+        delay = min(max(delay, asked), 2 * delay)
+    return Verdict(DeliveryState.PENDING, due_at=now + delay)
+
+
+def _dead(reason: str) -> Verdict:
+    return Verdict(DeliveryState.DEAD, reason=reason)
+
+
+def _retried(attempt: Attempt, policy: frozenset[Retried] | None) -> bool:
+    if policy is None or Retried.ALL in policy:
+        return True
+    if attempt.status is not None:
+        classes = {4: Retried.STATUS_4XX, 5: Retried.STATUS_5XX}
+        return classes.get(attempt.status // 100) in policy
+    return _POLICY_OF.get(ErrorKind(attempt.error or ErrorKind.INTERNAL)) in policy
