@@ -400,33 +400,6 @@ def test_a_packet_of_no_command_is_refused(packet: str) -> None:
 # --- what FreeSWITCH reads ------------------------------------------------------------------------
 
 
-@given(legs, paths, recording_variables, st.integers(-1, 90_000))
-def test_record_session_is_read_as_one_recording(
-    leg: str, path: str, variables: RecordingVariables, limit: int
-) -> None:
-    """Path, limit and variables arrive as three arguments whatever leg and path are; the variables arrive whole."""
-    if (command := built(RecordSession, leg, path, variables, limit, event_uuid=EXECUTION)) is None:
-        return
-    application, argument = executed(command)
-    assert application == "record_session"
-    first, second, third = separate(argument, " ", 5)
-    assert (first, second) == (path, f"+{limit}")
-    assert_safe_path(first)
-    assert_whole_block(brackets(third), variables)
-
-
-@given(legs, paths, recording_variables)
-def test_uuid_record_is_read_as_one_action(leg: str, path: str, variables: RecordingVariables) -> None:
-    """The same for the API form, whose variables must be the fifth argument."""
-    if (start := built(UuidRecord, leg, Action.START, path, variables, 60)) is None:
-        return
-    name, *arguments, block = called(start)
-    assert [name, *arguments] == ["uuid_record", leg, "start", path, "60"]
-    assert_whole_block(brackets(block), variables)
-    for action in (Action.STOP, Action.MASK, Action.UNMASK):
-        assert called(UuidRecord(leg, action, path)) == ["uuid_record", leg, action.value, path]
-
-
 def assert_safe_path(path: str) -> None:
     """No component of a path is empty, a dot or two, or of other letters; the last has the extension."""
     assert path.isascii()
@@ -455,51 +428,7 @@ def assert_whole_block(block: dict[str, str], variables: RecordingVariables) -> 
     }
 
 
-@given(legs, texts("flite"), texts("kal"), texts("Please leave a message."), st.booleans())
-def test_speak_is_read_as_one_text(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
-    """Engine, voice and text arrive as three parts; nothing in the text means anything to FreeSWITCH or an engine."""
-    if (command := built(Speak, leg, engine, voice, text, event_uuid=EXECUTION, event_lock=lock)) is None:
-        return
-    application, argument = executed(command)
-    assert application == "speak"
-    parts = separate(argument, "|", 3)
-    assert parts[:2] == [engine, voice]
-    assert argument == f"{engine}|{voice}|{command.text}"
-    assert not set("{}|\r\n\t\0") & set(command.text)
-    assert command.text == " ".join(command.text.split())
-    assert Speak(leg, engine, voice, command.text, event_uuid=EXECUTION, event_lock=lock) == command
-
-
-@given(texts("Please leave a message."))
-def test_speaking_keeps_every_letter(text: str) -> None:
-    """Making a text fit loses nothing that is heard: letters and digits stay, in their order."""
-    if (command := built(Speak, LEG, "flite", "kal", text, event_uuid=EXECUTION)) is None:
-        return
-    assert [c for c in command.text if c.isalnum()] == [c for c in text if c.isalnum()]
-
-
-@given(legs, paths)
-def test_playback_of_a_file_is_read_as_that_file(leg: str, path: str) -> None:
-    """A file's path arrives as it stands and cannot become a stream, a seek or a list."""
-    if (command := built(lambda: Playback(leg, LocalFile(path), event_uuid=EXECUTION))) is None:
-        return
-    assert executed(command) == ("playback", path)
-    assert_safe_path(path)
-
-
-@given(texts("v=-7;%(500,100,640,480);loops=2"))
-def test_a_tone_is_nothing_but_tones(script: str) -> None:
-    """No script reads a file or runs for ever."""
-    if (command := built(lambda: Playback(LEG, Tone(script), event_uuid=EXECUTION))) is None:
-        return
-    assert executed(command) == ("playback", f"tone_stream://{script}")
-    assert set(script) <= set("%(),.;=-0123456789vlops")
-    assert "path" not in script
-
-
-@given(legs)
-def test_commands_about_a_leg_name_that_leg(leg: str) -> None:
-    """A leg's id is one argument of the right place in each command, whatever the caller chose for it."""
+def leg_is_named(leg: str) -> None:
     if (exists := built(UuidExists, leg)) is None:
         return
     assert called(exists) == ["uuid_exists", leg]
@@ -515,9 +444,56 @@ def test_commands_about_a_leg_name_that_leg(leg: str) -> None:
     assert not re.fullmatch(r"[-+]?[\d.]*|[a-z_]*", leg), "a task's number or a group's name"
 
 
-@given(legs, texts(RECORDING), st.dictionaries(texts("continue_on_fail"), st.none() | texts("true"), max_size=3))
-def test_variables_are_set_to_closed_values_only(leg: str, call: str, others: dict[str, str | None]) -> None:
-    """uuid_setvar_multi carries no name and no value but those of DESIGN 4."""
+def record_session_is_read(leg: str, path: str, variables: RecordingVariables, limit: int) -> None:
+    if (command := built(RecordSession, leg, path, variables, limit, event_uuid=EXECUTION)) is None:
+        return
+    application, argument = executed(command)
+    assert application == "record_session"
+    first, second, third = separate(argument, " ", 5)
+    assert (first, second) == (path, f"+{limit}")
+    assert_safe_path(first)
+    assert_whole_block(brackets(third), variables)
+
+
+def uuid_record_is_read(leg: str, path: str, variables: RecordingVariables) -> None:
+    if (start := built(UuidRecord, leg, Action.START, path, variables, 60)) is None:
+        return
+    name, *arguments, block = called(start)
+    assert [name, *arguments] == ["uuid_record", leg, "start", path, "60"]
+    assert_whole_block(brackets(block), variables)
+    for action in (Action.STOP, Action.MASK, Action.UNMASK):
+        assert called(UuidRecord(leg, action, path)) == ["uuid_record", leg, action.value, path]
+
+
+def playback_is_read(leg: str, path: str) -> None:
+    if (command := built(lambda: Playback(leg, LocalFile(path), event_uuid=EXECUTION))) is None:
+        return
+    assert executed(command) == ("playback", path)
+    assert_safe_path(path)
+
+
+def speak_is_read(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
+    if (command := built(Speak, leg, engine, voice, text, event_uuid=EXECUTION, event_lock=lock)) is None:
+        return
+    application, argument = executed(command)
+    assert application == "speak"
+    parts = separate(argument, "|", 3)
+    assert parts[:2] == [engine, voice]
+    assert argument == f"{engine}|{voice}|{command.text}"
+    assert not set("{}|\r\n\t\0") & set(command.text)
+    assert command.text == " ".join(command.text.split())
+    assert Speak(leg, engine, voice, command.text, event_uuid=EXECUTION, event_lock=lock) == command
+
+
+def tone_is_read(script: str) -> None:
+    if (command := built(lambda: Playback(LEG, Tone(script), event_uuid=EXECUTION))) is None:
+        return
+    assert executed(command) == ("playback", f"tone_stream://{script}")
+    assert set(script) <= set("%(),.;=-0123456789vlops")
+    assert "path" not in script
+
+
+def setvars_are_read(leg: str, call: str, others: dict[str, str | None]) -> None:
     if (command := built(UuidSetvars.of, leg, {MARKER: call, **others})) is None:
         return
     name, first, block = called(command)
@@ -529,30 +505,144 @@ def test_variables_are_set_to_closed_values_only(leg: str, call: str, others: di
     assert {f"{key}={value}" for key, value in pairs[1:]} <= allowed | {f"{key}=" for key in TAKEOVER_VARIABLES}
 
 
-@given(texts("sounds_dir"))
-def test_names_of_variables_and_modules_are_one_argument(name: str) -> None:
-    """Names given to getvar and module_exists are plain words."""
+def getvar_is_read(name: str) -> None:
     if (asked := built(GlobalGetvar, name)) is None:
         return
     assert called(asked) == ["global_getvar", name]
     assert called(UuidGetvar(LEG, name)) == ["uuid_getvar", LEG, name]
 
 
-@given(texts("mod_flite"))
-def test_a_module_is_asked_for_by_one_name(name: str) -> None:
-    """And nothing that is asked for reloads it."""
+def module_is_read(name: str) -> None:
     if (asked := built(ModuleExists, name)) is None:
         return
     assert called(asked) == ["module_exists", name]
 
 
-@given(st.lists(texts("CHANNEL_PARK"), max_size=4))
-def test_a_subscription_is_a_list_of_names(events: list[str]) -> None:
-    """Subscribe prints event json and names, never ALL nor CUSTOM."""
+def subscription_is_read(events: list[str]) -> None:
     if (command := built(Subscribe, tuple(events))) is None:
         return
     assert only(command) == Read("event json " + " ".join(events), [])
     assert all(re.fullmatch("[A-Z_]+", name) and name not in {"ALL", "CUSTOM"} for name in events)
+
+
+@given(legs, paths, recording_variables, st.integers(-1, 90_000))
+def test_record_session_is_read_as_one_recording(
+    leg: str, path: str, variables: RecordingVariables, limit: int
+) -> None:
+    """Path, limit and variables arrive as three arguments whatever leg and path are; the variables arrive whole."""
+    record_session_is_read(leg, path, variables, limit)
+
+
+@given(legs, paths, recording_variables)
+def test_uuid_record_is_read_as_one_action(leg: str, path: str, variables: RecordingVariables) -> None:
+    """The same for the API form, whose variables must be the fifth argument."""
+    uuid_record_is_read(leg, path, variables)
+
+
+@given(legs, texts("flite"), texts("kal"), texts("Please leave a message."), st.booleans())
+def test_speak_is_read_as_one_text(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
+    """Engine, voice and text arrive as three parts; nothing in the text means anything to FreeSWITCH or an engine."""
+    speak_is_read(leg, engine, voice, text, lock)
+
+
+@given(texts("Please leave a message."))
+def test_speaking_keeps_every_letter(text: str) -> None:
+    """Making a text fit loses nothing that is heard: letters and digits stay, in their order."""
+    if (command := built(Speak, LEG, "flite", "kal", text, event_uuid=EXECUTION)) is None:
+        return
+    assert [c for c in command.text if c.isalnum()] == [c for c in text if c.isalnum()]
+
+
+@given(legs, paths)
+def test_playback_of_a_file_is_read_as_that_file(leg: str, path: str) -> None:
+    """A file's path arrives as it stands and cannot become a stream, a seek or a list."""
+    playback_is_read(leg, path)
+
+
+@given(texts("v=-7;%(500,100,640,480);loops=2"))
+def test_a_tone_is_nothing_but_tones(script: str) -> None:
+    """No script reads a file or runs for ever."""
+    tone_is_read(script)
+
+
+@given(legs)
+def test_commands_about_a_leg_name_that_leg(leg: str) -> None:
+    """A leg's id is one argument of the right place in each command, whatever the caller chose for it."""
+    leg_is_named(leg)
+
+
+@given(legs, texts(RECORDING), st.dictionaries(texts("continue_on_fail"), st.none() | texts("true"), max_size=3))
+def test_variables_are_set_to_closed_values_only(leg: str, call: str, others: dict[str, str | None]) -> None:
+    """uuid_setvar_multi carries no name and no value but those of DESIGN 4."""
+    setvars_are_read(leg, call, others)
+
+
+@given(texts("sounds_dir"))
+def test_names_of_variables_and_modules_are_one_argument(name: str) -> None:
+    """Names given to getvar and module_exists are plain words."""
+    getvar_is_read(name)
+
+
+@given(texts("mod_flite"))
+def test_a_module_is_asked_for_by_one_name(name: str) -> None:
+    """And nothing that is asked for reloads it."""
+    module_is_read(name)
+
+
+@given(st.lists(texts("CHANNEL_PARK"), max_size=4))
+def test_a_subscription_is_a_list_of_names(events: list[str]) -> None:
+    """Subscribe prints event json and names, never ALL nor CUSTOM."""
+    subscription_is_read(events)
+
+
+EVERYTHING = [*map(chr, range(0x250)), "\u2028", "\u202e", "\ud800", "\ufeff", "\uff2b", *SNIPPETS]
+
+
+@pytest.mark.parametrize("at", [0, 1, 8, -4, 999])
+@pytest.mark.parametrize(
+    ("good", "read_as_meant"),
+    [
+        (LEG, leg_is_named),
+        (
+            PATH,
+            lambda path: record_session_is_read(LEG, path, VARIABLES, 9),
+        ),
+        (PATH, lambda path: uuid_record_is_read(LEG, path, VARIABLES)),
+        (PATH, lambda path: playback_is_read(LEG, path)),
+        (
+            "flite",
+            lambda engine: speak_is_read(LEG, engine, "kal", "a", False),
+        ),
+        ("kal", lambda voice: speak_is_read(LEG, "flite", voice, "a", False)),
+        (
+            "Say this",
+            lambda text: speak_is_read(LEG, "flite", "kal", text, True),
+        ),
+        ("%(500,0,640)", tone_is_read),
+        (RECORDING, lambda call: setvars_are_read(LEG, call, {})),
+        ("sounds_dir", getvar_is_read),
+        ("mod_flite", module_is_read),
+        ("DTMF", lambda name: subscription_is_read([name])),
+    ],
+    ids=[
+        "leg",
+        "record_session",
+        "uuid_record",
+        "playback",
+        "engine",
+        "voice",
+        "text",
+        "tone",
+        "call",
+        "name",
+        "module",
+        "event",
+    ],
+)
+def test_no_character_gets_through_anywhere(good: str, read_as_meant: Any, at: int) -> None:
+    """Every character up to U+024F and each snippet, anywhere in each field, is refused or read as meant."""
+    for inserted in EVERYTHING:
+        read_as_meant(good[:at] + inserted + good[at:])
 
 
 # --- tables ---------------------------------------------------------------------------------------
