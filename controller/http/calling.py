@@ -22,7 +22,7 @@ from aiohttp import web
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.recordings.model import EndReason, PauseBehavior, Recording
-from controller.recordings.ports import SwitchAway
+from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 
 PATH = "/api/calling/calls"
 VENDOR = "signalwire"
@@ -40,12 +40,8 @@ _REALM = 'Basic realm="fsrec", charset="UTF-8"'
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 413: "Content Too Large"}
 
 
-class NotPossible(Exception):
-    """What the recording's state does not allow; the text says which state, and what would be possible."""
-
-
 class CallControl(Protocol):
-    """What the commands need of the rest. The verbs raise NotPossible, and SwitchAway when the link is down."""
+    """What the commands need of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
         """Return the account's call of that id; None for any other account's."""
@@ -206,6 +202,8 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
     except SwitchAway:
         raise Refused(503, "switch_unavailable", "the call's switch cannot be reached now; try again later") from None
+    except LedgerFailed:
+        raise Refused(503, "store_unavailable", "the command could not be stored; try again later") from None
     return call_leg(call, answered=call.info.answered or recording.started_at is not None)
 
 

@@ -20,7 +20,6 @@ from controller.http.calling import (
     PARAMS,
     PATH,
     Command,
-    NotPossible,
     Refused,
     authenticate,
     call_leg,
@@ -37,7 +36,7 @@ from controller.recordings.model import (
     State,
     Track,
 )
-from controller.recordings.ports import SwitchAway
+from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 
 ACME = Account("acme", "signalwire", "project-1", "space-1", token="token-1")
 OTHER = Account("other", "signalwire", "project-2", "space-2", token="tökén:2")
@@ -340,13 +339,14 @@ async def test_another_accounts_call_does_not_exist(client: Client, control: Con
             "switch_unavailable",
             "the call's switch cannot be reached now; try again later",
         ),
+        (LedgerFailed("disk full"), 503, "store_unavailable", "the command could not be stored; try again later"),
     ],
 )
 @pytest.mark.parametrize("name", PARAMS)
 async def test_what_cannot_be_done_is_said(
     client: Client, control: Control, name: str, failure: Exception, status: int, code: str, message: str
 ) -> None:
-    """A state that does not allow it is 422 in the service's words; a switch that is away is 503."""
+    """A state that does not allow it is 422 in the service's words; a switch or a store that fails is 503."""
     control.failure = failure
     response = await post(client, command(name))
     (error,) = (await response.json())["errors"]
