@@ -128,6 +128,21 @@ async def test_caller_hangs_up(switch: Switch, cause: str) -> None:
     assert not call.alive
 
 
+async def test_many_callers_hang_up_with_their_cause(switch: Switch, ears: EslClient) -> None:
+    """Twenty scripts at once end in their own cause, and CHANNEL_HANGUP is the first that is told of each end."""
+    with ears.watch() as seen:
+        calls = await asyncio.gather(*(switch.call("1001", [Silence(0.2), Hangup("USER_BUSY")]) for _ in range(20)))
+        for call in calls:
+            await ears.execute(call.leg, "answer")
+        assert {await call.ended() for call in calls} == {"USER_BUSY"}
+        for call in calls:
+            await seen.named("CHANNEL_HANGUP_COMPLETE", call.leg)
+    ends = ("CHANNEL_HANGUP", "CHANNEL_UNPARK")
+    for call in calls:
+        told = [e["Event-Name"] for e in seen.events if e.get("Unique-ID") == call.leg and e["Event-Name"] in ends]
+        assert told[0] == "CHANNEL_HANGUP"
+
+
 async def test_switch_hangs_up(switch: Switch, ears: EslClient) -> None:
     """A leg killed on the switch's side ends for the caller, with that cause."""
     call = await switch.call("1001", [Speech(60)])

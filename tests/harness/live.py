@@ -4,8 +4,11 @@
 
 A caller is a loopback pair: its b leg goes through the dialplan and is parked, as an inbound call is; the a leg
 is the caller. Nothing is played while the b leg is unanswered (`ignore_early_media`). At the answer `originate`
-hands the a leg to an inline extension: the script's WAV, then endless silence or the hangup. The a leg is never
-parked: the product would see a CHANNEL_PARK of the caller's own leg, with the same variables.
+hands the a leg to an inline extension: the script's WAV, then endless silence. The a leg is never parked: the
+product would see a CHANNEL_PARK of the caller's own leg, with the same variables.
+
+The caller hangs up by killing the b leg, as a BYE would. Hanging up the a leg is a race that a BYE is not:
+mod_loopback unlinks the b leg first, whose park may then end by itself (CHANNEL_UNPARK, NORMAL_CLEARING).
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(__file__).with_name("data")
 PREFIXES = ("/usr", "/usr/local", "/usr/local/freeswitch", "/opt/freeswitch")
 EVENTS = (
-    "CHANNEL_CREATE", "CHANNEL_PARK", "CHANNEL_ANSWER", "CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "DTMF",
-    "PLAYBACK_START", "PLAYBACK_STOP", "RECORD_START", "RECORD_STOP", "BACKGROUND_JOB",
+    "CHANNEL_CREATE", "CHANNEL_PARK", "CHANNEL_UNPARK", "CHANNEL_ANSWER", "CHANNEL_HANGUP",
+    "CHANNEL_HANGUP_COMPLETE", "DTMF", "PLAYBACK_START", "PLAYBACK_STOP", "RECORD_START", "RECORD_STOP", "BACKGROUND_JOB",
 )  # fmt: skip
 READY_SECONDS = 60.0
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f,'\"\\{}\[\]<>$^|]*")
@@ -180,7 +183,7 @@ class LiveCall:
         self.leg = leg
         self.began: float | None = None
         self._cause: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._fingers: asyncio.Task[None] | None = None
+        self._acts: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -188,7 +191,7 @@ class LiveCall:
 
     async def hangup(self, cause: str = "NORMAL_CLEARING") -> None:
         with suppress(EslError):
-            await self._client.api(f"uuid_kill {self._a} {cause}")
+            await self._client.api(f"uuid_kill {self.leg} {cause}")
 
     async def press(self, digits: str) -> None:
         """By `uuid_send_dtmf` on the caller's leg, which hands them to the parked leg as an endpoint's."""
@@ -203,10 +206,10 @@ class LiveCall:
     def hear(self, event: Event) -> None:
         """Take a fact of either leg."""
         name, leg = event.get("Event-Name"), event.get("Unique-ID")
-        if name == "PLAYBACK_START" and leg == self._a and self._fingers is None:
+        if name == "PLAYBACK_START" and leg == self._a and self._acts is None:
             # Events come up to 20 ms late; the switch's own clock says when the script began.
             self.began = int(event["Event-Date-Timestamp"]) / 1e6
-            self._fingers = asyncio.create_task(self._press_all(self.began))
+            self._acts = asyncio.create_task(self._act(self.began))
         elif name == "CHANNEL_HANGUP_COMPLETE" and leg == self.leg:
             self.end(event.get("Hangup-Cause", ""))
 
@@ -214,14 +217,18 @@ class LiveCall:
         """The leg is gone."""
         if not self._cause.done():
             self._cause.set_result(cause)
-        if self._fingers is not None:
-            self._fingers.cancel()
+        if self._acts is not None:
+            self._acts.cancel()
 
-    async def _press_all(self, began: float) -> None:
+    async def _act(self, began: float) -> None:
+        """Press the script's keys, and hang up, at their times."""
         for offset, digit in self._sound.digits:
             await asyncio.sleep(max(0.0, began + offset - time.time()))
             with suppress(EslError):
                 await self.press(digit)
+        if self._sound.hangup_at is not None:
+            await asyncio.sleep(max(0.0, began + self._sound.hangup_at - time.time()))
+            await self.hangup(self._sound.hangup_cause)
 
 
 class LiveSwitch:
@@ -318,9 +325,7 @@ class LiveSwitch:
                 file.setframerate(8000)
                 file.writeframes(sound.samples.tobytes())
             steps.append(f"playback:{path}")
-        silent = "playback:silence_stream://-1"
-        steps.append(silent if sound.hangup_at is None else f"hangup:{sound.hangup_cause}")
-        return ",".join(steps)
+        return ",".join([*steps, "playback:silence_stream://-1"])
 
     async def kill(self) -> None:
         await asyncio.to_thread(self._server.kill)
