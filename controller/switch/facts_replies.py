@@ -192,7 +192,7 @@ def parse_dump(reply: str) -> LegSnapshot:
 def _json_object(reply: str, command: str) -> dict[str, object]:
     try:
         answer = orjson.loads(reply)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
+    except orjson.JSONDecodeError:
         answer = None
     if not isinstance(answer, dict):
         raise BadReplyError(f"{command}: {shown(reply)}; right is a JSON object")

@@ -425,10 +425,11 @@ def test_the_list_of_legs() -> None:
         "state": "CS_EXECUTE",
         "application": "park",
     }
-    odd = [row | {"uuid": "core"}, row | {"uuid": None}, 7, row | {"created_epoch": "0", "application": ["a"]}]
-    reply = json.dumps({"row_count": 5, "rows": [row, *odd]})
+    odd = [row | {"uuid": "core"}, row | {"uuid": None}, 7, {"uuid": LEG}, row | {"created_epoch": "0", "application": ["a"]}]
+    reply = json.dumps({"row_count": 6, "rows": [row, *odd]})
     assert facts.parse_channels(reply) == [
         ChannelRow(LEG, 1795147790.0, "inbound", "CS_EXECUTE", "park"),
+        ChannelRow(LEG, None, "", "", ""),
         ChannelRow(LEG, None, "inbound", "CS_EXECUTE", ""),
     ]
     assert facts.parse_channels('{"row_count": 0}\n') == []
