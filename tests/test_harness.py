@@ -20,7 +20,8 @@ from controller.softswitch.script import Digits, Hangup, Script, Silence, Speech
 from tests.harness.absent import absent
 from tests.harness.audio import NotAudio, Sound, read_wav
 from tests.harness.esl import Address, EslClient, EslError, Event, Watch, connected
-from tests.harness.live import EVENTS, REPOSITORY, FreeSwitch, LiveSwitch
+from tests.harness.freeswitch import REPOSITORY, FreeSwitch
+from tests.harness.live import EVENTS, LiveSwitch
 from tests.harness.proxy import Proxy
 from tests.harness.receiver import Answer, Receiver
 from tests.harness.sip import SipRefused, sip_call, ulaw

@@ -16,7 +16,8 @@ import pytest
 import pytest_asyncio
 
 from tests.harness.absent import absent
-from tests.harness.live import FreeSwitch, LiveSwitch
+from tests.harness.freeswitch import FreeSwitch
+from tests.harness.live import LiveSwitch
 from tests.harness.receiver import Receiver
 from tests.harness.sip import sipp
 from tests.harness.soft import SoftSwitch

@@ -17,7 +17,8 @@ import numpy as np
 
 from controller.softswitch.script import Rendered, Script, render
 from tests.harness.esl import Event, Watch
-from tests.harness.live import DATA, LiveSwitch
+from tests.harness.freeswitch import DATA
+from tests.harness.live import LiveSwitch
 
 _BYE = """<send retrans="500">
     <![CDATA[
