@@ -89,7 +89,7 @@ class LegParked:
 
 @dataclass(frozen=True, slots=True)
 class LegUnparked:
-    """CHANNEL_UNPARK: the leg was taken out of park by a transfer, a bridge, or its hangup (then LegHangup came before)."""
+    """CHANNEL_UNPARK: a transfer, a bridge or its hangup (after LegHangup then) took the leg out of park."""
 
     leg: str
     at: float

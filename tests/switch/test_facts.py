@@ -425,7 +425,13 @@ def test_the_list_of_legs() -> None:
         "state": "CS_EXECUTE",
         "application": "park",
     }
-    odd = [row | {"uuid": "core"}, row | {"uuid": None}, 7, {"uuid": LEG}, row | {"created_epoch": "0", "application": ["a"]}]
+    odd = [
+        row | {"uuid": "core"},
+        row | {"uuid": None},
+        7,
+        {"uuid": LEG},
+        row | {"created_epoch": "0", "application": ["a"]},
+    ]
     reply = json.dumps({"row_count": 6, "rows": [row, *odd]})
     assert facts.parse_channels(reply) == [
         ChannelRow(LEG, 1795147790.0, "inbound", "CS_EXECUTE", "park"),
