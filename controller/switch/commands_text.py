@@ -25,6 +25,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RELOAD = re.compile("reload|unload", re.IGNORECASE)
 _MODULE = re.compile("mod_event_socket", re.IGNORECASE)
 _MEANT_BY_FREESWITCH = re.compile(r"[{}|]")
+_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_BREAKS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\n\n|\n\Z")
+
 SPOKEN_MAX = 8192
 
 
@@ -143,7 +146,7 @@ def spoken(value: str, where: str) -> str:
 
     """
     text = " ".join(_MODULE.sub(_broken_up, _MEANT_BY_FREESWITCH.sub(" ", value)).split())
-    if not text.isprintable() and any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in text):
+    if _UNSPEAKABLE.search(text):
         raise ValueError(f"{where}: {shown(text)} has control characters; right is text to be spoken")
     if not 0 < len(text) <= SPOKEN_MAX:
         raise ValueError(f"{where}: {len(text)} characters to speak; right are 1 to {SPOKEN_MAX}")
@@ -157,12 +160,7 @@ def sealed(packet: str) -> str:
     "reload" or "unload" and "mod_event_socket", in any case of letters, into a reload of the module
     (mod_event_socket.c, parse_command).
     """
-    if (
-        any(ord(c) < 32 and c != "\n" for c in packet)
-        or "\x7f" in packet
-        or "\n\n" in packet
-        or packet.endswith("\n")
-    ):
+    if _BREAKS.search(packet):
         raise ValueError(
             f"packet: {shown(packet)} has control characters or a blank line; right is one line a header"
         )
