@@ -122,11 +122,13 @@ class CallDesk:
             run.hangup_cause = cause
 
     def unparked(self, switch: str, leg: str) -> None:
-        """CHANNEL_UNPARK of a leg: where it does not hang up, others took it."""
+        """CHANNEL_UNPARK of a leg: where it does not hang up, others took it.
+
+        The event alone does not tell: a leg that ends by its loopback partner fires it before CHANNEL_HANGUP.
+        """
         run = self._runs.get((switch, leg))
         if run is not None and run.hangup_cause is None and run.latest.cause is None:
-            self._end(run, CallState.RELEASED, None)
-            self._spawn(self._release(run.call))
+            self._spawn(self._unparked(run))
 
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE of a leg."""
@@ -277,6 +279,16 @@ class CallDesk:
         )
         self.telemetry.observe(CallEnded(call.id, ended.cause or ""))
         self._spawn(self._close(ended))
+
+    async def _unparked(self, run: _Run) -> None:
+        call = run.latest
+        try:
+            found = await self.rooms.legs.look(call.switch, call.leg)
+        except (CommandFailed, SwitchAway):
+            return  # the next connect looks
+        if found is not None and run.hangup_cause is None and self._runs.get((call.switch, call.leg)) is run:
+            self._end(run, CallState.RELEASED, None)
+            await self._release(run.call)
 
     async def _close(self, call: Call) -> None:
         delay = 0.1

@@ -7,8 +7,8 @@ asked where there is no other (that nothing is left unfinished in its store).
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import os
 import signal
 import sqlite3
 import sys
@@ -216,9 +216,9 @@ class Daemon:
     async def command(self, call: str, name: str, **params: Any) -> tuple[int, Any]:
         """`POST /api/calling/calls`; status and answer."""
         body = {"id": call, "command": name, "params": params}
-        auth = aiohttp.BasicAuth(PROJECT, TOKEN)
+        auth = base64.b64encode(f"{PROJECT}:{TOKEN}".encode()).decode()
         async with (
-            aiohttp.ClientSession(auth=auth) as client,
+            aiohttp.ClientSession(headers={"Authorization": f"Basic {auth}"}) as client,
             client.post(f"{self.url}/api/calling/calls", json=body) as response,
         ):
             return response.status, await response.json()
@@ -260,9 +260,6 @@ async def daemon(switch: Switch, receiver: Receiver, tmp_path: Path) -> AsyncIte
         yield made
     finally:
         await made.close()
-        log = tmp_path / "daemon.log"
-        if log.exists() and os.environ.get("FSREC_SHOW_LOG"):
-            print(log.read_text())
 
 
 @pytest.fixture
