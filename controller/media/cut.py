@@ -113,19 +113,18 @@ def find_cuts(
     for group in _groups(estimates):
         if not any(estimate.skip for estimate in group):
             continue
-        spans, absent = _search(descriptor, wav, [one.moved(0, wav.frames) for one in group])
+        result = _search(descriptor, wav, [one.moved(0, wav.frames) for one in group])
         # Those that a file cut short doesn't reach are not missed, unless the end shows that it stood still.
         unreached = sum(one.skip and one.span.start >= wav.frames - one.tolerance for one in group)
         for offset in offsets:
-            if not absent:
+            if not result.doubts:
                 break
             again = _search(descriptor, wav, [one.moved(offset, wav.frames) for one in group])
-            if again[1] < absent:
-                spans, absent = again
-        missed += max(0, absent - unreached)
-        found += spans
-        if spans and len(group) == 1:
-            offsets[1:] = [spans[0].start - group[0].span.start]
+            result = min(result, again, key=lambda one: one.doubts)
+        missed += max(0, result.absent - unreached)
+        found += result.spans
+        if len(group) == len(result.spans) == 1 and not result.unsure:
+            offsets[1:] = [result.spans[0].start - group[0].span.start]
     return Cuts(tuple(_union(found)), missed)
 
 
@@ -201,8 +200,22 @@ def _groups(estimates: Sequence[_Estimate]) -> Iterator[list[_Estimate]]:
         yield group
 
 
-def _search(descriptor: int, wav: Wav, group: Sequence[_Estimate]) -> tuple[list[Span], int]:
-    """Return the spans of a group's skipping pauses, and how many of these are nowhere."""
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Spans of a group's pauses; how many pauses are nowhere, and how many have neither border where it should be."""
+
+    spans: list[Span]
+    absent: int = 0
+    unsure: int = 0
+
+    @property
+    def doubts(self) -> int:
+        """None when every pause was found for certain."""
+        return 2 * self.absent + self.unsure
+
+
+def _search(descriptor: int, wav: Wav, group: Sequence[_Estimate]) -> _Result:
+    """Look for a group's skipping pauses."""
     grid = max(1, wav.rate // GRID) if wav.rate % GRID == 0 else 1
     # A grid step more than any tolerance: a run that goes on beyond the window must not seem to end at its border.
     first = min(estimate.window.start for estimate in group) - grid - 1
@@ -211,42 +224,44 @@ def _search(descriptor: int, wav: Wav, group: Sequence[_Estimate]) -> tuple[list
     if len(runs) == len(group):
         pairs = list(zip(group, runs, strict=True))
         if all(estimate.left(run) and estimate.right(run) for estimate, run in pairs):
-            return [_framed(run, grid, wav.frames) for estimate, run in pairs if estimate.skip], 0
+            return _Result([_framed(run, grid, wav.frames) for estimate, run in pairs if estimate.skip])
     spans: list[Span] = []
-    absent = 0
+    absent = unsure = 0
     for estimate in group:
         if not estimate.skip:
             continue
-        span = _one(estimate, [other for other in group if other is not estimate], runs, grid, wav.frames)
+        span, sure = _one(estimate, [other for other in group if other is not estimate], runs, grid, wav.frames)
         if span is None:
             absent += 1
         else:
             spans.append(span)
-    return spans, absent
+            unsure += not sure
+    return _Result(spans, absent, unsure)
 
 
 def _one(
     estimate: _Estimate, others: Sequence[_Estimate], runs: Sequence[Span], grid: int, frames: int
-) -> Span | None:
-    """Return what to cut for one pause, or None where no run may be it."""
+) -> tuple[Span | None, bool]:
+    """Return what to cut for one pause (None where no run may be it), and whether a border of it is certain."""
     start, end = estimate.span
     candidates = [run for run in runs if run.start < estimate.window.end and estimate.window.start < run.end]
     if not candidates:
-        return None
+        return None, False
     run = min(candidates, key=lambda run: abs(run.start - start) + abs(run.end - end))
     left, right = estimate.left(run), estimate.right(run)
     shared = any(other.span.start < run.end and run.start < other.span.end for other in others)
     length = (max(0, end - start) + grid // 2) // grid * grid
-    if not shared and ((left and right) or (run.length <= length and (left or right))):
-        return _framed(run, grid, frames)
+    if left and right and not shared:
+        return _framed(run, grid, frames), True
     run = _framed(run, grid, frames)
     part = min(length, run.length)
     if left and (not right or abs(run.start - start) <= abs(run.end - end)):
-        return Span(run.start, run.start + part)
+        return Span(run.start, run.start + part), True
     if right:
-        return Span(run.end - part, run.end)
+        return Span(run.end - part, run.end), True
     inside = Span(max(run.start, start // grid * grid), min(run.end, -(-end // grid) * grid))
-    return inside if inside.length >= length - 2 * estimate.tolerance and inside.length > 0 else None
+    enough = inside.length > max(0, length - 2 * estimate.tolerance)
+    return (inside if enough else None), False
 
 
 def _framed(run: Span, grid: int, frames: int) -> Span:

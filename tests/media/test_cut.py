@@ -67,8 +67,10 @@ def masked(draw: st.DrawFn) -> tuple[int, int, int, int, list[tuple[int, int, Pa
     position = 0
     masks: list[tuple[int, int, PauseBehavior, float, float]] = []
     for _ in range(draw(st.integers(1, 4))):
-        position += draw(st.integers(0 if not masks else 40, 120)) * step
-        length = draw(st.integers(1, 150)) * step
+        position += draw(st.integers(0, 5) | st.integers(10, 120)) * step
+        if masks:
+            position += step
+        length = (draw(st.integers(1, 10) | st.integers(10, 150))) * step
         behavior = draw(st.sampled_from([SKIP, SKIP, SILENCE]))
         early, late = draw(st.floats(-0.15, 0.15)), draw(st.floats(-0.15, 0.15))
         masks.append((position, position + length, behavior, early, late))
@@ -85,11 +87,13 @@ def test_what_was_masked_is_cut_and_nothing_else(tmp_path: Path, case: Any) -> N
     audio = sound(frames, channels, seed)
     stays = np.ones(frames, bool)
     pauses = []
+    finish = 0.0
     for start, end, behavior, early, late in masks:
         audio[start:end] = 0
         stays[start:end] = behavior is SILENCE
-        begin = max(0.0, start / rate + early)
-        pauses.append(pause(begin, max(begin, end / rate + late), behavior))
+        begin = max(finish, start / rate + early)
+        finish = max(begin, end / rate + late)
+        pauses.append(pause(begin, finish, behavior))
     path = save(tmp_path / "a.wav", audio, rate)
     cuts = cuts_of(path, pauses)
     assert cuts.missed == 0
@@ -141,8 +145,10 @@ def test_silence_is_left_in(tmp_path: Path) -> None:
     assert cuts_of(path, [pause(1, 3, SILENCE)]).spans == ()
     after = cuts_of(path, [pause(1, 2, SILENCE), pause(2, 3)])
     before = cuts_of(path, [pause(1, 2), pause(2.02, 3, SILENCE)])
+    short = cuts_of(path, [pause(1, 2.9), pause(2.9, 3.0, SILENCE)])
     assert after.spans == ((16000, 24000),)
     assert before.spans == ((8000, 16000),)
+    assert short.spans == ((8000, 23200),)
 
 
 TABLE: list[tuple[str, list[tuple[int, int]], tuple[float, float], tuple[tuple[int, int], ...]]] = [
@@ -189,6 +195,21 @@ def test_a_leg_on_hold_before_the_pauses(tmp_path: Path) -> None:
     assert cuts_of(path, late).missed == 0, "the file was cut short before them, as far as anyone can tell"
     held_again = [pause(2.0, 3.0), pause(6.0, 7.0)]
     assert cuts_of(path, held_again, ended=50.0).missed == 1
+
+
+def test_clocks_that_drift(tmp_path: Path) -> None:
+    """A file's clock may run off the switch's: the tolerance grows with time, and each pause corrects the next."""
+    audio = sound(4_000_000)
+    audio[3_000_000:3_010_000] = 0
+    path = save(tmp_path / "long.wav", audio, 1000)
+    assert cuts_of(path, [pause(3000.6, 3010.6)]).spans == ((3_000_000, 3_010_000),)
+    audio = sound(8000 * 32)
+    for second in (10, 20, 30):
+        audio[8000 * second : 8000 * (second + 1)] = 0
+    path = save(tmp_path / "short.wav", audio)
+    late = [pause(second * 1.02, second * 1.02 + 1) for second in (10, 20, 30)]
+    cuts = cuts_of(path, late)
+    assert (cuts.spans, cuts.missed) == (((80000, 88000), (160000, 168000), (240000, 248000)), 0)
 
 
 def test_chunks_make_no_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,6 +165,22 @@ async def test_repeating_after_a_crash_gives_the_same(disk: Disk) -> None:
     assert disk.copies() == [served]
 
 
+async def test_a_copy_is_durable_before_it_is_told_of(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy is synced under its unfinished name, then its directory under the final one."""
+    synced = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), [path.suffix for path in disk.copies()]))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    recording = disk.recording(b"")
+    await disk.media.examine(recording)
+    directory = disk.derived / recording.id[:2]
+    assert synced == [(str(directory / f"{recording.id}.part"), [".part"]), (str(directory), [".wav"])]
+
+
 async def test_no_room_for_a_copy_is_an_oserror(disk: Disk) -> None:
     """A copy that can't be made raises, and leaves nothing that could be served."""
     disk.derived.write_text("a file where the directory should be")
