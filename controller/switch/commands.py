@@ -32,6 +32,7 @@ from controller.switch.commands_api import (
 )
 from controller.switch.commands_base import ApiCommand, Command
 from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession, Speak
+from controller.switch.commands_probe import Originate, ShowTasks
 from controller.switch.commands_text import is_leg_id
 from controller.switch.commands_values import (
     MARKER,
@@ -64,12 +65,14 @@ __all__ = [
     "Hangup",
     "LocalFile",
     "ModuleExists",
+    "Originate",
     "Playback",
     "RecordSession",
     "RecordingVariables",
     "SchedDel",
     "SchedHangup",
     "ShowChannels",
+    "ShowTasks",
     "SilenceStream",
     "Source",
     "Speak",
@@ -134,7 +137,8 @@ _API: dict[str, Callable[..., ApiCommand]] = {
     "uuid_dump": lambda leg, _form: UuidDump(leg),
     "uuid_break": UuidBreak,
     "uuid_getvar": UuidGetvar,
-    "show": lambda _what, _as, _form: ShowChannels(),
+    "show": lambda what, _as, _form: ShowTasks() if what == "tasks" else ShowChannels(),
+    "originate": Originate.parse,
     "module_exists": ModuleExists,
     "global_getvar": GlobalGetvar,
     "version": Version,
