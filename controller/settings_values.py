@@ -143,7 +143,7 @@ def _public_url(value: str) -> str:
 
 def _switch_path(value: str) -> str:
     path = value.rstrip("/")
-    if not _SWITCH_PATH.fullmatch(path) or ".." in path.split("/"):
+    if not _SWITCH_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise ValueError("should be an absolute path of letters, digits and ._-/: FreeSWITCH splits others")
     return path
 

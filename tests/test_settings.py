@@ -222,6 +222,7 @@ def test_http_refused(key: str, value: object, words: str) -> None:
         ("switches: [{name: a, password: x, switch_path: '/a b', local_path: /r}]", "should be an absolute path"),
         ("switches: [{name: a, password: x, switch_path: '/a/{b', local_path: /r}]", "should be an absolute path"),
         ("switches: [{name: a, password: x, switch_path: /a/../b, local_path: /r}]", "should be an absolute path"),
+        ("switches: [{name: a, password: x, switch_path: /a/./b, local_path: /r}]", "should be an absolute path"),
         ("switches: [{name: a, password: x, switch_path: /r, local_path: ''}]", "local_path: must not be empty"),
         ("switches: [{name: a, password: x, switch_path: /r, local_path: [a]}]", "local_path: should be text"),
         (HEAD + "routes: [{destination: '(', account: a, document: d}]", "should be a regular expression"),

@@ -1,0 +1,101 @@
+"""``fsrec doctor``: what is wrong between fsrec and its switches, each with its fix.
+
+It needs no daemon and disturbs none: the switch is asked over a connection of its own, a trial recording runs on a
+leg that is never parked, and files are looked at, not changed. Only a call (``call=``) is taken by a running daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from controller import doctor_local, doctor_probe, doctor_switch
+from controller.doctor_findings import Finding, Level, exit_code, ok, problem, render
+from controller.doctor_local import Checker
+from controller.doctor_probe import Call, Trial
+from controller.doctor_switch import Identity, Unreachable
+from controller.settings import Settings, SwitchSettings
+from controller.switch.commands_text import shown
+from controller.switch.facts_replies import ReplyError
+from controller.switch.link import JobRefused, JobTimeout, LinkLost, PacketRefused, Timings
+
+__all__ = ["Call", "Checker", "Finding", "Level", "Trial", "examine", "exit_code", "render"]
+
+HEARTBEAT_PATIENCE = 25.0
+
+
+async def examine(
+    settings: Settings,
+    *,
+    checkers: Mapping[str, Checker] | None = None,
+    call: Call | None = None,
+    heartbeat: float = HEARTBEAT_PATIENCE,
+    trial: Trial | None = None,
+    timings: Timings | None = None,
+) -> list[Finding]:
+    """Look at everything and return what was found, this machine first, then each switch. Never raises.
+
+    Args:
+        settings: what to examine.
+        checkers: each vendor's check of a document's text.
+        call: a number to call through the dialplan of each switch; its document may run.
+        heartbeat: seconds to wait for a switch's heartbeat; 0 leaves it out.
+        trial: how long trials take.
+        timings: of the link.
+
+    """
+    found = await asyncio.to_thread(_local, settings, checkers or {})
+    found.append(await doctor_local.http_port(settings))
+    examined = await asyncio.gather(
+        *(
+            _switch(settings, switch, call, heartbeat, trial or Trial(), timings or Timings())
+            for switch in settings.switches
+        )
+    )
+    identities = []
+    for identity, findings in examined:
+        identities += [identity] if identity else []
+        found += findings
+    return [*found, *doctor_switch.doubles(identities)]
+
+
+def _local(settings: Settings, checkers: Mapping[str, Checker]) -> list[Finding]:
+    return [
+        *doctor_local.data_directory(settings),
+        *doctor_local.documents(settings, checkers),
+        *doctor_local.callbacks(settings),
+    ]
+
+
+async def _switch(
+    settings: Settings, switch: SwitchSettings, call: Call | None, patience: float, trial: Trial, timings: Timings
+) -> tuple[Identity | None, list[Finding]]:
+    directory = await asyncio.to_thread(lambda: list(doctor_local.recordings_directory(settings, switch)))
+    found: list[Finding] = []
+    identity: Identity | None = None
+    try:
+        async with doctor_switch.attached(switch, timings) as session:
+            identity = Identity(switch.name, session.core_uuid)
+            found.append(ok(f"{switch.name} link", f"{switch.host}:{switch.port} lets us in"))
+            beat = asyncio.ensure_future(doctor_switch.heartbeat(switch, session, patience)) if patience else None
+            try:
+                found.append(doctor_switch.version(switch, session))
+                found += await doctor_switch.modules(switch, session)
+                found += await doctor_switch.legs(switch, session, settings)
+                found += await doctor_switch.directory(switch, session)
+                if not exit_code(directory):
+                    found += await doctor_probe.recording(switch, session, trial)
+                if call is not None:
+                    found += await doctor_probe.call(switch, session, call, trial)
+                if beat is not None:
+                    found.append(await beat)
+            finally:
+                if beat is not None:
+                    beat.cancel()
+                    await asyncio.gather(beat, return_exceptions=True)
+    except Unreachable as unreachable:
+        found.append(unreachable.finding)
+    except (LinkLost, JobRefused, JobTimeout, PacketRefused, ReplyError, ValueError) as error:
+        fix = "try again; if it stays so, look at FreeSWITCH's log"
+        found.append(problem(f"{switch.name} link", f"the examination ended early: {shown(str(error))}", fix))
+    return identity, [*directory, *found]
