@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
 from controller.switch.link_session import Session
@@ -120,7 +120,7 @@ class Link:
         self._session: Session | None = None
         self._closing = asyncio.Event()
 
-    async def sessions(self) -> AsyncIterator[Session]:
+    async def sessions(self) -> AsyncGenerator[Session, None]:
         """Connect, and again whenever the session before has ended; asking for the next one closes it if it hasn't.
 
         Ends after `close`. Raises LinkRefused when the switch refuses us for a reason that retrying cannot mend.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from typing import TypeAlias
 
 from controller.switch.wire_codec import Event
@@ -18,7 +18,8 @@ Mark: TypeAlias = asyncio.Future[None]
 class EventQueue:
     """Batches and marks in, batches out, to one reader. Its length is bounded by the wire's marks, not here."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Callable[[int, int], None]) -> None:
+        self._taken = taken  # is told events and bytes as a batch is handed over
         self._entries: deque[Batch | Mark] = deque()
         self._wake = asyncio.Event()
         self._ended = False
@@ -43,7 +44,7 @@ class EventQueue:
         self._wake.set()
         return marks
 
-    async def batches(self) -> AsyncIterator[Batch]:
+    async def batches(self) -> AsyncGenerator[list[Event], None]:
         """Give batches until the end. A mark is passed when its reader, done with what came before, asks for more."""
         if self._has_reader:
             raise RuntimeError("events() has a reader already; events are given once")
@@ -56,7 +57,9 @@ class EventQueue:
                     continue
                 entry = self._entries.popleft()
                 if not isinstance(entry, asyncio.Future):
-                    yield entry
+                    events, size = entry
+                    self._taken(len(events), size)
+                    yield events
                 elif not entry.done():
                     entry.set_result(None)
         finally:

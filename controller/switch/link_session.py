@@ -11,7 +11,7 @@ import asyncio
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -114,7 +114,6 @@ class Session:
         self._fences: dict[str, asyncio.Future[None]] = {}
         self._job_prefix = f"{uuid.uuid4()}-"
         self._job_count = 0
-        self._queue = EventQueue()
         self._ended = asyncio.Event()
         self._liveness: asyncio.TimerHandle | None = None
         self._urgent = 0
@@ -130,6 +129,7 @@ class Session:
             timings.hurry_for,
         )
         self._wire = Wire(thread, target, self, limits=limits, marks=marks)
+        self._queue = EventQueue(self._wire.taken)
 
     # Beginning and end
 
@@ -258,15 +258,13 @@ class Session:
 
     # Events
 
-    async def events(self) -> AsyncIterator[list[dict[str, Any]]]:
+    def events(self) -> AsyncGenerator[list[dict[str, Any]], None]:
         """Give events in the switch's order, in batches, to one reader; end with the connection (see `closed`).
 
         Events of the names asked for only. Ends of our own jobs are taken out. Those that came before the end are
         all given. A slow reader makes the link stop reading, and the switch keeps up to 100,000 (see wire.py).
         """
-        async for batch, size in self._queue.batches():
-            self._wire.taken(len(batch), size)
-            yield batch
+        return self._queue.batches()
 
     # Called by the wire
 

@@ -68,7 +68,7 @@ async def thread() -> AsyncIterator[WireThread]:
 
 
 def target(port: int, *, connect: float = 5, auth: float = 5, host: str = "127.0.0.1") -> Target:
-    return Target(host, port, SECRET, connect, auth, 0.002, 0.5)
+    return Target(host, port, SECRET, connect, auth, 0.002, 0.2)
 
 
 @asynccontextmanager
@@ -597,8 +597,9 @@ async def test_ceiling_holds_even_then(thread: WireThread) -> None:
         assert sink.events < COUNT
 
 
-async def test_hurry_sends_line_breaks_for_a_while(thread: WireThread) -> None:
-    """Hurrying sends line breaks between packets, never within one, and ends by itself."""
+async def test_hurry_sends_line_breaks_until_calmed(thread: WireThread) -> None:
+    """Hurrying sends line breaks between packets, never within one; calmed, it sends nothing more."""
+    checked = asyncio.Event()
 
     async def script(conn: Conn) -> None:
         assert await conn.packet() == "api a\nb: c"
@@ -608,7 +609,8 @@ async def test_hurry_sends_line_breaks_for_a_while(thread: WireThread) -> None:
         await conn.send(event("HURRIED"))
         assert await conn.packet() == "api b"
         await conn.send(api("y"))
-        await conn.until_eof()
+        assert await conn.reader.read() == b""
+        checked.set()
 
     async with opened(thread, script) as (wire, sink):
         wire.hurry()
@@ -616,12 +618,26 @@ async def test_hurry_sends_line_breaks_for_a_while(thread: WireThread) -> None:
         wire.write(encode_packet("api a\nb: c"), 1)
         await sink.until(lambda: sink.events)
         wire.calm()
-        esl = wire._esl
-        async with asyncio.timeout(10):
-            while esl._hurrying:
-                await asyncio.sleep(0.001)
         wire.write(encode_packet("api b"), 1)
         await sink.until(lambda: len(sink.items) == 3)
+        wire.close("done")
+        async with asyncio.timeout(10):
+            await checked.wait()
+
+
+async def test_hurry_ends_by_itself(thread: WireThread) -> None:
+    """Whoever forgets to calm it down costs the switch a moment of line breaks, not a life of them."""
+    async with opened(thread, says_and_stays()) as (wire, _):
+        wire.hurry()
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(10):
+            while not ended.is_set():
+                round_trip = asyncio.Event()
+                thread.call(loop.call_soon_threadsafe, round_trip.set)
+                await round_trip.wait()
+                if not wire._esl._hurrying:
+                    ended.set()
 
 
 def test_target_hides_the_password() -> None:
