@@ -116,7 +116,7 @@ def _pair(switch: "Softswitch", dial: str, variables: dict[str, str], dialler: "
     a = make(first, second, "A", from_party, to_party)
     b = make(second, first, "B", to_party, from_party)
     if dialler is not None:
-        a.peer = dialler
+        a.peer, a.dialled = dialler, True
     a.variables.set("is_outbound", "true")
     a.variables.set("originate_endpoint", "loopback")
     a.answer_partner, b.answer_partner = b, a

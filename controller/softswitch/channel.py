@@ -53,6 +53,7 @@ class Channel(ABC):
         self.controlled = False
         self.partner: Leg | None = None
         self.peer: Leg | None = None
+        self.dialled = False
         self.answer_partner: Leg | None = None
         self.on_answer: list[asyncio.Future[None]] = []
         self.recorders: list[Recorder] = []
@@ -120,7 +121,7 @@ class Channel(ABC):
         if self.state != "CS_NEW":
             headers += self.profile.caller()
         if self.peer is not None:
-            headers += self.peer.profile.other(originator=self.profile.direction == "outbound")
+            headers += self.peer.profile.other(originator=self.dialled)
         if self.switch.faults.bad_utf8:
             headers.append(("Caller-Username", "\udcff\udcfe"))
         if full:

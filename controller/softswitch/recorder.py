@@ -163,6 +163,9 @@ class Recorder:
         if self.options.threshold and self._silence_timeout > 0:
             began = self.leg.frame_time(self._cursor + 1) if self._silence_since is None else self._silence_since
             due = min(due, began + self._silence_timeout)
+            if not self._speech and self.options.final_timeout > 0:
+                # Speech may have begun meanwhile, and ended
+                due = min(due, self.leg.frame_time(self._cursor + 2) + self.options.final_timeout)
         due = self.leg.frame_time(max(self.leg.frame_number(due - 1e-6) + 1, self.leg.frame_number(now) + 1))
         self._timer = self.leg.switch.loop.call_at(due + 0.0005, self._on_timer)
 

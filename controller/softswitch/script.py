@@ -4,6 +4,7 @@ A script knows nothing of any switch: the embedded one plays it into its legs, a
 for a real phone. After the last step without a `Hangup` the caller stays on the line, silent.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -119,13 +120,18 @@ def silence(seconds: float, rate: int) -> Samples:
 
 
 def tone(seconds: float, frequencies: Sequence[float], level: float, rate: int) -> Samples:
-    """Add up sines whose peak is at most `level` of full scale."""
-    time = np.arange(round(seconds * rate)) / rate
+    """Add up sines; the peak is at most `level` of full scale."""
+    count = round(seconds * rate)
+    # Sines of whole hertz repeat together after so many samples: a long tone is one period, repeated
+    whole = all(float(hz).is_integer() for hz in frequencies)
+    period = rate // math.gcd(rate, *(int(hz) for hz in frequencies)) if whole else count
+    time = np.arange(min(count, period)) / rate
     wave = np.zeros(len(time))
     for hz in frequencies:
         wave += np.sin(2 * np.pi * hz * time)
     scale = level * _FULL_SCALE / max(1, len(frequencies))
-    return (wave * scale).astype(np.int16)
+    once = (wave * scale).astype(np.int16)
+    return np.resize(once, count) if count else once
 
 
 def speech(seconds: float, level: float, rate: int) -> Samples:
