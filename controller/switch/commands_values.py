@@ -130,6 +130,12 @@ _FIXED = {
     "RECORD_HANGUP_ON_ERROR": "false",
     "RECORD_PRE_BUFFER_FRAMES": "0",
     "enable_file_write_buffering": "8192",
+    # Beside DESIGN's list, since a dialplan that sets them on the channel would change our recordings: a rate that
+    # FreeSWITCH does not know leaves the leg's; a start that is repeated after a lost link must not stop it.
+    "record_sample_rate": "0",
+    "RECORD_USE_THREAD": "true",
+    "RECORD_TOGGLE_ON_REPEAT": "false",
+    "RECORD_CHECK_BRIDGE": "false",
 }
 
 
