@@ -12,7 +12,7 @@ from controller.recordings.model import Notice, Recording
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, notice_of, outbox_row
-from controller.store.statements import DUE, DUE_ORIGINS, NEXT_DUE
+from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
 from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
 from controller.telemetry import Hook
@@ -154,8 +154,11 @@ class Reader:
 
         ``limit`` counts those whose ids are in ``leaving_out``, too.
         """
-        rows = self._rows(DUE, {"of": origin, "now": now, "most": limit})
-        return self._readable("deliveries", (row for row in rows if row.id not in leaving_out), outbox_row)
+        ids = [row.id for row in self._rows(DUE_IDS, {"of": origin, "now": now, "most": limit})]
+        due: list[OutboxRow] = []
+        for some in chunks(identity for identity in ids if identity not in leaving_out):
+            due += self._readable("deliveries", self._rows(DELIVERIES_BY_ID, {"ids": some}), outbox_row)
+        return sorted(due, key=lambda row: (row.due_at or now, row.id))
 
     def next_due(self, after: float) -> float | None:
         """Return the earliest due time later than ``after``, or None."""

@@ -29,12 +29,13 @@ PLACES = select(
     DELIVERIES.c.owed,
     DELIVERIES.c.due_at,
 ).where(DELIVERIES.c.recording.in_(bindparam("ids", expanding=True)))
-DUE = (
-    select(DELIVERIES)
+DUE_IDS = (
+    select(DELIVERIES.c.id)
     .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"))
     .order_by(DELIVERIES.c.due_at, DELIVERIES.c.id)
     .limit(bindparam("most", type_=Integer))
 )
+DELIVERIES_BY_ID = select(DELIVERIES).where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
 NEXT_DUE = select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > bindparam("after"))
 
 

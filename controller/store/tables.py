@@ -109,7 +109,14 @@ Index("deliveries_by_recording", DELIVERIES.c.recording, DELIVERIES.c.sequence)
 Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
 _DUE = DELIVERIES.c.due_at.is_not(None)
 Index("deliveries_due", DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
-Index("deliveries_due_by_origin", DELIVERIES.c.origin, DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
+Index(  # with the id, so that looking for what is due touches no row
+    "deliveries_due_by_origin",
+    DELIVERIES.c.origin,
+    DELIVERIES.c.due_at,
+    DELIVERIES.c.id,
+    sqlite_where=_DUE,
+    postgresql_where=_DUE,
+)
 
 ATTEMPTS = Table(
     "attempts",

@@ -54,7 +54,8 @@ class Writer:
         self._observe = observe
         self._clock = clock
         self._limit = group
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._fresh: list[_Waiting] = []
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="fsrec-store-writer", daemon=True)
@@ -65,33 +66,41 @@ class Writer:
         if self._closed:
             raise StoreFailed("the store is closed")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(_Waiting(work, future))
+        if not self._fresh:  # what this turn of the loop enqueues is handed over at once, for one commit
+            self._loop.call_soon(self._hand_over)
+        self._fresh.append(_Waiting(work, future))
         return future
 
     async def close(self) -> None:
         """Finish what was enqueued and end the thread."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _hand_over(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        if fresh:
+            self._queue.put(fresh)
 
     def _run(self) -> None:
         going = True
         while going:
-            group = [self._queue.get()]
-            while len(group) < self._limit:
-                try:
-                    group.append(self._queue.get_nowait())
-                except queue.Empty:
+            handed = self._queue.get()
+            group: list[_Waiting] = []
+            while handed is not None:
+                group += handed
+                if len(group) >= self._limit or self._queue.empty():
                     break
-            going = None not in group
-            self._store([waiting for waiting in group if waiting is not None])
+                handed = self._queue.get()
+            going = handed is not None
+            for start in range(0, len(group), self._limit):
+                self._store(group[start : start + self._limit])
         self._disconnect()
         self._engine.dispose()
 
     def _store(self, group: list[_Waiting]) -> None:
-        if not group:
-            return
         started = time.monotonic()
         try:
             self._transact(group)

@@ -29,6 +29,7 @@ IDENTITY_HEADER = "webhook-id"
 """The delivery's id, the same on every attempt (Standard Webhooks' name for it): a receiver drops repeats by it."""
 
 _BREATH = 0.02  # seconds between two looks into the store: what ends or comes meanwhile is looked for together
+_GATHER = 0.01  # seconds that an ended attempt waits for others before it is stored
 _AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
 _ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
 _SLEEP = 60.0  # longest sleep, so that a clock that was set forward is noticed
@@ -111,6 +112,7 @@ class Outbox:
         self._attempts: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
+        self._gathering: asyncio.Future[None] | None = None
         self._sending = 0
         self._looked = 0.0
         self._last = ""
@@ -296,6 +298,7 @@ class Outbox:
 
     async def _store_attempt(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
         """Store it, however long that takes: while it is not stored the row is due, and would be sent again."""
+        await self._gathered()
         failures = 0
         while True:
             try:
@@ -308,6 +311,19 @@ class Outbox:
                 await asyncio.sleep(pause)
             else:
                 return
+
+    async def _gathered(self) -> None:
+        """Wait a little, so that attempts which end at about the same time share a commit."""
+        if self._gathering is None:
+            loop = asyncio.get_running_loop()
+            self._gathering = loop.create_future()
+            loop.call_later(_GATHER, self._gather)
+        await asyncio.shield(self._gathering)
+
+    def _gather(self) -> None:
+        gathering, self._gathering = self._gathering, None
+        if gathering is not None:
+            gathering.set_result(None)
 
     def _forget(self, name: str, origin: _Origin) -> None:
         if origin.taken == 0 and (origin.silent == 0 or len(self._origins) > _REMEMBERED):

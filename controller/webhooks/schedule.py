@@ -75,12 +75,17 @@ class Wishes:
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
+_NO_WISHES = Wishes()
+
+
 def split_url(url: str) -> tuple[str, Wishes]:
     """Return the URL without its fragment, and what the fragment wishes.
 
     Numbers are brought into their bounds; what is not understood is as if it weren't there.
     """
     bare, _, fragment = url.partition("#")
+    if not fragment:
+        return bare, _NO_WISHES
     pairs = dict(pair.partition("=")[::2] for pair in fragment.split("&"))
     milliseconds = {
         key: min(max(number, low), high)
