@@ -178,6 +178,7 @@ UNAUTHORIZED = [
     "Bearer token-1",
     "Basic " + base64.b64encode(b"project-1").decode(),
     "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode(),
+    GOOD[:10] + "!" + GOOD[10:],
     basic("project-1", "token-2"),
     basic("project-1", ""),
     basic("project-1", "token-1 "),

@@ -30,7 +30,8 @@ def read(text: str) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise Unreadable(mark.line + 1 if mark else 0, f"not readable as YAML: {said}") from None
+        line = min(mark.line, text.count("\n")) + 1 if mark else 0
+        raise Unreadable(line, f"not readable as YAML: {said}") from None
     except (yaml.YAMLError, UnicodeEncodeError):
         raise Unreadable(_line_of_unprintable(text), "a character that a document may not hold") from None
 

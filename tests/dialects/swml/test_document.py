@@ -373,6 +373,15 @@ def test_wrong_documents(text: str, line: int, where: str, message: str) -> None
     assert problems(text) == [(line, where, message)]
 
 
+@pytest.mark.parametrize("given_", ['control_id: "\\ud800"', 'status_url: "http://h/\\udfff"', '"\\udfff": 1'])
+def test_half_a_character_is_refused(given_: str) -> None:
+    """A lone surrogate, which no body could carry, is refused in YAML (by the reader or by the row) and in JSON."""
+    assert problems(document(f"record_call: {{{given_}}}"))
+    name, _, value = given_.partition(": ")
+    key = name if name.startswith('"') else f'"{name}"'
+    assert problems(f'{{"sections": {{"main": [{{"record_call": {{{key}: {value}}}}}]}}}}')
+
+
 def test_all_problems_are_told_at_once_in_the_order_of_lines() -> None:
     """A document's author mends it in one go, and the error says it all."""
     steps = "    - play: {}\n    - record_call:\n        format: ogg\n        beap: true\n"
