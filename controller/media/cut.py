@@ -27,6 +27,8 @@ DRIFT = 0.0002
 """What the leg's media clock may run off the switch's, a part of the time since the start; added to the tolerance."""
 GRID = 100
 """Frames begin on multiples of 1/100 s of the file: every packet time in use is a multiple of 10 ms."""
+SHORTEST = 0.06
+"""Seconds below which a pause may have masked no frame at all: nothing of it in the file is nothing missed."""
 CHUNK_FRAMES = 1 << 18
 
 
@@ -115,13 +117,16 @@ def find_cuts(
             continue
         result = _search(descriptor, wav, [one.moved(0, wav.frames) for one in group])
         # Those that a file cut short doesn't reach are not missed, unless the end shows that it stood still.
-        unreached = sum(one.skip and one.span.start >= wav.frames - one.tolerance for one in group)
+        excused = sum(
+            one.skip and (one.span.start >= wav.frames - one.tolerance or one.span.length < SHORTEST * wav.rate)
+            for one in group
+        )
         for offset in offsets:
             if not result.doubts:
                 break
             again = _search(descriptor, wav, [one.moved(offset, wav.frames) for one in group])
             result = min(result, again, key=lambda one: one.doubts)
-        missed += max(0, result.absent - unreached)
+        missed += max(0, result.absent - excused)
         found += result.spans
         if len(group) == len(result.spans) == 1 and not result.unsure:
             offsets[1:] = [result.spans[0].start - group[0].span.start]
@@ -259,9 +264,9 @@ def _one(
         return Span(run.start, run.start + part), True
     if right:
         return Span(run.end - part, run.end), True
-    inside = Span(max(run.start, start // grid * grid), min(run.end, -(-end // grid) * grid))
-    enough = inside.length > max(0, length - 2 * estimate.tolerance)
-    return (inside if enough else None), False
+    first = max(run.start, start // grid * grid)
+    inside = Span(first, min(run.end, first + length))
+    return (inside if inside.length > max(0, length - 2 * estimate.tolerance) else None), False
 
 
 def _framed(run: Span, grid: int, frames: int) -> Span:

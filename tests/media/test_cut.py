@@ -154,7 +154,8 @@ def test_silence_is_left_in(tmp_path: Path) -> None:
 TABLE: list[tuple[str, list[tuple[int, int]], tuple[float, float], tuple[tuple[int, int], ...]]] = [
     ("silence goes on before: the end's border counts", [(2000, 16000)], (1.0, 2.0), ((8000, 16000),)),
     ("silence goes on after: the start's border counts", [(8000, 30000)], (1.01, 2.01), ((8000, 16000),)),
-    ("silence on both sides: the estimate on the frame grid", [(0, 40000)], (1.003, 2.003), ((8000, 16080),)),
+    ("silence on both sides: the estimate on the frame grid", [(0, 40000)], (1.003, 2.003), ((8000, 16000),)),
+    ("silence on both sides of a pause too short for a frame", [(0, 40000)], (1.003, 1.006), ()),
     ("zeros by chance beside the pause stay", [(7990, 16033)], (1.0, 2.0), ((8000, 16000),)),
     ("too short a run of zeros is no pause", [(8000, 8079)], (1.0, 1.02), ()),
     ("a run without one whole frame is no pause", [(8041, 8159)], (1.0, 1.02), ()),
@@ -176,10 +177,17 @@ def test_where_silence_is_ambiguous(tmp_path: Path, zeros: Any, when: Any, expec
 
 
 @pytest.mark.parametrize(
-    ("when", "frames", "missed"), [((1.0, 2.0), 40000, 1), ((4.9, 5.5), 40000, 0), ((9.0, None), 40000, 0)]
+    ("when", "frames", "missed"),
+    [
+        ((1.0, 2.0), 40000, 1),
+        ((1.0, 1.06), 40000, 1),
+        ((1.0, 1.05), 40000, 0),
+        ((4.9, 5.5), 40000, 0),
+        ((9.0, None), 40000, 0),
+    ],
 )
 def test_pauses_that_are_nowhere_are_counted(tmp_path: Path, when: Any, frames: int, missed: int) -> None:
-    """A pause without its zeros is reported, unless the file ended before it."""
+    """A pause without its zeros is reported, unless it was too short for a frame or the file ended before it."""
     path = save(tmp_path / "a.wav", sound(frames))
     assert cuts_of(path, [pause(*when)]) == cut.Cuts((), missed)
 
