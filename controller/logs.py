@@ -29,9 +29,16 @@ MAX_CHARACTERS = 2000
 MAX_DEPTH = 6
 """Of nested lists and mappings in one value."""
 
+_WARNINGS = """
+    call.failed call_turned.away connect.failed document.refused event.forged event.unreadable event.unusable
+    fact.unexpected ledger.stalled link.down notice.unrendered outbox.stalled reading.held row.unreadable
+"""
+_CHATTY = "command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served"
+
 LEVELS: Mapping[str, int] = {
-    "fact.unexpected": logging.WARNING,
-    "fact.orphaned": logging.DEBUG,
+    **dict.fromkeys(("request.failed", "switch.refused"), logging.ERROR),
+    **dict.fromkeys(_WARNINGS.split(), logging.WARNING),
+    **dict.fromkeys(_CHATTY.split(), logging.DEBUG),
 }
 """Events that are not ``info``: those to look at, and those too many to."""
 
@@ -194,12 +201,19 @@ def event_name(kind: type) -> str:
 
 
 def telemetry_hook(logger: Any = None) -> Hook:
-    """Return a subscriber for ``Telemetry`` that logs each dataclass as its event, with its fields."""
+    """Return a subscriber for ``Telemetry`` that logs each dataclass as its event, with its fields.
+
+    Where a field is an exception, its traceback is logged too.
+    """
     target = structlog.stdlib.get_logger("fsrec") if logger is None else logger
 
     def hook(event: object) -> None:
         name = event_name(type(event))
-        target.log(LEVELS.get(name, logging.INFO), name, **dict(_fields(event)))
+        fields = dict(_fields(event))
+        error = next((value for value in fields.values() if isinstance(value, BaseException)), None)
+        if error is not None:
+            fields["exc_info"] = error
+        target.log(LEVELS.get(name, logging.INFO), name, **fields)
 
     return hook
 
