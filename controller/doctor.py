@@ -7,7 +7,6 @@ leg that is never parked, and files are looked at, not changed. Only a call (``c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 from controller import doctor_local, doctor_probe, doctor_switch
 from controller.doctor_findings import Finding, Level, exit_code, ok, problem, render
@@ -27,7 +26,7 @@ HEARTBEAT_PATIENCE = 25.0
 async def examine(
     settings: Settings,
     *,
-    checkers: Mapping[str, Checker] | None = None,
+    check: Checker | None = None,
     call: Call | None = None,
     heartbeat: float = HEARTBEAT_PATIENCE,
     trial: Trial | None = None,
@@ -37,14 +36,14 @@ async def examine(
 
     Args:
         settings: what to examine.
-        checkers: each vendor's check of a document's text.
+        check: a dialect's check of a document's text.
         call: a number to call through the dialplan of each switch; its document may run.
         heartbeat: seconds to wait for a switch's heartbeat; 0 leaves it out.
         trial: how long trials take.
         timings: of the link.
 
     """
-    found = await asyncio.to_thread(_local, settings, checkers or {})
+    found = await asyncio.to_thread(_local, settings, check)
     found.append(await doctor_local.http_port(settings))
     examined = await asyncio.gather(
         *(
@@ -59,10 +58,10 @@ async def examine(
     return [*found, *doctor_switch.doubles(identities)]
 
 
-def _local(settings: Settings, checkers: Mapping[str, Checker]) -> list[Finding]:
+def _local(settings: Settings, check: Checker | None) -> list[Finding]:
     return [
         *doctor_local.data_directory(settings),
-        *doctor_local.documents(settings, checkers),
+        *doctor_local.documents(settings, check),
         *doctor_local.callbacks(settings),
     ]
 

@@ -62,7 +62,7 @@ def render(findings: Iterable[Finding], width: int = 100) -> str:
             lines += _wrapped(row.fix, f"{indent}fix: ", f"{indent}     ", width)
     counts = {level: sum(row.level is level for row in rows) for level in Level}
     lines.append(", ".join(f"{count} {_plural(level, count)}" for level, count in counts.items()))
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _plural(level: Level, count: int) -> str:

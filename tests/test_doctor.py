@@ -466,7 +466,7 @@ def test_render() -> None:
         "                fix: mend",
         "1 ok, 1 warning, 1 problem",
     ]
-    assert render([]) == "0 ok, 0 warnings, 0 problems\n"
+    assert render([]) == "0 ok, 0 warnings, 0 problems"
 
 
 @pytest.mark.parametrize(
@@ -509,9 +509,7 @@ async def test_live(tmp_path: Path, live: LiveSwitch) -> None:
         update={"switch_path": str(live.recordings), "local_path": live.recordings}
     )
     settings = settings.model_copy(update={"switches": (here,)})
-    findings = await examine(
-        settings, call=Call("1001"), heartbeat=0, checkers={"signalwire": lambda text, source: ()}
-    )
+    findings = await examine(settings, call=Call("1001"), heartbeat=0, check=lambda text, source: ())
     assert [one for one in findings if one.level is Level.PROBLEM] == []
     assert {"fs1 recording", "fs1 call", "fs1 modules"} <= {one.subject for one in findings if one.level is Level.OK}
     assert list(live.recordings.iterdir()) == []

@@ -108,29 +108,29 @@ def test_documents(tmp_path: Path, write: Callable[[Path], object], level: Level
     """Each route's document is there, is text, and passes its dialect's check."""
     settings = made(tmp_path, 1)
     write(tmp_path / "voicemail.swml.yaml")
-    (found,) = doctor_local.documents(settings, {"signalwire": check})
+    (found,) = doctor_local.documents(settings, check)
     assert (found.subject, found.level, words in found.what) == ("routes[0].document", level, True)
     assert bool(found.fix) is (level is Level.PROBLEM)
 
 
 def test_documents_without_check(tmp_path: Path) -> None:
-    """A dialect without a check is not said to have passed one; a fallback is looked at too."""
+    """Without a check none is said to have been passed; a fallback is looked at too."""
     settings = made(tmp_path, 1)
     route = settings.routes[0].model_copy(update={"fallback": str(tmp_path / "none.yaml")})
-    findings = list(doctor_local.documents(settings.model_copy(update={"routes": (route,)}), {}))
+    findings = list(doctor_local.documents(settings.model_copy(update={"routes": (route,)}), None))
     assert [(one.subject, one.level) for one in findings] == [
         ("routes[0].document", Level.OK),
         ("routes[0].fallback", Level.PROBLEM),
     ]
-    assert "no check" in findings[0].what
+    assert "unchecked" in findings[0].what
 
 
 def test_nobody_to_record(tmp_path: Path) -> None:
     """No account, or no route, is pointed out."""
     settings = made(tmp_path, 1).model_copy(update={"routes": ()})
-    assert bad(list(doctor_local.documents(settings, {})), "routes").level is Level.WARNING
+    assert bad(list(doctor_local.documents(settings, None)), "routes").level is Level.WARNING
     settings = settings.model_copy(update={"accounts": ()})
-    assert bad(list(doctor_local.documents(settings, {})), "accounts").level is Level.WARNING
+    assert bad(list(doctor_local.documents(settings, None)), "accounts").level is Level.WARNING
 
 
 @pytest.mark.parametrize(
