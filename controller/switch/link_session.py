@@ -109,6 +109,7 @@ class Session:
         self._special = frozenset({*OWN_EVENTS, COMPLETE, *HANGUPS})
         self._fifo: deque[_Pending] = deque()
         self._legs: LegQueues[_Pending] = LegQueues()
+        self._in_line = 0  # commands that wait for their leg
         self._outgoing: list[bytes] = []
         self._jobs: dict[str, asyncio.Future[Event]] = {}
         self._fences: dict[str, asyncio.Future[None]] = {}
@@ -206,7 +207,9 @@ class Session:
         elif pending.leg is None or self._legs.admit(pending.leg, pending.key, pending):
             self._send(pending)
         else:
-            pending.timer = self._loop.call_later(pending.deadline, self._leg_too_busy, pending)
+            self._in_line += 1
+            self._count_awaited()
+            pending.timer = self._loop.call_later(pending.deadline, self._leg_too_busy, pending, pending.leg)
         return pending.future
 
     async def job(self, command: Command, *, deadline: float) -> JobResult:
@@ -346,7 +349,9 @@ class Session:
         if kind not in REPLIES:
             self._observe(FrameIgnored(self.address.name, kind[:80]))
             return
-        pending = self._fifo.popleft()  # the wire has checked that one is there
+        if not self._fifo:  # the wire knows of one, so the session was closed while this chunk was looked at
+            return
+        pending = self._fifo.popleft()
         _stop_timer(pending)
         self._count_awaited()
         if kind == "api/response":
@@ -372,6 +377,7 @@ class Session:
         return leg, key
 
     def _send_all(self, ready: Sequence[_Pending]) -> None:
+        self._in_line -= len(ready)
         for pending in ready:
             _stop_timer(pending)
             self._send(pending)
@@ -391,7 +397,7 @@ class Session:
             self._wire.write(b"".join(packets), len(packets))
 
     def _count_awaited(self) -> None:
-        self._wire.awaited = len(self._fifo) + len(self._jobs)
+        self._wire.expect(len(self._fifo) + len(self._jobs) + self._in_line)
 
     def _reply_too_late(self, pending: _Pending) -> None:
         self.close(f"no reply to {pending.kind} within {pending.deadline:g} s{self._held_up()}")
@@ -399,15 +405,12 @@ class Session:
     def _held_up(self) -> str:
         return f"; {self._wire.untaken} events wait to be taken, so reading is stopped" if self._wire.paused else ""
 
-    def _leg_too_busy(self, pending: _Pending) -> None:
-        if pending.leg is not None:
-            self._legs.withdraw(pending.leg, pending.key)
-        _fail(
-            pending.future,
-            LegBusy(
-                f"{pending.kind}: {self._legs.cap} commands of its leg did not end within {pending.deadline:g} s"
-            ),
-        )
+    def _leg_too_busy(self, pending: _Pending, leg: str) -> None:
+        self._legs.withdraw(leg, pending.key)
+        self._in_line -= 1
+        self._count_awaited()
+        late = f"{pending.kind}: {self._legs.cap} commands of its leg did not end within {pending.deadline:g} s"
+        _fail(pending.future, LegBusy(late))
 
     async def _run_job(self, command: Command, limit: float, fence: asyncio.Future[None] | None = None) -> Event:
         verb, _, text = command.packet().partition(" ")
@@ -447,7 +450,7 @@ class Session:
         silent = 0.0 if self._wire.paused else time.monotonic() - self._wire.last_read
         if silent >= limit:
             self.close(f"nothing came from the switch for {limit:g} s; a heartbeat is due every 20 s")
-        elif self.closed is None:
+        else:
             self._liveness = self._loop.call_later(limit - silent, self._watch)
 
     def _observe(self, fact: object) -> None:

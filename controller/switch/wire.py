@@ -65,7 +65,7 @@ class Wire:
         marks: Marks | None = None,
     ) -> None:
         self.marks = marks or Marks()
-        self.awaited = 0  # replies and jobs; kept by the link, read by the thread
+        self._awaited = 0
         self.paused = False
         self.last_read = time.monotonic()
         self._thread = thread
@@ -99,6 +99,12 @@ class Wire:
     def write(self, packets: bytes, count: int) -> None:
         """Send `count` closed packets in one write, after all that was written before; each gets one reply."""
         self._thread.call(self._esl.submit, packets, count)
+
+    def expect(self, awaited: int) -> None:
+        """Say how many replies, jobs and events of its own the link waits for; while it does, reading goes on."""
+        self._awaited = awaited
+        if awaited and self.paused:
+            self._thread.call(self._esl.resume)
 
     def hurry(self) -> None:
         """For a while, send a bare line break whenever nothing else is sent: it makes the switch look for events.
@@ -137,7 +143,7 @@ class Wire:
         return self._above(self.marks.low_events, self.marks.low_bytes)
 
     def _above(self, events: int, size: int) -> bool:
-        if self.awaited:
+        if self._awaited:
             events, size = self.marks.ceiling_events, self.marks.ceiling_bytes
         return self.untaken > events or self._read_bytes - self._taken_bytes > size
 

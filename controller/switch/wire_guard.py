@@ -158,11 +158,10 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         return cast("Frame", waiting.get())  # gevent's types allow for None, which is never set
 
     def submit(self, packets: bytes, count: int) -> None:
-        """Send packets whose replies go to the loop. Whoever awaits a reply needs us to read: reading goes on."""
+        """Send packets whose replies go to the loop."""
         if self._ended is None:
             self._commands_sent.extend([None] * count)
             self._queue(packets)
-            self.resume()
 
     def resume(self) -> None:
         """Look again whether reading may go on."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import gevent.socket
 import pytest
 
 from controller.switch.wire import Chunk, Marks, Target, Wire, WireClosed, WireRefused
@@ -425,9 +426,10 @@ async def test_open_can_be_cancelled(thread: WireThread) -> None:
             await gone.wait()
 
 
-async def test_closed_before_tcp(thread: WireThread) -> None:
-    """Closed before TCP is up: open() fails at once, and the socket that comes to be is let go of."""
+async def test_closed_before_tcp(thread: WireThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed before TCP is up: open() fails with that reason, and the socket that comes to be is let go of."""
     gone = asyncio.Event()
+    connect = gevent.socket.create_connection
 
     async def script(conn: Conn) -> None:
         await conn.until_eof()
@@ -435,15 +437,16 @@ async def test_closed_before_tcp(thread: WireThread) -> None:
 
     async with Peer(script) as peer:
         wire = Wire(thread, target(peer.port), Sink())
-        opening = asyncio.create_task(wire.open())
-        await asyncio.sleep(0)
-        thread.call(wire._esl.finish, WireClosed("changed our mind"))
-        wire.close("changed our mind")
+
+        def slow(address: tuple[str, int]) -> gevent.socket.socket:
+            wire._esl.finish(WireClosed("changed our mind"))
+            return connect(address)
+
+        monkeypatch.setattr(gevent.socket, "create_connection", slow)
         with pytest.raises(WireClosed, match="changed our mind"):
-            await opening
-        if peer.accepted:
-            async with asyncio.timeout(10):
-                await gone.wait()
+            await wire.open()
+        async with asyncio.timeout(10):
+            await gone.wait()
 
 
 async def test_closed_thread() -> None:
@@ -581,7 +584,7 @@ async def test_awaited_reply_is_read_above_the_high_mark(thread: WireThread) -> 
 
     async with opened(thread, script, marks=MARKS) as (wire, sink):
         await sink.until(lambda: sink.held_told == [True])
-        wire.awaited = 1
+        wire.expect(1)
         wire.write(encode_packet("api a"), 1)
         await sink.until(lambda: any(isinstance(item, Frame) for item in sink.items))
         assert wire.untaken == 600
@@ -591,7 +594,7 @@ async def test_ceiling_holds_even_then(thread: WireThread) -> None:
     """Nothing awaited makes us read beyond the ceiling: memory has an end."""
     script, sent = flood(COUNT)
     async with opened(thread, script, marks=MARKS) as (wire, sink):
-        wire.awaited = 1
+        wire.expect(1)
         await sink.until(lambda: sink.held_told and sink.held_told[-1] and sink.events > MARKS.ceiling_events)
         assert not sent.is_set()
         assert sink.events < COUNT
