@@ -154,18 +154,29 @@ class RecordingService:
         path = self._path_of(owner.switch, identity)
         recording = Recording(identity, owner, request, State.REQUESTED, path, now, core_uuid)
         life = self._adopt(recording)
+        # A caller that is cancelled (its leg ended) leaves a row that may be durable: it must live to its end.
+        begun = asyncio.get_running_loop().create_task(self._begin(life, along, prelude))
+        self._tasks.add(begun)
+        begun.add_done_callback(self._tasks.discard)
+        await asyncio.shield(begun)
+        return recording
+
+    async def _begin(self, life: _Life, along: Along | None, prelude: Callable[[], None] | None) -> None:
+        recording = life.durable
         try:
             async with life.commits:
                 await self._ledger.commit((recording,), along=along)
-        except BaseException:
+        except LedgerFailed:
             life.pending.clear()
             self._forget(life)
             raise
-        self._observe(RecordingChanged(identity, owner.call, owner.dialect, "", State.REQUESTED.value, "requested"))
+        owner = recording.owner
+        self._observe(
+            RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
+        )
         if prelude is not None:
             prelude()
         self._carry_out(life, Effect.START, recording)
-        return recording
 
     async def stop(self, identity: str, reason: EndReason) -> Recording:
         """Stop a recording; returns once the wish is durable. Raises NotPossible where it has ended."""
