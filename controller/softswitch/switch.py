@@ -80,6 +80,7 @@ class Softswitch:
         self.loop: asyncio.AbstractEventLoop
         self.rows: dict[str, Leg] = {}
         self.sessions = 0
+        self.beats = 0
         self.started_at = 0.0
         self._legs: dict[str, Leg] = {}
         self._listeners: set[Listener] = set()
@@ -187,6 +188,7 @@ class Softswitch:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self.heartbeat)
+            self.beats += 1
             if not self.faults.stop_heartbeats:
                 up = time.time() - self.started_at
                 self.fire(
