@@ -93,7 +93,7 @@ class MediaSettings(Section):
     """Where finished recordings are served from, and to whom."""
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
-    require_auth: bool = False
+    require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
     keep_untrimmed: Annotated[bool, not_yet(False, "trimming")] = False
 
 
@@ -159,7 +159,7 @@ class RouteSettings(Section):
     destination: Pattern
     account: Name
     document: DocumentFile
-    method: Literal["GET", "POST"] = "POST"
+    method: Annotated[Literal["GET", "POST"], not_yet("POST", "documents from a URL")] = "POST"
     fallback: DocumentFile | None = None
     hangup_url: Annotated[Text | None, not_yet(None, "hangup URLs")] = None
 
@@ -235,7 +235,7 @@ class Settings(Section):
     media: MediaSettings = MediaSettings()
     accounts: tuple[AnyAccount, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
-    unrouted_calls: Name | None = None
+    unrouted_calls: Annotated[Name | None, not_yet(None, "recording calls that no route claims")] = None
     dial: DialSettings = DialSettings()
     speech: SpeechSettings = SpeechSettings()
     webhooks: WebhookSettings = WebhookSettings()

@@ -144,8 +144,8 @@ def test_sample_has_every_key() -> None:
             ["fsrec.yaml:2: accounts[0]: vendor should be signalwire, twilio or plivo"],
         ),
         (
-            f"{HEAD}accounts: [{ACME}]\nunrouted_calls: acne",
-            ["fsrec.yaml:3: unrouted_calls: no account has this name; did you mean acme?"],
+            f"{HEAD}accounts: [{ACME}]\nroutes: [{{destination: a, account: acne, document: c}}]",
+            ["fsrec.yaml:3: routes[0].account: no account has this name; did you mean acme?"],
         ),
         (
             HEAD + "routes: [{destination: a, account: b, document: c}]",
@@ -263,6 +263,9 @@ def test_values_refused(section: str, words: str) -> None:
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, price_per_minute: 1}]",
         f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: 'https://x/y'}}]",
         f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
+        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, method: GET}}]",
+        f"accounts: [{ACME}]\nunrouted_calls: acme",
+        "media: {require_auth: true}",
         "dial: {number: 'sofia/x/{number}'}",
         "dial: {sip: 'sofia/x/{uri}'}",
         "dial: {timeout: 30}",
@@ -287,8 +290,8 @@ def test_accepted_values() -> None:
         "switches: [{name: fs1, host: '::1', port: '8022', password: 0123,"
         " switch_path: /var/r/, local_path: ../r}]\n"
         "http: {listen: '[::1]:0', public_url: 'HTTPS://Rec.Example.com/base//'}\n"
-        f"accounts: [{ACME}]\nunrouted_calls: acme\n"
-        "routes: [{destination: '^10[0-9]+$', account: acme, document: d/a.yaml, fallback: /b.json, method: GET}]\n"
+        f"accounts: [{ACME}]\n"
+        "routes: [{destination: '^10[0-9]+$', account: acme, document: d/a.yaml, fallback: /b.json}]\n"
         "webhooks: {allow_networks: [10.0.0.0/8, 'fd00::/8']}\nlimits: {min_free_disk: 20 MB}\n"
     )
     switch = settings.switches[0]
@@ -301,7 +304,7 @@ def test_accepted_values() -> None:
     assert (account.identity, account.token, account.signing_key) == ("p", SECRET, SECRET)
     route = settings.route("1001")
     assert route is not None
-    assert (route.document, route.fallback, route.method) == ("/etc/fsrec/d/a.yaml", "/b.json", "GET")
+    assert (route.document, route.fallback, route.method) == ("/etc/fsrec/d/a.yaml", "/b.json", "POST")
     assert settings.route("2001") is None
 
 
