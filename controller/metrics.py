@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.examine import MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
-from controller.telemetry import FactOrphaned, FactUnexpected, RecordingChanged, RecordingFinished
+from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
 OTHER = "other"
 _E = TypeVar("_E")
@@ -101,6 +101,7 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             {"switch": switches},
             lambda event: (event.switch,),
         ),
+        Metric(LedgerStalled, "ledger_stalls_total", "Changes of a recording that had to be made durable again."),
         Metric(
             MasterExamined,
             "masters_mended_total",

@@ -133,7 +133,7 @@ class Rooms:
 async def until(fact: Callable[[], object]) -> None:
     """Wait for a fact, possibly another thread's, with a deadline."""
     async with asyncio.timeout(10):
-        while not fact():  # noqa: ASYNC110 # nobody tells of the facts that are waited for
+        while not fact():
             await asyncio.sleep(0.002)
 
 

@@ -131,6 +131,7 @@ CONDITIONS: list[tuple[dict[str, str], int]] = [
     ({"If-Match": '"6-1"'}, 412),
     ({"If-Unmodified-Since": "{before}"}, 412),
     ({"If-Unmodified-Since": "{same}"}, 200),
+    ({"If-Match": NOW, "If-Unmodified-Since": "{before}"}, 200),
     ({"Range": "bytes=0-9", "If-Range": NOW}, 206),
     ({"Range": "bytes=0-9", "If-Range": '"6-1"'}, 200),
     ({"Range": "bytes=0-9", "If-Range": f"W/{NOW}"}, 200),

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.examine import MasterExamined
 from controller.metrics import Metrics, table
-from controller.telemetry import FactOrphaned, FactUnexpected, RecordingChanged, RecordingFinished
+from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
 ROWS = table(dialects=["swml", "twiml"], switches=["fs1"])
 FINISHED = RecordingFinished("id", "call", "swml", "completed", "hangup", 2.5, 40044)
@@ -45,6 +45,7 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
         },
     ),
     (FactUnexpected("id", "completed", "Stopped"), {("fsrec_facts_unexpected_total", ("completed",)): 1}),
+    (LedgerStalled("id", "disk full"), {("fsrec_ledger_stalls_total", ()): 1}),
     (FactOrphaned("fs1", "leg", "Started"), {("fsrec_facts_orphaned_total", ("fs1",)): 1}),
     (
         MasterExamined("id", 2.0, 1, mended=True, cut_seconds=1.5, missed_pauses=2),
