@@ -29,6 +29,7 @@ from controller.recordings.ports import Media
 
 SWITCH_PATH = "/var/lib/fsrec/recordings"
 START = 1_700_000_000.0
+UUID = "c0ffee00-1111-4222-8333-44445555aaaa"
 
 
 class Disk:
@@ -272,7 +273,7 @@ def test_a_switch_path_that_would_not_print_is_refused(path: str) -> None:
         Root(path, Path())
 
 
-@pytest.mark.parametrize("identity", ["", "x", "../../etc/passwd", "0" * 32, new_id().upper(), new_id() + "\n"])
+@pytest.mark.parametrize("identity", ["", "x", "../../etc/passwd", "0" * 32, UUID.upper(), UUID + "\n"])
 async def test_names_are_made_of_ids_alone(disk: Disk, identity: str) -> None:
     """Nothing but a uuid4 becomes part of a path."""
     with pytest.raises(ValueError, match="no recording id"):
