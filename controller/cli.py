@@ -20,7 +20,7 @@ from controller import __version__, logs
 from controller.app import App
 from controller.demo import demo
 from controller.dialects.swml import SwmlDialect
-from controller.doctor import examine, exit_code, render
+from controller.doctor import Call, examine, exit_code, render
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.switch.link import LinkRefused
@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what is wrong between fsrec and its switches, with the fix")
     doctor.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
+    doctor.add_argument(
+        "--call",
+        metavar="NUMBER[@CONTEXT]",
+        help="place a call to try the dialplan too; a running daemon takes it and runs its document",
+    )
     doctor.set_defaults(run=_doctor)
     return parser
 
@@ -154,7 +159,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     settings = load(options.config)
-    findings = asyncio.run(examine(settings, check=SwmlDialect("https://fsrec.invalid").check))
+    number, _, context = (options.call or "").partition("@")
+    call = Call(number, context or "fsrec") if number else None
+    findings = asyncio.run(examine(settings, check=SwmlDialect("https://fsrec.invalid").check, call=call))
     print(render(findings))
     return exit_code(findings)
 

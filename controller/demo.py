@@ -191,6 +191,8 @@ async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
                 telemetry.subscribe(timeline.observe)
                 app = App(settings, telemetry, watch=timeline.fact)
                 async with app.running():
+                    while app.problems():
+                        await asyncio.sleep(0.05)
                     timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
                     return await _call(switch, receiver, timeline, app, once=once)
             finally:

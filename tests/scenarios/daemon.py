@@ -48,14 +48,21 @@ def record_call(receiver: Receiver, control_id: str = "rec", path: str = "/statu
 
 @dataclass(slots=True)
 class Callbacks:
-    """A receiver's log, read as SWML recording callbacks."""
+    """A receiver's log, read as SWML recording callbacks.
+
+    `once` leaves repeats out, as a receiver does by their id: a kill may come between a delivery and its record.
+    """
 
     receiver: Receiver
     path: str = "/status"
+    once: bool = False
 
     def params(self, control_id: str | None = None) -> list[dict[str, Any]]:
-        """The params of every callback so far, of one recording or of all."""
-        seen = [request.json["params"] for request in self.receiver.to(self.path)]
+        """The params of every callback so far, of one recording or of all; see `once`."""
+        requests = self.receiver.to(self.path)
+        if self.once:
+            requests = list({request.header("webhook-id"): request for request in reversed(requests)}.values())[::-1]
+        seen = [request.json["params"] for request in requests]
         return [one for one in seen if control_id is None or one["control_id"] == control_id]
 
     def states(self, control_id: str = "rec") -> list[str]:
@@ -166,6 +173,15 @@ class Daemon:
     def _app(self) -> App:
         assert self.app is not None, "not started"
         return self.app
+
+    def problems(self) -> list[str]:
+        """Why it is not ready."""
+        return self._app.problems()
+
+    def quiet(self) -> bool:
+        """Whether no delivery is due any more."""
+        with contextlib.closing(sqlite3.connect(self.data / "fsrec.db")) as store:
+            return store.execute("SELECT count(*) FROM deliveries WHERE state = 'pending'").fetchone()[0] == 0
 
     def seen(self, kind: type) -> list[Any]:
         """Telemetry of one kind so far."""
