@@ -25,6 +25,7 @@ from controller.media import wav
 from controller.recordings.model import State
 from controller.settings import parse
 from controller.softswitch import Silence, Softswitch, Speech, Tone
+from controller.switch.board import SwitchReady
 from controller.switch.facts import Fact, LegInfo
 from controller.switch.link import CommandDone, JobDone, LinkUp
 from controller.telemetry import RecordingChanged, Telemetry
@@ -189,10 +190,11 @@ async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
                 )
                 telemetry = Telemetry()
                 telemetry.subscribe(timeline.observe)
+                ready = asyncio.Event()
+                telemetry.subscribe(lambda event: ready.set() if isinstance(event, SwitchReady) else None)
                 app = App(settings, telemetry, watch=timeline.fact)
                 async with app.running():
-                    while app.problems():
-                        await asyncio.sleep(0.05)
+                    await ready.wait()
                     timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
                     return await _call(switch, receiver, timeline, app, once=once)
             finally:
