@@ -1,0 +1,1 @@
+"""FreeSWITCH as the rest of fsrec sees it."""

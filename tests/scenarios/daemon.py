@@ -181,7 +181,8 @@ class Daemon:
     def quiet(self) -> bool:
         """Whether no delivery is due any more."""
         with contextlib.closing(sqlite3.connect(self.data / "fsrec.db")) as store:
-            return store.execute("SELECT count(*) FROM deliveries WHERE state = 'pending'").fetchone()[0] == 0
+            (pending,) = store.execute("SELECT count(*) FROM deliveries WHERE state = 'pending'").fetchone()
+            return bool(pending == 0)
 
     def seen(self, kind: type) -> list[Any]:
         """Telemetry of one kind so far."""
