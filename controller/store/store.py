@@ -91,6 +91,8 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was enqueued, then close the file. Writes and reads after it raise StoreFailed."""
+        if self._closed:
+            return
         self._closed = True
         await self._writer.close()
         await self._loop.run_in_executor(self._reads, self._disconnect)

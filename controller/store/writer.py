@@ -73,10 +73,9 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what was enqueued and end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._hand_over()
-            self._queue.put(None)
+        self._closed = True
+        self._hand_over()
+        self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _hand_over(self) -> None:
@@ -100,24 +99,33 @@ class Writer:
         self._disconnect()
         self._engine.dispose()
 
-    def _store(self, group: list[_Waiting]) -> None:
+    def _store(self, group: list[_Waiting]) -> bool:
+        """Store a group, or else each of its works alone; return whether the database can be written at all."""
         started = time.monotonic()
+        error = self._transacted(group)
+        if error is None:
+            self._tell(GroupCommitted(len(group), time.monotonic() - started))
+            self._resolve(group)
+            return True
+        writable = self._writable()
+        if writable and len(group) > 1:
+            self._tell(GroupRetried(len(group), str(error)))
+            while group and writable:
+                writable = self._store(group[:1])
+                group = group[1:]
+        for waiting in group:
+            waiting.error = failure(error)
+        self._resolve(group)
+        return writable
+
+    def _transacted(self, group: list[_Waiting]) -> BaseException | None:
         try:
             self._transact(group)
+        except GroupBroken as error:
+            return error.__cause__
         except BaseException as error:  # whatever it is belongs to the waiters, the thread goes on
-            if len(group) > 1 and self._writable():
-                self._tell(GroupRetried(len(group), str(error.__cause__ or error)))
-                for waiting in group:
-                    self._store([waiting])
-                return
-            for waiting in group:
-                waiting.error = failure(error.__cause__ or error if isinstance(error, GroupBroken) else error)
-        else:
-            self._tell(GroupCommitted(len(group), time.monotonic() - started))
-        for waiting in group:
-            if waiting.error is not None:
-                self._tell(WorkFailed(str(waiting.error)))
-        self._call(_resolve, group)
+            return error
+        return None
 
     def _transact(self, group: list[_Waiting]) -> None:
         connection = self._connect()
@@ -129,8 +137,11 @@ class Writer:
                 try:
                     waiting.result = waiting.work(transaction)
                     transaction.finish()
-                except Exception as error:  # the waiter gets it
-                    transaction.abort()
+                except Exception as error:
+                    try:
+                        transaction.abort()
+                    except SQLAlchemyError:  # the database has ended the whole transaction, on a full disk say
+                        raise error from None
                     waiting.error = failure(error)
             buffer.write(connection)
 
@@ -150,11 +161,19 @@ class Writer:
     def _writable(self) -> bool:
         """Whether a transaction can begin at all: if not, trying each work alone only multiplies the waiting."""
         try:
-            with self._connect().begin():
+            connection = self._connect()
+            connection.connection.rollback()  # a commit that was refused leaves its transaction open
+            with connection.begin():
                 return True
-        except SQLAlchemyError:
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
             self._disconnect()
             return False
+
+    def _resolve(self, group: list[_Waiting]) -> None:
+        for waiting in group:
+            if waiting.error is not None:
+                self._tell(WorkFailed(str(waiting.error)))
+        self._call(_settle, group)
 
     def _tell(self, event: object) -> None:
         self._call(self._observe, event)
@@ -166,7 +185,7 @@ class Writer:
             return
 
 
-def _resolve(group: list[_Waiting]) -> None:
+def _settle(group: list[_Waiting]) -> None:
     for waiting in group:
         if waiting.future.done():  # its waiter gave up; the work is done all the same
             continue

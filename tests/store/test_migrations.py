@@ -1,0 +1,59 @@
+"""A database is led to this version, or refused."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, create_engine, inspect
+
+from controller.store import StoreError, open_store
+from controller.store.migrations import migrate
+from controller.store.tables import METADATA
+
+
+def _add_colour(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN colour TEXT")
+
+
+def _break(_: Connection) -> None:
+    raise RuntimeError("broken step")
+
+
+def test_an_empty_database_gets_all_tables(tmp_path: Path) -> None:
+    """A fresh database has every table and index and the newest version, and migrating again changes nothing."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.begin() as connection:
+        assert migrate(connection, (_break,)) == 2
+        assert migrate(connection, (_break,)) == 2
+        found = inspect(connection)
+        assert set(found.get_table_names()) == set(METADATA.tables)
+        for table in METADATA.tables.values():
+            assert {index["name"] for index in found.get_indexes(table.name)} == {i.name for i in table.indexes}
+    engine.dispose()
+
+
+def test_an_older_database_is_led_through_the_steps(tmp_path: Path) -> None:
+    """Only the steps that it lacks are run; one that fails leaves the database as it was."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.begin() as connection:
+        assert migrate(connection, ()) == 1
+    with pytest.raises(RuntimeError, match="broken step"), engine.begin() as connection:
+        migrate(connection, (_break,))
+    with engine.begin() as connection:
+        assert migrate(connection, (_add_colour,)) == 2
+        assert migrate(connection, (_add_colour,)) == 2
+        assert "colour" in {column["name"] for column in inspect(connection).get_columns("calls")}
+    engine.dispose()
+
+
+async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
+    """The error names the file, both versions and what to do, and the file is not touched."""
+    path = tmp_path / "a.db"
+    await (await open_store(path)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 7")
+    connection.close()
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 1: run"):
+        await open_store(path)

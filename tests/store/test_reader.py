@@ -1,0 +1,160 @@
+"""What can be asked of the store."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from controller.documents.call import CallState
+from controller.recordings.model import NoticeKind, Recording, State
+from controller.store import DecodeError, DeliveryState, Page, Reader, Store, Transaction
+from controller.store.events import RowUnreadable
+from controller.store.tables import CALLS, RECORDINGS
+from tests.store.conftest import Told
+from tests.store.values import call, delivery, notice, recording
+
+
+async def saved(store: Store, *values: Any) -> None:
+    def work(transaction: Transaction) -> None:
+        for value in values:
+            (transaction.save_call if hasattr(value, "document") else transaction.save_recording)(value)
+
+    await store.write(work)
+
+
+async def test_recordings_are_found(store: Store) -> None:
+    """By id, as unfinished of a switch, and as a call's, oldest first."""
+    late = recording(requested_at=3.0, state=State.PAUSED)
+    early = recording(requested_at=1.0, state=State.RECORDING)
+    over = recording(requested_at=2.0, state=State.COMPLETED)
+    other = recording(switch="fs2", call="call-2")
+    await saved(store, late, early, over, other)
+    assert await store.read(lambda reader: reader.recording(over.id)) == over
+    assert await store.read(lambda reader: reader.recording("no\ud800ne")) is None
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [early, late]
+    assert await store.read(lambda reader: reader.recordings_of_call("call-1")) == [early, over, late]
+    await saved(store, recording(id=early.id, requested_at=1.0, state=State.FAILED, revision=1))
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [late]
+
+
+async def test_recordings_are_paged_newest_first(store: Store) -> None:
+    """Pages follow each other without gap or repeat, equal times included, and never show another account's."""
+    made = [recording(requested_at=float(index // 3)) for index in range(10)]
+    await saved(store, *made, recording(account="other"))
+    seen: list[Recording] = []
+    before: Page | None = None
+    while page := await store.read(partial(Reader.recordings, account="acme", limit=4, before=before)):
+        seen += page
+        before = page[-1].requested_at, page[-1].id
+    assert seen == sorted(made, key=lambda one: (one.requested_at, one.id), reverse=True)
+
+
+async def test_calls_are_found(store: Store) -> None:
+    """By id, as live on a switch, and by leg: the live one before a newer one that ended."""
+    live = call(started_at=1.0)
+    ended = call(started_at=2.0, state=CallState.ENDED)
+    released = call(started_at=3.0, leg="leg-2", state=CallState.RELEASED)
+    await saved(store, live, ended, released, call(switch="fs2"))
+    assert await store.read(lambda reader: reader.call(ended.id)) == ended
+    assert await store.read(lambda reader: reader.call("none")) is None
+    assert await store.read(lambda reader: reader.live_calls("fs1")) == [live, released]
+    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-1")) == live
+    newest = call(id=live.id, started_at=1.0, state=CallState.ENDED, cause="NORMAL_CLEARING")
+    await saved(store, newest)
+    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-1")) == ended
+    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-9")) is None
+
+
+async def test_hostile_texts_are_stored_and_found(store: Store) -> None:
+    """A leg id or name with NUL, surrogates or quotes is stored exactly, and found by it."""
+    odd = "a\0b\ud800'\";--é"
+    made, runs = recording(leg=odd, account=odd), call(leg=odd, account=odd)
+    await saved(store, made, runs)
+    assert await store.read(lambda reader: reader.recordings(odd)) == [made]
+    assert await store.read(lambda reader: reader.call_by_leg("fs1", odd)) == runs
+
+
+async def test_one_bad_row_hides_no_other(store: Store, told: Told) -> None:
+    """A list leaves an unreadable row out and tells telemetry; asked for alone it raises."""
+    good, bad, runs = recording(), recording(), call()
+    await saved(store, good, bad, runs)
+
+    def spoil(transaction: Transaction) -> None:
+        transaction.connection.execute(update(RECORDINGS).where(RECORDINGS.c.id == bad.id).values(data="{}"))
+        transaction.connection.execute(update(CALLS).values(data="["))
+
+    await store.write(spoil)
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [good]
+    assert await store.read(lambda reader: reader.live_calls("fs1")) == []
+    assert [(event.table, event.row) for event in told.of(RowUnreadable)] == [
+        ("recordings", bad.id),
+        ("calls", runs.id),
+    ]
+    with pytest.raises(DecodeError, match=r"Recording\.id: missing"):
+        await store.read(lambda reader: reader.recording(bad.id))
+
+
+async def test_notices_and_deliveries_are_found(store: Store) -> None:
+    """A recording's notices come in their order with the recording as it was; deliveries are paged by state."""
+    first = recording(revision=1)
+    last = recording(id=first.id, revision=2, state=State.FAILED)
+    notices = notice(first, 1), notice(last, 2, NoticeKind.FAILED)
+    sent = [delivery(), delivery("https://Example.com/x")]
+
+    def work(transaction: Transaction) -> None:
+        transaction.save_recording(last)
+        transaction.add_notice(notices[1], sent[1])
+        transaction.add_notice(notices[0], sent[0])
+
+    await store.write(work)
+    assert await store.read(lambda reader: reader.notices_of(first.id)) == list(notices)
+    assert await store.read(lambda reader: reader.notice_errors(first.id)) == {}
+    rows = await store.read(lambda reader: reader.deliveries_of(first.id))
+    assert [row.delivery for row in rows] == sent
+    assert [row.origin for row in rows] == ["http://127.0.0.1:9", "https://example.com:443"]
+    assert await store.read(lambda reader: reader.delivery(sent[0].id)) == rows[0]
+    assert await store.read(lambda reader: reader.delivery("none")) is None
+    assert await store.read(lambda reader: reader.attempts(sent[0].id)) == []
+    assert await store.read(lambda reader: reader.oldest_pending()) == rows[0].created_at
+    counts = await store.read(lambda reader: reader.counts())
+    assert counts == {DeliveryState.PENDING: 2, DeliveryState.DELIVERED: 0, DeliveryState.DEAD: 0}
+    page = await store.read(lambda reader: reader.deliveries(limit=1))
+    more = await store.read(lambda reader: reader.deliveries(limit=9, before=(page[0].created_at, page[0].id)))
+    assert sorted(row.id for row in page + more) == sorted(one.id for one in sent)
+    assert await store.read(lambda reader: reader.dead()) == []
+
+
+async def test_plans_use_the_indexes(store: Store) -> None:
+    """The queries that run all day search an index, so a million finished rows cost them nothing."""
+    from controller.store import statements
+
+    queries = {
+        "recordings_unfinished": "SELECT data FROM recordings WHERE unfinished_on = 'a'",
+        "recordings_by_account": "SELECT data FROM recordings WHERE account = 'a' "
+        "AND (requested_at, id) < (1, 'x') ORDER BY requested_at DESC, id DESC LIMIT 5",
+        "recordings_by_call": "SELECT data FROM recordings WHERE call = 'a' ORDER BY requested_at, id",
+        "calls_live": "SELECT data FROM calls WHERE live_on = 'a'",
+        "calls_by_leg": "SELECT data FROM calls WHERE switch = 'a' AND leg = 'b'",
+        "deliveries_by_state": "SELECT data FROM deliveries WHERE state = 'dead' ORDER BY created_at DESC, id DESC",
+        "deliveries_due_by_origin": str(statements.DUE_IDS),
+        "deliveries_due": str(statements.NEXT_DUE),
+    }
+    queries = {
+        name: text.replace("SELECT data FROM deliveries", "SELECT id FROM deliveries")
+        for name, text in queries.items()
+    }
+
+    def plans(reader: Reader) -> dict[str, str]:
+        values = {"of": "a", "now": 1, "most": 1, "after": 1}
+        cursor = reader.connection.connection.cursor()
+        return {
+            index: "; ".join(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall())
+            for index, text in queries.items()
+        }
+
+    for index, found in (await store.read(plans)).items():
+        assert f"INDEX {index} " in found, (index, found)
+        assert "TEMP B-TREE" not in found, (index, found)

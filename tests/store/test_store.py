@@ -1,0 +1,380 @@
+"""Writing and reading: order, grouping, isolation, durability of what was acknowledged, and faults."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from controller.store import Reader, StaleRevision, Store, StoreFailed, Transaction, open_store
+from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
+from tests.store.conftest import Told
+from tests.store.values import call, delivery, notice, recording
+
+DEADLINE = 10.0
+
+
+class Gate:
+    """Holds the writer's thread inside a work until opened, so that what comes behind it becomes one group."""
+
+    def __init__(self, store: Store) -> None:
+        self._entered, self._open = threading.Event(), threading.Event()
+        self.passed = store.write(self._work)
+
+    def _work(self, _: Transaction) -> None:
+        self._entered.set()
+        assert self._open.wait(DEADLINE)
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.wait, DEADLINE)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def save(value: object) -> Callable[[Transaction], None]:
+    return lambda transaction: transaction.save_recording(value)  # type: ignore[arg-type]
+
+
+def page_count(transaction: Transaction) -> int:
+    return int(transaction.connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+
+async def test_works_run_in_the_order_of_their_writing(store: Store) -> None:
+    """Works run in the order of the calls, awaited or not, whatever group they fall into."""
+    ran: list[int] = []
+
+    def work(number: int) -> Callable[[Transaction], None]:
+        return lambda _: ran.append(number)
+
+    gate = Gate(store)
+    await gate.entered()
+    waiting = []
+    for number in range(1500):
+        waiting.append(store.write(work(number)))
+        if number % 100 == 0:
+            await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(gate.passed, *waiting)
+    assert ran == list(range(1500))
+
+
+async def test_a_work_returns_its_result_and_reads_follow(store: Store) -> None:
+    """A result comes back, and a read after it sees what was written."""
+    made = recording()
+    assert await store.write(lambda transaction: save(made)(transaction) or 5) == 5
+    assert await store.read(lambda reader: reader.recording(made.id)) == made
+
+
+async def test_what_waits_shares_a_commit(store: Store, told: Told) -> None:
+    """Everything that came while the writer was busy becomes durable in one commit."""
+    gate = Gate(store)
+    await gate.entered()
+    made = [recording() for _ in range(50)]
+    waiting = [store.write(save(one)) for one in made]
+    await asyncio.sleep(0)
+    gate.open()
+    await asyncio.gather(gate.passed, *waiting)
+    assert [event.works for event in told.of(GroupCommitted)] == [1, 50]
+    assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 50
+
+
+async def test_a_work_that_raises_fails_alone(store: Store, told: Told) -> None:
+    """Its own writes are gone, before and after a savepoint; those around it in the group stay."""
+    good, lost, gone = recording(), recording(), recording()
+
+    def raises(transaction: Transaction) -> None:
+        transaction.save_recording(lost)
+        raise LookupError("mine")
+
+    def raises_after_reading(transaction: Transaction) -> None:
+        transaction.save_recording(gone)
+        assert transaction.recording(gone.id) == gone
+        assert transaction.recording(good.id) == good
+        raise LookupError("mine too")
+
+    results = await asyncio.gather(
+        store.write(save(good)), store.write(raises), store.write(raises_after_reading), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [type(None), LookupError, LookupError]
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [good]
+    assert [event.works for event in told.of(GroupCommitted)] == [3]
+    assert {event.error for event in told.of(WorkFailed)} == {"mine", "mine too"}
+
+
+async def test_a_work_sees_its_own_writes_and_its_groups(store: Store) -> None:
+    """Reads inside a work see everything written before it, grouped or not, and its own writes."""
+    one, two = recording(requested_at=1.0), recording(requested_at=2.0)
+
+    def looks(transaction: Transaction) -> tuple[int, int, int]:
+        before = len(transaction.unfinished("fs1"))
+        transaction.save_recording(two)
+        during = len(transaction.unfinished("fs1"))
+        transaction.save_call(call(id="c"))
+        return before, during, len(transaction.live_calls("fs1"))
+
+    _, seen = await asyncio.gather(store.write(save(one)), store.write(looks))
+    assert seen == (1, 2, 1)
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [one, two]
+    assert await store.read(lambda reader: reader.call("c")) is not None
+
+
+async def test_an_older_revision_never_overwrites(store: Store) -> None:
+    """A lower revision is refused in the same work, group, and against the stored one; an equal one is not."""
+    old = recording(revision=1)
+    new = replace(old, revision=3, path="/new")
+
+    def both(transaction: Transaction) -> None:
+        transaction.save_recording(replace(new, path="/never"))
+        transaction.save_recording(old)
+
+    with pytest.raises(StaleRevision, match="revision 1 would overwrite revision 3"):
+        await store.write(both)
+    assert await store.read(lambda reader: reader.recording(old.id)) is None
+    results = await asyncio.gather(store.write(save(new)), store.write(save(old)), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), StaleRevision]
+    other = recording()
+    results = await asyncio.gather(store.write(save(old)), store.write(save(other)), return_exceptions=True)
+    assert [type(result) for result in results] == [StaleRevision, type(None)]
+    await store.write(save(replace(new, path="/same")))
+    found = await store.read(lambda reader: reader.recording(old.id))
+    assert found is not None
+    assert (found.revision, found.path) == (3, "/same")
+    assert await store.read(lambda reader: reader.recording(other.id)) == other
+
+
+async def test_a_commit_that_fails_fails_only_its_cause(store: Store, told: Told) -> None:
+    """When the commit itself is refused each work is tried alone, and only the culprit fails, with the cause."""
+    made = [recording() for _ in range(3)]
+
+    def breaks_commit(transaction: Transaction) -> None:
+        connection = transaction.connection
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        connection.exec_driver_sql(
+            "INSERT INTO notices (id, recording, sequence, kind, at, data) VALUES ('n', 'none', 1, 'x', 0, '')"
+        )
+
+    works = [save(made[0]), breaks_commit, save(made[1]), save(made[2])]
+    results = await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), StoreFailed, type(None), type(None)]
+    assert "FOREIGN KEY" in str(results[1])
+    assert [event.works for event in told.of(GroupRetried)] == [4]
+    assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 3
+
+
+async def test_rows_that_cannot_be_written_fail_their_own_work(store: Store) -> None:
+    """A notice of an unknown recording fails its work, also when a later work of the group makes it be written."""
+    orphan, made = notice(recording()), recording()
+
+    def reads_after_writing(transaction: Transaction) -> int:
+        transaction.save_recording(made)
+        return len(transaction.unfinished("fs1"))
+
+    results = await asyncio.gather(
+        store.write(lambda transaction: transaction.add_notice(orphan, delivery())),
+        store.write(reads_after_writing),
+        return_exceptions=True,
+    )
+    assert isinstance(results[0], StoreFailed)
+    assert results[1] == 1
+    only = await asyncio.gather(
+        store.write(lambda transaction: transaction.add_notice(orphan, None)), return_exceptions=True
+    )
+    assert isinstance(only[0], StoreFailed)
+    assert "FOREIGN KEY" in str(only[0])
+
+
+async def test_a_work_cannot_hide_that_its_group_is_broken(store: Store) -> None:
+    """A work that swallows every exception does not swallow the fault of one before it."""
+    orphan = notice(recording())
+
+    def swallows(transaction: Transaction) -> str:
+        try:
+            transaction.unfinished("fs1")
+        except Exception:
+            return "swallowed"
+        return "read"
+
+    results = await asyncio.gather(
+        store.write(lambda transaction: transaction.add_notice(orphan, None)),
+        store.write(swallows),
+        return_exceptions=True,
+    )
+    assert (type(results[0]), results[1]) == (StoreFailed, "read")
+
+
+async def test_a_stalled_disk_delays_only_its_waiters(store: Store) -> None:
+    """While the writer hangs, the loop turns and reads are answered."""
+    made = recording()
+    await store.write(save(made))
+    gate = Gate(store)
+    await gate.entered()
+    waiting = store.write(save(replace(made, revision=9)))
+    assert await store.read(lambda reader: reader.recording(made.id)) == made
+    assert not waiting.done()
+    gate.open()
+    await waiting
+    await gate.passed
+
+
+async def test_a_full_disk_fails_writes_until_there_is_room(store: Store) -> None:
+    """Waiters get the cause, what was stored stays readable, and writing goes on when there is room."""
+    kept, big = recording(), recording(error="x" * 400_000)
+    await store.write(save(kept))
+    pages = await store.write(page_count)
+
+    def limit(most: int) -> Callable[[Transaction], object]:
+        return lambda transaction: transaction.connection.exec_driver_sql(f"PRAGMA max_page_count={most}").scalar()
+
+    await store.write(limit(pages + 5))
+    small = recording()
+    results = await asyncio.gather(store.write(save(big)), store.write(save(small)), return_exceptions=True)
+    assert isinstance(results[0], StoreFailed)
+    assert "full" in str(results[0])
+    assert results[0].__cause__ is not None
+    assert results[1] is None
+    await store.write(limit(10**9))
+    await store.write(save(big))
+    for one in (kept, small, big):
+        assert await store.read(partial(Reader.recording, identity=one.id)) == one
+
+
+async def test_a_full_disk_in_a_savepoint_fails_alone(store: Store) -> None:
+    """The same when the work that fills the disk has read after writing."""
+    pages = await store.write(page_count)
+    await store.write(lambda t: t.connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 5}").scalar())
+    small = recording()
+
+    def fills(transaction: Transaction) -> object:
+        transaction.save_recording(recording(error="x" * 400_000))
+        return transaction.unfinished("fs1")
+
+    results = await asyncio.gather(store.write(save(small)), store.write(fills), return_exceptions=True)
+    assert results[0] is None
+    assert "full" in str(results[1])
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == [small]
+
+
+async def test_a_database_locked_by_another_fails_all_once(store: Store, told: Told) -> None:
+    """While another process holds the lock all waiters fail together, not one after the other; then it goes on."""
+    await store.write(lambda transaction: None)
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    results = await asyncio.gather(*(store.write(save(recording())) for _ in range(30)), return_exceptions=True)
+    assert {type(result) for result in results} == {StoreFailed}
+    assert "locked" in str(results[0])
+    assert told.of(GroupRetried) == []
+    other.execute("ROLLBACK")
+    other.close()
+    await store.write(save(recording()))
+    assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 1
+
+
+async def test_a_database_that_stops_being_writable_fails_the_rest_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it stops while works are tried one by one, those that are left fail without a try of their own."""
+    tried: list[int] = []
+
+    def breaks(transaction: Transaction) -> None:
+        tried.append(0)
+        transaction.add_notice(notice(recording()), None)
+
+    monkeypatch.setattr(store._writer, "_writable", iter([True, False]).__next__)
+    works = [breaks, lambda _: tried.append(1), lambda _: tried.append(2)]
+    results = await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
+    assert {type(result) for result in results} == {StoreFailed}
+    assert tried == [0, 1, 2, 0]
+
+
+async def test_a_database_locked_at_opening_is_named(tmp_path: Path) -> None:
+    """A store that cannot be migrated because another holds it says so."""
+    await (await open_store(tmp_path / "a.db")).close()
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFailed.__base__ or StoreFailed, match=r"a\.db: database is locked"):
+        await open_store(tmp_path / "a.db", busy_timeout=0.01)
+    other.close()
+
+
+async def test_a_read_that_fails_leaves_the_reader_working(store: Store) -> None:
+    """What the database refuses is StoreFailed, what the work raises is its own, and neither harms the next."""
+    with pytest.raises(StoreFailed, match="readonly"):
+        await store.read(lambda reader: reader.connection.exec_driver_sql("DELETE FROM calls"))
+    with pytest.raises(KeyError):
+        await store.read(lambda reader: os.environ["NO SUCH"])
+    assert await store.read(lambda reader: reader.unfinished("fs1")) == []
+
+
+async def test_what_asyncio_cannot_raise_reaches_the_waiter(store: Store) -> None:
+    """A work that raises StopIteration fails its own waiter and no other."""
+    results = await asyncio.gather(
+        store.write(lambda _: next(iter(()))), store.write(save(recording())), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [RuntimeError, type(None)]
+
+
+async def test_a_waiter_that_gave_up_is_written_all_the_same(store: Store) -> None:
+    """Cancelling the waiter cancels nothing that was enqueued, and disturbs no other."""
+    gate = Gate(store)
+    await gate.entered()
+    made = recording()
+    waiting, behind = store.write(save(made)), store.write(lambda _: 7)
+    waiting.cancel()
+    gate.open()
+    assert await behind == 7
+    assert await store.read(lambda reader: reader.recording(made.id)) == made
+    await gate.passed
+
+
+async def test_closing_finishes_what_was_enqueued(tmp_path: Path) -> None:
+    """Everything enqueued before the close is stored; afterwards writes and reads are refused."""
+    store = await open_store(tmp_path / "a.db")
+    made = [recording() for _ in range(600)]
+    waiting = [store.write(save(one)) for one in made]
+    await store.close()
+    await asyncio.gather(*waiting)
+    await store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        store.write(save(made[0]))
+    with pytest.raises(StoreFailed, match="closed"):
+        await store.read(lambda reader: None)
+    again = await open_store(f"sqlite:///{tmp_path / 'a.db'}")
+    assert len(await again.read(lambda reader: reader.unfinished("fs1"))) == 600
+    await again.close()
+
+
+def test_a_loop_that_ended_takes_nothing_with_it(tmp_path: Path) -> None:
+    """A work that was handed over is stored even if the loop is closed before it is done."""
+    made = recording()
+    gates: list[Gate] = []
+    stores: list[Store] = []
+
+    async def leave() -> None:
+        stores.append(await open_store(tmp_path / "a.db"))
+        gates.append(Gate(stores[0]))
+        await gates[0].entered()
+        stores[0].write(save(made))
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    gates[0].open()
+
+    async def look() -> object:
+        store = await open_store(tmp_path / "a.db")
+        try:
+            async with asyncio.timeout(DEADLINE):
+                while not (found := await store.read(lambda reader: reader.recording(made.id))):
+                    await asyncio.sleep(0.01)
+            return found
+        finally:
+            await store.close()
+
+    assert asyncio.run(look()) == made
