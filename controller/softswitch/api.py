@@ -359,17 +359,14 @@ async def _module_exists(_switch: "Softswitch", argument: str) -> str:
 async def _global_getvar(switch: "Softswitch", argument: str) -> str:
     if not argument:
         return "".join(f"{name}={value}\n" for name, value in switch.global_variables.items())
-    return switch.global_variables.get(argument, "")
+    return switch.global_variables.get(argument) or ""
 
 
 async def _global_setvar(switch: "Softswitch", argument: str) -> str:
     name, _, value = argument.partition("=")
     if not name:
         return "-USAGE: <var>=<value> [=<value2>]\n"
-    if value:
-        switch.global_variables[name] = value
-    else:
-        switch.global_variables.pop(name, None)
+    switch.global_variables.set(name, value)
     return "+OK"
 
 

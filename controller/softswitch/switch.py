@@ -17,10 +17,13 @@ from controller.softswitch.journal import CommandEntry, Journal
 from controller.softswitch.leg import Leg
 from controller.softswitch.profile import Profile
 from controller.softswitch.script import Script
+from controller.softswitch.text import Variables
 
 Plan = Sequence[tuple[str, str]]
 
 _LARGEST_READ = 1 << 20
+_FAREWELL_SECONDS = 0.5
+"""How long an orderly stop waits for clients to take what they are still sent."""
 _SQL_LAG_SECONDS = 0.2
 """How late `show channels` learns of a leg (measured: 130-290 ms)."""
 
@@ -76,7 +79,7 @@ class Softswitch:
         self.core_uuid = str(uuid.uuid4())
         self.dialplan: Plan = DIALPLAN
         self.extensions = dict(_EXTENSIONS)
-        self.global_variables: dict[str, str] = {}
+        self.global_variables = Variables()
         self.loop: asyncio.AbstractEventLoop
         self.rows: dict[str, Leg] = {}
         self.sessions = 0
@@ -98,12 +101,14 @@ class Softswitch:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._epoch = self.loop.time()
         self.started_at = time.time()
-        self.global_variables = {
-            "core_uuid": self.core_uuid,
-            "hostname": self.name,
-            "sounds_dir": str(self.sounds),
-            "sound_prefix": str(self.sounds),
-        }
+        self.global_variables = Variables(
+            {
+                "core_uuid": self.core_uuid,
+                "hostname": self.name,
+                "sounds_dir": str(self.sounds),
+                "sound_prefix": str(self.sounds),
+            }
+        )
         self._server = await asyncio.start_server(
             self._accept, self.host, self.port, limit=_LARGEST_READ, backlog=512
         )
@@ -161,7 +166,7 @@ class Softswitch:
 
     async def _wait_for_listeners(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
                 await asyncio.gather(*(listener.ended.wait() for listener in list(self._listeners)))
 
     async def reload_event_socket(self) -> None:
