@@ -138,8 +138,12 @@ async def test_every_end_is_told(thread: WireThread, parts: tuple[bytes, ...], r
 async def test_eof_in_a_body_stops_reading(thread: WireThread) -> None:
     """EOF inside a body ends its greenlets; stock reads nothing, for ever, at full speed."""
     async with opened(thread, says(b"Content-Length: 100\n\nx")) as (wire, sink):
+        greenlets = set(wire._esl._greenlets)
+        assert len(greenlets) == 2
         await sink.end()
-        assert wire._esl._greenlets == set()
+        async with asyncio.timeout(10):
+            while not all(greenlet.dead for greenlet in greenlets):
+                await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("body", [b"Linger a while.\n" * 4, b"", None])
@@ -289,11 +293,17 @@ async def test_rude_rejection(thread: WireThread) -> None:
         assert "apply-inbound-acl" in refused.value.fix
 
 
+async def hangs_up_on_the_password(conn: Conn) -> None:
+    await conn.send(frame({"Content-Type": "auth/request"}))
+    await conn.packet()
+
+
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
         (says(notice(b"The system is being shut down.\n")), "shut down"),
         (says(), "closed the connection"),
+        (hangs_up_on_the_password, "closed the connection"),
         (says(frame({"Content-Type": "auth/request"}), frame({"Content-Type": "command/reply"})), "nothing waiting"),
     ],
 )
@@ -490,8 +500,8 @@ async def test_thread_close_ends_connections() -> None:
             await asyncio.gather(*(each.wait() for each in gone))
 
 
-async def test_loop_gone(thread: WireThread) -> None:
-    """When the loop that it reported to has been closed, a connection ends by itself."""
+async def test_loop_gone(thread: WireThread, capfd: pytest.CaptureFixture[str]) -> None:
+    """When the loop that it reported to has been closed, a connection ends by itself, without a word."""
     gone = asyncio.Event()
     left = asyncio.Event()
 
@@ -513,6 +523,7 @@ async def test_loop_gone(thread: WireThread) -> None:
         left.set()
         async with asyncio.timeout(10):
             await gone.wait()
+    assert capfd.readouterr().err == ""
 
 
 # Marks
