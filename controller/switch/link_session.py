@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller.switch.link_events import EventQueue
+from controller.switch.link_jobs import Jobs, api_ok, fail, look_at, text_of, timestamp_of
 from controller.switch.link_legs import LegQueues
 from controller.switch.link_values import (
     Command,
@@ -73,6 +73,11 @@ class _Pending:
     timer: asyncio.TimerHandle | None = None
     since: float = field(default_factory=time.monotonic)
 
+    def stop_timer(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+            self.timer = None
+
 
 class Session:
     """See the module. Made by Link; every method is for the loop's thread.
@@ -111,10 +116,7 @@ class Session:
         self._legs: LegQueues[_Pending] = LegQueues()
         self._in_line = 0  # commands that wait for their leg
         self._outgoing: list[bytes] = []
-        self._jobs: dict[str, asyncio.Future[Event]] = {}
-        self._fences: dict[str, asyncio.Future[None]] = {}
-        self._job_prefix = f"{uuid.uuid4()}-"
-        self._job_count = 0
+        self._jobs = Jobs()
         self._ended = asyncio.Event()
         self._liveness: asyncio.TimerHandle | None = None
         self._urgent = 0
@@ -144,12 +146,12 @@ class Session:
             about = await self._run_job(_Text("api version"), self._timings.reply)
         if not (reply := await subscribed).ok:
             raise LinkLost(f"the switch refused the subscription: {reply.text}")
-        self.core_uuid = _string(about, "Core-UUID")
+        self.core_uuid = text_of(about, "Core-UUID")
         if not self.core_uuid:
             raise LinkLost("the switch sent an event without Core-UUID; is this FreeSWITCH?")
-        self.hostname = _string(about, "FreeSWITCH-Hostname")
-        self.switchname = _string(about, "FreeSWITCH-Switchname")
-        body = _string(about, "_body")
+        self.hostname = text_of(about, "FreeSWITCH-Hostname")
+        self.switchname = text_of(about, "FreeSWITCH-Switchname")
+        body = text_of(about, "_body")
         self.version = "" if body.startswith("-") else body.strip()
         if self.closed is not None:
             raise LinkLost(self.closed)
@@ -201,7 +203,7 @@ class Session:
         )
         if text.startswith("sendmsg"):
             pending.leg, pending.key = self._leg_and_key(command, text)
-        pending.future.add_done_callback(_look_at)
+        pending.future.add_done_callback(look_at)
         if self.closed is not None:
             pending.future.set_exception(LinkLost(self.closed))
         elif pending.leg is None or self._legs.admit(pending.leg, pending.key, pending):
@@ -218,8 +220,8 @@ class Session:
         Raises JobTimeout after `deadline` seconds, JobRefused when the switch doesn't take it, and as `send`.
         """
         event = await self._run_job(command, deadline)
-        text = _string(event, "_body")
-        return JobResult(_api_ok(text), text, _timestamp(event))
+        text = text_of(event, "_body")
+        return JobResult(api_ok(text), text, timestamp_of(event))
 
     async def fence(self, *, deadline: float | None = None) -> None:
         """Return when every event that the switch fired before this call has been taken from `events`.
@@ -233,7 +235,7 @@ class Session:
         Raises JobTimeout after `deadline` seconds (Timings.reply) and as `send`.
         """
         passed: asyncio.Future[None] = self._loop.create_future()
-        passed.add_done_callback(_look_at)
+        passed.add_done_callback(look_at)
         limit = self._timings.reply if deadline is None else deadline
         try:
             async with asyncio.timeout(limit), self.urgent():
@@ -285,7 +287,7 @@ class Session:
                 if type(item) is dict:
                     name = item.get("Event-Name")
                     if type(name) is str and name in self._special and not self._note(name, item):
-                        if fence := self._fences.pop(_string(item, "Job-UUID"), None):
+                        if fence := self._jobs.fence(item):
                             self._queue.put(batch, 0)
                             batch = []
                             self._queue.put_mark(fence)
@@ -319,13 +321,12 @@ class Session:
         if self._liveness:
             self._liveness.cancel()
         for pending in (*self._fifo, *self._legs.clear()):
-            _stop_timer(pending)
-            _fail(pending.future, LinkLost(reason))
+            pending.stop_timer()
+            fail(pending.future, LinkLost(reason))
         self._fifo.clear()
-        for job in self._jobs.values():
-            _fail(job, LinkLost(reason))
-        for mark in (*self._fences.values(), *self._queue.end()):
-            _fail(mark, LinkLost(reason))
+        self._jobs.end(LinkLost(reason))
+        for mark in self._queue.end():
+            fail(mark, LinkLost(reason))
         self._ended.set()
         if self._began is not None:
             self._observe(LinkDown(self.address.name, reason, self.seconds))
@@ -333,15 +334,11 @@ class Session:
     def _note(self, name: str, event: Event) -> bool:
         """Look at an event that concerns the link itself; True if the reader is to have it."""
         if name == COMPLETE:
-            self._send_all(self._legs.done(_string(event, "Unique-ID"), _string(event, "Application-UUID")))
+            self._send_all(self._legs.done(text_of(event, "Unique-ID"), text_of(event, "Application-UUID")))
         elif name in HANGUPS:
-            self._send_all(self._legs.gone(_string(event, "Unique-ID")))
-        elif name == "BACKGROUND_JOB":
-            job = _string(event, "Job-UUID")
-            if job.startswith(self._job_prefix):  # late ones, of jobs given up, too
-                if (future := self._jobs.pop(job, None)) and not future.done():
-                    future.set_result(event)
-                return False
+            self._send_all(self._legs.gone(text_of(event, "Unique-ID")))
+        elif name == "BACKGROUND_JOB" and self._jobs.ended(event):
+            return False
         return name in self._events
 
     def _on_frame(self, frame: Frame) -> None:
@@ -352,11 +349,11 @@ class Session:
         if not self._fifo:  # the wire knows of one, so the session was closed while this chunk was looked at
             return
         pending = self._fifo.popleft()
-        _stop_timer(pending)
+        pending.stop_timer()
         self._count_awaited()
         if kind == "api/response":
             text = frame.body or ""
-            ok = _api_ok(text)
+            ok = api_ok(text)
         else:
             text = frame.header("Reply-Text")
             ok = text.startswith("+OK")
@@ -379,7 +376,7 @@ class Session:
     def _send_all(self, ready: Sequence[_Pending]) -> None:
         self._in_line -= len(ready)
         for pending in ready:
-            _stop_timer(pending)
+            pending.stop_timer()
             self._send(pending)
 
     def _send(self, pending: _Pending) -> None:
@@ -410,37 +407,29 @@ class Session:
         self._in_line -= 1
         self._count_awaited()
         late = f"{pending.kind}: {self._legs.cap} commands of its leg did not end within {pending.deadline:g} s"
-        _fail(pending.future, LegBusy(late))
+        fail(pending.future, LegBusy(late))
 
     async def _run_job(self, command: Command, limit: float, fence: asyncio.Future[None] | None = None) -> Event:
         verb, _, text = command.packet().partition(" ")
         if verb != "api" or "\n" in text:
             raise PacketRefused(f"{kind_of(command.packet())}: only an api command of one line can run as a job")
-        self._job_count += 1
-        identity = f"{self._job_prefix}{self._job_count}"
-        ended: asyncio.Future[Event] = self._loop.create_future()
-        ended.add_done_callback(_look_at)
+        identity, ended = self._jobs.begin(fence)
         packet = _Text(f"bgapi {text}\nJob-UUID: {identity}")
         kind, began = kind_of(packet.text), time.monotonic()
         ok: bool | None = None
-        reply = self.post(packet)
-        self._jobs[identity] = ended
-        self._count_awaited()
-        if fence is not None:
-            self._fences[identity] = fence
         try:
+            reply = self.post(packet)
             async with asyncio.timeout(limit):
                 if not (taken := await reply).ok:
                     raise JobRefused(f"{kind}: {taken.text}")
                 event = await ended
-            ok = _api_ok(_string(event, "_body"))
+            ok = api_ok(text_of(event, "_body"))
         except TimeoutError:
             raise JobTimeout(f"{kind} did not end within {limit:g} s{self._held_up()}") from None
         else:
             return event
         finally:
-            self._jobs.pop(identity, None)
-            self._fences.pop(identity, None)
+            self._jobs.forget(identity)
             self._count_awaited()
             self._observe(JobDone(self.address.name, kind, time.monotonic() - began, ok))
 
@@ -458,35 +447,3 @@ class Session:
             self._observer(fact)
         except Exception as error:  # telemetry must not end a connection
             self._loop.call_exception_handler({"message": "telemetry raised", "exception": error})
-
-
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody awaits: LinkDown has told it."""
-    if not future.cancelled():
-        future.exception()
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
-def _stop_timer(pending: _Pending) -> None:
-    if pending.timer:
-        pending.timer.cancel()
-        pending.timer = None
-
-
-def _api_ok(text: str) -> bool:
-    return not text.startswith(("-ERR", "-USAGE"))
-
-
-def _string(event: Event, name: str) -> str:
-    value = event.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _timestamp(event: Event) -> float:
-    """Event-Date-Timestamp (µs since the epoch, by the switch's clock) in seconds; 0 if it is missing."""
-    stamp = _string(event, "Event-Date-Timestamp")
-    return int(stamp) / 1_000_000 if stamp.isascii() and stamp.isdigit() else 0.0

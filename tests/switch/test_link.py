@@ -37,6 +37,7 @@ from controller.switch.link import (
     SwitchAddress,
     Timings,
 )
+from controller.switch.link_jobs import timestamp_of
 from controller.switch.link_legs import CAP, LegQueues
 from controller.switch.link_values import header_of, kind_of
 from tests.switch.peer import CORE, Conn, Peer, Script, api, event, frame, notice, raw_event, reply
@@ -425,7 +426,7 @@ async def test_job_timeout_fails_one() -> None:
         await conn.end_job(quick, "quick")
         await conn.send(event("CHANNEL_PARK"), notice())
 
-    async with served(script, observed) as session:
+    async with served(script, observed, events=(*EVENTS, "BACKGROUND_JOB")) as session:
         with pytest.raises(JobTimeout, match=r"bgapi originate did not end within 0\.01 s"):
             await session.job(Text("api originate x"), deadline=0.01)
         assert (await session.job(Text("api status"), deadline=5)).text == "quick"
@@ -454,6 +455,24 @@ async def test_only_api_commands_are_jobs(text: str) -> None:
     async with served(stays) as session:
         with pytest.raises(PacketRefused, match="only an api command"):
             await session.job(Text(text), deadline=5)
+
+
+async def test_refused_job_leaves_nothing() -> None:
+    """A job whose packet may not be sent is not counted as running."""
+    async with served(stays) as session:
+        with pytest.raises(PacketRefused, match="every client"):
+            await session.job(Text("api reload mod_event_socket"), deadline=5)
+        assert len(session._jobs) == 0
+        assert session._wire._awaited == 0
+
+
+@pytest.mark.parametrize(
+    ("stamp", "at"),
+    [("1795144240824777", 1795144240.824777), ("", 0.0), ("9" * 5000, 0.0), ("٣", 0.0), (["1"], 0.0), ("-1", 0.0)],
+)
+def test_timestamp(stamp: object, at: float) -> None:
+    """The switch's clock in seconds; whatever is no time of it is 0."""
+    assert timestamp_of({"Event-Date-Timestamp": stamp}) == at
 
 
 @pytest.mark.parametrize(("asked", "seen"), [(EVENTS, 0), ((*EVENTS, "BACKGROUND_JOB", "HEARTBEAT"), 2)])
