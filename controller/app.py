@@ -41,16 +41,15 @@ from controller.webhooks.guard import AddressGuard
 from controller.webhooks.outbox import Outbox
 from controller.webhooks.outbox import WebhookSettings as OutboxSettings
 
-LOOK_AT_DISKS = 5.0
-"""Seconds between looks at the recording directories: a full or missing one refuses new recordings."""
-
 
 @dataclass(slots=True)
 class App:
     """A daemon. ``async with app.running():`` starts it, serves inside, stops it in order.
 
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
-    each fact of a switch.
+    each fact of a switch. ``look_at_disks`` are the seconds between looks at the recording directories: a full or
+    missing one refuses new recordings. ``store_patience`` are those for which a lock of another process on the store
+    is waited for.
     """
 
     settings: Settings
@@ -58,6 +57,8 @@ class App:
     base: Path = field(default_factory=Path.cwd)
     timings: Timings | None = None
     watch: Callable[[Fact], None] | None = None
+    look_at_disks: float = 5.0
+    store_patience: float = 5.0
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
@@ -68,7 +69,7 @@ class App:
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
-    _switches: asyncio.Task[None] | None = None
+    _work: list[asyncio.Task[None]] = field(default_factory=list)
     _disks: dict[str, str] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
@@ -103,14 +104,19 @@ class App:
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
             await self._start(stack, self.outbox.run())
-            self._switches = await self._start(stack, self.board.run(self.listener))
+            await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
             yield self
 
     async def wait(self) -> None:
-        """Return when the switches are given up (raises LinkRefused) or the daemon is stopped."""
-        if self._switches is not None:
-            await asyncio.shield(self._switches)
+        """Return when the daemon is stopped.
+
+        Raises LinkRefused when every switch refuses us, and whatever else ended a part of the daemon that must not
+        end: better no daemon, which a supervisor starts again, than one that serves by halves.
+        """
+        done, _ = await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     def problems(self) -> list[str]:
         """Say what keeps the daemon from its work; nothing when it is ready."""
@@ -121,7 +127,9 @@ class App:
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = await open_store(settings.data_dir / "fsrec.db", observe=observe)
+        self.store = await open_store(
+            settings.data_dir / "fsrec.db", observe=observe, busy_timeout=self.store_patience
+        )
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         self.media = DiskMedia(roots, settings.data_dir / "media", observe=observe)
@@ -163,15 +171,15 @@ class App:
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
 
-    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
+        self._work.append(task)
 
         async def end() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(end)
-        return task
 
     # --- what the rooms ask of the settings -------------------------------------------------------------------
 
@@ -209,7 +217,7 @@ class App:
 
     async def _watch_disks(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_AT_DISKS)
+            await asyncio.sleep(self.look_at_disks)
             await self._look_at_disks()
 
     async def _look_at_disks(self) -> None:
@@ -247,13 +255,22 @@ class _Control:
         return next((found for found in reversed(active) if found.request.reference == reference), None)
 
     async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
+        self._reachable(recording_id)
         await self.app.recordings.pause(recording_id, behavior)
 
     async def resume(self, recording_id: str) -> None:
+        self._reachable(recording_id)
         await self.app.recordings.resume(recording_id)
 
     async def stop(self, recording_id: str, reason: EndReason) -> None:
+        self._reachable(recording_id)
         await self.app.recordings.stop(recording_id, reason)
+
+    def _reachable(self, recording_id: str) -> None:
+        """Raise SwitchAway rather than keep a wish for later: whoever asked means now, and would be told too late."""
+        recording = self.app.recordings.get(recording_id)
+        if recording is not None:
+            self.app.board.session(recording.owner.switch)
 
 
 def _free_port(host: str) -> int:

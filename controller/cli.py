@@ -18,18 +18,19 @@ from typing import Any
 
 from controller import __version__, logs
 from controller.app import App
+from controller.calls.source import SourceFailed, read_file
 from controller.demo import demo
 from controller.dialects.swml import SwmlDialect
 from controller.doctor import Call, examine, exit_code, render
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
+from controller.store import StoreError
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
 
 OK = 0
 PROBLEM = 1
 CONFIG = 78
-DOCUMENT_LIMIT = 1 << 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LinkRefused as error:
         print(error, file=sys.stderr)
         return CONFIG
-    except OSError as error:
+    except (OSError, StoreError) as error:
         print(f"fsrec: {error}", file=sys.stderr)
         return PROBLEM
     return code
@@ -137,24 +138,24 @@ def _check(options: argparse.Namespace) -> int:
     dialect = SwmlDialect("https://fsrec.invalid")
     code = OK
     for path in options.files:
-        with path.open("rb") as file:
-            text = file.read(DOCUMENT_LIMIT).decode("utf-8-sig", "replace")
-        if any(line.startswith("switches") for line in text.splitlines()):
-            problems: Sequence[object] = ()
-            try:
-                load(path)
-            except SettingsError as error:
-                problems = error.problems
-            for problem in problems:
-                print(problem)
-        else:
-            problems = dialect.check(text, str(path))
-            for problem in problems:
-                print(f"{path}: {problem}")
-        if not problems:
-            print(f"{path}: fine")
+        problems = _problems(path, dialect)
+        print("\n".join(problems) or f"{path}: fine")
         code = PROBLEM if problems else code
     return code
+
+
+def _problems(path: Path, dialect: SwmlDialect) -> list[str]:
+    try:
+        text = read_file(path)
+    except SourceFailed as failure:
+        return [str(failure)]
+    if not any(line.startswith("switches") for line in text.splitlines()):
+        return [f"{path}: {problem}" for problem in dialect.check(text, str(path))]
+    try:
+        load(path)
+    except SettingsError as error:
+        return [str(problem) for problem in error.problems]
+    return []
 
 
 def _doctor(options: argparse.Namespace) -> int:

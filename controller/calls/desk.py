@@ -215,6 +215,9 @@ class CallDesk:
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
                 self.telemetry.observe(DocumentRefused(run.call.id, source, str(refusal)))
+            except Exception as error:  # whatever it is, the caller must not be left in silence for it
+                problems.append(f"{source}: an error of fsrec's own")
+                self._report("a document could not be begun", error)
             else:
                 self._tell_taken(run)
                 runner = CallRunner(run.call, dialect, program, self.rooms, taken=False)
@@ -232,6 +235,10 @@ class CallDesk:
             program = dialect.restore(call.text, call.document, call, call.program)
         except DocumentError as refusal:
             await self._give_up(run, str(refusal))
+            return
+        except Exception as error:
+            self._report("a document could not be gone on with", error)
+            await self._give_up(run, "an error of fsrec's own")
             return
         self.telemetry.observe(CallResumed(call.id, call.step))
         runner = CallRunner(run.call, dialect, program, self.rooms, taken=taken)

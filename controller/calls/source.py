@@ -28,16 +28,21 @@ class Files:
         """Return a document's text; known ones cost one stat. Raises SourceFailed."""
         if "://" in source:
             raise SourceFailed(f"{source}: documents come from files in this version; name a path")
+        known = self._known.get(source)
         try:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
-        except OSError as error:
-            raise SourceFailed(f"{source}: {error.strerror}; name a file that fsrec may read") from None
-        known = self._known.get(source)
+        except (OSError, ValueError) as error:
+            raise _unreadable(source, error) from None
         if known is not None and known[0] == mark:
             return known[1]
         mark, text = await asyncio.to_thread(_read, source)
         self._known[source] = (mark, text)
         return text
+
+
+def read_file(source: str | Path) -> str:
+    """Return a file's text; never waits for a writer (a FIFO), never reads beyond the limit. Raises SourceFailed."""
+    return _read(os.fspath(source))[1]
 
 
 def _mark(found: os.stat_result) -> tuple[int, int, int]:
@@ -47,16 +52,25 @@ def _mark(found: os.stat_result) -> tuple[int, int, int]:
 def _read(source: str) -> tuple[tuple[int, int, int], str]:
     try:
         handle = os.open(source, _OPENED_AT_ONCE)
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(file.fileno())
+        try:
+            found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
-                raise SourceFailed(f"{source}: not a regular file")
-            raw = file.read(LIMIT + 1)
-    except OSError as error:
-        raise SourceFailed(f"{source}: {error.strerror}; name a file that fsrec may read") from None
+                raise SourceFailed(f"{source}: not a regular file; name one that fsrec may read")
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                raw = file.read(LIMIT + 1)
+        finally:  # not left to the file: one of a directory cannot be made, and would not close it
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        raise _unreadable(source, error) from None
     if len(raw) > LIMIT:
-        raise SourceFailed(f"{Path(source).name}: {found.st_size} bytes; a document may have {LIMIT}")
+        raise SourceFailed(f"{source}: {max(found.st_size, len(raw))} bytes; a document may have {LIMIT}")
     try:
         return _mark(found), raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; save the document as UTF-8") from None
+
+
+def _unreadable(source: str, error: OSError | ValueError) -> SourceFailed:
+    """Say why a file cannot be had; ValueError is what a name with a NUL or half a surrogate pair gives."""
+    why = error.strerror if isinstance(error, OSError) else "no file has such a name"
+    return SourceFailed(f"{source}: {why}; name a file that fsrec may read")

@@ -89,12 +89,16 @@ class Callbacks:
 
 @dataclass(slots=True)
 class Daemon:
-    """A daemon's settings and what tests do with it; `start` and `stop` run it in this process."""
+    """A daemon's settings and what tests do with it; `start` and `stop` run it in this process.
+
+    `changes` replace sections of the settings, `options` are further arguments of the App in this process.
+    """
 
     switch: Switch
     directory: Path
     receiver: Receiver
     changes: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     events: list[object] = field(default_factory=list)
     app: App | None = None
     process: asyncio.subprocess.Process | None = None
@@ -159,7 +163,7 @@ class Daemon:
         telemetry.subscribe(self.events.append)
         self._stack = contextlib.AsyncExitStack()
         self.app = await self._stack.enter_async_context(
-            App(self.settings(), telemetry, base=self.directory, timings=QUICK).running()
+            App(self.settings(), telemetry, base=self.directory, timings=QUICK, **self.options).running()
         )
         if ready:
             await self.until(lambda: not self._app.problems())
