@@ -201,11 +201,9 @@ async def _sleep(leg: "Leg", argument: str) -> None:
     # Without sleep_eat_digits a queued digit ends it and stays queued
     eat = (leg.variables.get("sleep_eat_digits") or "") == "true"
     ends = leg.switch.now() + number(argument) / 1000
-    while leg.switch.now() < ends:
-        if leg.has_keys and not eat:
-            return
-        woken, _ = await leg.wait(min(0.02, ends - leg.switch.now()) if not eat else None, digits=eat)
-        if woken in (Woken.HANGUP, Woken.BREAK):
+    while (remaining := ends - leg.switch.now()) > 0:
+        woken, _ = await leg.wait(remaining, take_digits=eat)
+        if woken is not Woken.DIGIT or not eat:
             return
 
 

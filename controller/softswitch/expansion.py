@@ -4,6 +4,7 @@ Nothing is ever executed. A variable is replaced by its value; an API call by no
 whose answer is their argument; a shell command is noted as what would have been run.
 """
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from controller.softswitch.switch import Softswitch
 
 _DEEPEST = 10
+_CALL = re.compile(r"([^ (]*)([ (])(.*)", re.DOTALL)
 
 
 def expand(switch: "Softswitch", leg: "Leg | None", text: str, depth: int = 0) -> str:
@@ -58,14 +60,11 @@ def _closing(text: str, start: int) -> int:
 
 
 def _value(switch: "Softswitch", leg: "Leg | None", inner: str, depth: int) -> str:
-    name, argument, is_call = inner, "", False
-    for opening, closing in ((" ", ""), ("(", ")")):
-        head, found, rest = inner.partition(opening)
-        if found:
-            name, argument, is_call = head, rest.removesuffix(closing) if closing else rest, True
-            break
+    found = _CALL.match(inner)
+    name = found.group(1) if found else inner
+    argument = "" if found is None else found.group(3).removesuffix(")" if found.group(2) == "(" else "")
     argument = expand(switch, leg, argument, depth + 1)
-    if not is_call:
+    if found is None:
         value = leg.variable(name) if leg else switch.global_variables.get(name)
         return expand(switch, leg, value, depth + 1) if value else ""
     if name in ("system", "bg_system"):

@@ -176,10 +176,11 @@ class Leg(Channel):
             after=[*about, ("Application-Response", response), ("Application-UUID", event_uuid)],
         )
 
-    async def wait(self, seconds: float | None, *, digits: bool = True, stops: bool = True) -> tuple[Woken, str]:
+    async def wait(self, seconds: float | None, *, take_digits: bool = True, stops: bool = True) -> tuple[Woken, str]:
         """Wait as an application that reads frames does; `seconds` leaves out the time of nested commands.
 
-        A digit is taken from the queue, told as a DTMF event and returned; `digits` false leaves them queued.
+        A digit is taken from the queue, told as a DTMF event and returned; with `take_digits` false it stays queued
+        and is only reported, as the empty string.
         `stops` false lets a break pass unnoticed.
         """
         deadline = None if seconds is None else self.switch.now() + seconds
@@ -204,7 +205,9 @@ class Leg(Channel):
                 if deadline is not None:
                     deadline += spent
                 continue
-            if digits and self._keys:
+            if self._keys and not take_digits:
+                return Woken.DIGIT, ""
+            if self._keys:
                 if not aligned:
                     await self.tick()
                     aligned = True
