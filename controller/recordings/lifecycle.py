@@ -5,7 +5,8 @@ RECORD_START to RECORD_STOP, and *media's* from then until its file has been ope
 Only media's word ends it well: RECORD_STOP is not proof. Five rules make the table:
 
 1. Nothing is commanded before RECORD_START. A stop or pause wished earlier is kept in ``wish`` and carried out then.
-   A wish is durable before its command is sent, so a restart sends it again; each command is idempotent.
+   A wish is durable before its command is sent, so a restart sends it again; each command is idempotent. One that
+   was refused or not answered in time may take effect all the same, so a mask or unmask is then taken back.
 2. The first reason wins. FreeSWITCH reports ``success-maxtime`` for a manual stop and ``success-silence`` for a
    hangup, so what *we* did decides, and its cause only where we did nothing.
 3. Every state that waits for the switch has a way out without it: the leg's end plus a grace (``LegOverdue``), a
@@ -51,6 +52,7 @@ from controller.recordings.model import (
     Measured,
     NoticeKind,
     Pause,
+    PauseBehavior,
     Recording,
     State,
     Wish,
@@ -99,8 +101,16 @@ def _pause_wished(recording: Recording, _fact: Fact) -> bool:
     return recording.wish.pause is not None
 
 
+def _not_stop_wished(recording: Recording, _fact: Fact) -> bool:
+    return recording.wish.stop is None
+
+
 def _resume_wished(recording: Recording, _fact: Fact) -> bool:
     return recording.wish.resume
+
+
+def _unmasked_now(recording: Recording, _fact: Fact) -> bool:
+    return recording.paused_behavior is None
 
 
 def _empty(_recording: Recording, fact: Stopped) -> bool:
@@ -141,12 +151,15 @@ def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recordi
 
 
 def _refused(recording: Recording, fact: StartOver) -> Recording:
-    return replace(recording, reason=EndReason.ERROR, error=fact.why, ended_at=fact.at, finished_at=fact.at)
+    return _never_was(recording, fact, EndReason.ERROR, fact.why)
 
 
-def _never_began(recording: Recording, fact: Fact) -> Recording:
-    why = "the leg ended before the recording began"
-    return replace(recording, reason=EndReason.HANGUP, error=why, ended_at=fact.at, finished_at=fact.at)
+def _never_began(recording: Recording, fact: LegOverdue) -> Recording:
+    return _never_was(recording, fact, EndReason.HANGUP, "the leg ended before the recording began")
+
+
+def _never_was(recording: Recording, fact: Fact, reason: EndReason, why: str) -> Recording:
+    return replace(recording, reason=reason, error=why, ended_at=fact.at, finished_at=fact.at, wish=Wish())
 
 
 def _wish_stop(recording: Recording, fact: StopWished) -> Recording:
@@ -170,7 +183,8 @@ def _drop_wishes(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _masked(recording: Recording, fact: Masked) -> Recording:
-    pause = Pause(fact.at, fact.behavior)
+    floor = recording.pauses[-1].end if recording.pauses else recording.started_at
+    pause = Pause(fact.at if floor is None else max(fact.at, floor), fact.behavior)
     return replace(recording, wish=Wish(), pauses=(*recording.pauses, pause))
 
 
@@ -180,15 +194,22 @@ def _unmasked(recording: Recording, fact: Unmasked) -> Recording:
 
 def _masked_late(recording: Recording, fact: Masked) -> Recording:
     """Keep a mask whose confirmation was overtaken by RECORD_STOP: media must know of it all the same."""
+    end = recording.ended_at
+    if recording.paused_behavior is not None or (end is not None and fact.at >= end):
+        return recording
     late = _masked(recording, fact)
-    return replace(late, pauses=_closed(late, recording.ended_at or fact.at))
+    return late if end is None else replace(late, pauses=_closed(late, end))
 
 
 def _unmasked_late(recording: Recording, fact: Unmasked) -> Recording:
+    """End a pause where it truly ended: RECORD_STOP had overtaken that news and ended it later."""
     if not recording.pauses:
         return recording
     last = recording.pauses[-1]
-    return replace(recording, pauses=(*recording.pauses[:-1], replace(last, end=max(fact.at, last.start))))
+    end = max(fact.at, last.start)
+    if last.end is not None:
+        end = min(end, last.end)
+    return replace(recording, pauses=(*recording.pauses[:-1], replace(last, end=end)))
 
 
 def _stop_because(recording: Recording, fact: StopWished) -> Recording:
@@ -217,9 +238,18 @@ def _stopped_empty(recording: Recording, fact: Stopped) -> Recording:
 
 
 def _ended_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLost) -> Recording:
-    because = EndReason.SWITCH_LOST if isinstance(fact, SwitchLost) else EndReason.HANGUP
-    ended = _ended(recording, fact.at, recording.reason or because, recording.error)
-    return replace(ended, ended_at=None)  # the file's length will tell; the inquiry's time would not be true
+    # When it ended, and a lasting pause with it, the file's length will tell: the inquiry's time would not be true.
+    return replace(recording, reason=recording.reason or _reason_unseen(recording, fact), wish=Wish())
+
+
+def _reason_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLost) -> EndReason:
+    if isinstance(fact, SwitchLost):
+        return EndReason.SWITCH_LOST
+    if isinstance(fact, NotThere) and fact.leg:  # it ended by itself on a leg that lives
+        if recording.request.end_silence_timeout > 0:
+            return EndReason.END_SILENCE
+        return EndReason.NO_INPUT if recording.request.initial_timeout > 0 else EndReason.API
+    return EndReason.HANGUP
 
 
 def _measured(recording: Recording, fact: Examined) -> Recording:
@@ -237,7 +267,13 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
     if recording.ended_at is None:
         started = recording.requested_at if recording.started_at is None else recording.started_at
         length = 0.0 if recording.measured is None else recording.measured.duration
-        recording = replace(recording, ended_at=started + length + recording.skipped(started + length))
+        skipped = sum(
+            pause.end - pause.start
+            for pause in recording.pauses
+            if pause.behavior is PauseBehavior.SKIP and pause.end is not None
+        )
+        ended = started + length + skipped
+        recording = replace(recording, ended_at=ended, pauses=_closed(recording, ended))
     return replace(recording, finished_at=fact.at)
 
 
@@ -290,7 +326,7 @@ TABLE: tuple[Row, ...] = (
     Row(_REQ, StillRuns, _pause_wished, _REC, _started, (_E.MASK, _E.TIME), _N.STARTED),
     Row(_REQ, StillRuns, _always, _REC, _started, (_E.TIME,), _N.STARTED),
     Row(_REQ, StopWished, _always, _REQ, _wish_stop),
-    Row(_REQ, PauseWished, _always, _REQ, _wish_pause),
+    Row(_REQ, PauseWished, _not_stop_wished, _REQ, _wish_pause),
     Row(_REQ, ResumeWished, _pause_wished, _REQ, _drop_pause),
     Row(_REQ, StartOver, _always, State.FAILED, _refused, (), _N.FAILED),
     Row(_REQ, NotThere, _leg_lives, _REQ, _same, (_E.START,)),
@@ -301,14 +337,18 @@ TABLE: tuple[Row, ...] = (
     Row(_REQ, LegOverdue, _always, State.FAILED, _never_began, (), _N.FAILED),
     Row(_REQ, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     # recording
+    Row(_REC, PauseWished, _pause_wished, _REC, _same),
     Row(_REC, PauseWished, _always, _REC, _wish_pause, (_E.MASK,)),
     Row(_REC, Masked, _always, _PAU, _masked, (_E.TIME,), _N.PAUSED),
-    Row(_REC, MaskRefused, _always, _REC, _drop_wishes),
+    Row(_REC, MaskRefused, _pause_wished, _REC, _drop_wishes, (_E.UNMASK,)),
+    Row(_REC, MaskRefused, _always, _REC, _same),
+    Row(_REC, Unmasked, _always, _REC, _same),
     Row(_REC, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
     Row(_REC, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
     Row(_REC, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
     Row(_REC, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_REC, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
+    Row(_REC, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_REC, StillRuns, _pause_wished, _REC, _same, (_E.MASK, _E.TIME)),
     Row(_REC, StillRuns, _always, _REC, _same, (_E.TIME,)),
     Row(_REC, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
@@ -316,14 +356,18 @@ TABLE: tuple[Row, ...] = (
     Row(_REC, StartOver, _always, _REC, _same),
     Row(_REC, Started, _always, _REC, _same),
     # paused
+    Row(_PAU, ResumeWished, _resume_wished, _PAU, _same),
     Row(_PAU, ResumeWished, _always, _PAU, _wish_resume, (_E.UNMASK,)),
     Row(_PAU, Unmasked, _always, _REC, _unmasked, (_E.TIME,), _N.RESUMED),
-    Row(_PAU, MaskRefused, _always, _PAU, _drop_wishes),
+    Row(_PAU, MaskRefused, _resume_wished, _PAU, _drop_wishes, (_E.MASK,)),
+    Row(_PAU, MaskRefused, _always, _PAU, _same),
+    Row(_PAU, Masked, _always, _PAU, _same),
     Row(_PAU, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
     Row(_PAU, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
     Row(_PAU, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
     Row(_PAU, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_PAU, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
+    Row(_PAU, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_PAU, StillRuns, _resume_wished, _PAU, _same, (_E.UNMASK, _E.TIME)),
     Row(_PAU, StillRuns, _always, _PAU, _same, (_E.TIME,)),
     Row(_PAU, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
@@ -334,7 +378,8 @@ TABLE: tuple[Row, ...] = (
     Row(_STO, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_STO, StopWished, _always, _STO, _same),
     Row(_STO, LimitReached, _always, _STO, _same),
-    Row(_STO, Masked, _always, _STO, _masked),
+    Row(_STO, Masked, _unmasked_now, _STO, _masked),
+    Row(_STO, Masked, _always, _STO, _drop_wishes),
     Row(_STO, Unmasked, _always, _STO, _unmasked),
     Row(_STO, MaskRefused, _always, _STO, _drop_wishes),
     Row(_STO, LegEnded, _always, _STO, _same, (_E.GRACE,)),
@@ -360,6 +405,7 @@ TABLE: tuple[Row, ...] = (
     Row(_PRO, MaskRefused, _always, _PRO, _same),
     Row(_PRO, SwitchLost, _always, _PRO, _same),
     Row(_PRO, NotThere, _always, _PRO, _same),
+    Row(_PRO, StillRuns, _always, _PRO, _same),
     Row(_PRO, StartOver, _always, _PRO, _same),
 )
 """All that decides a recording's life. Final states have no rows: see rule 5."""
@@ -372,8 +418,11 @@ _LATE = (
     StopOverdue,
     SwitchLost,
     NotThere,
+    StillRuns,
     LimitReached,
     StopWished,
+    Masked,
+    Unmasked,
     MaskRefused,
 )
 """Facts that may come after the end: a defined nothing."""
