@@ -195,11 +195,14 @@ async def _talk(leg: "Leg", callee: "Leg") -> None:
     leg.fire("CHANNEL_BRIDGE", before=about)
     callee.wake_on_hangup = leg
     switch.start_leg(callee, None)
-    while not (leg.hungup or callee.hungup or leg.transfer_to is not None):
+    leg.transferred = callee.transferred = False
+    while not (leg.hungup or callee.hungup or leg.transferred or callee.transferred):
         woken, _ = await leg.wait(None)
         if woken is Woken.HANGUP:
             break
-    callee.hang_up("NORMAL_CLEARING")
+    callee.wake_on_hangup = None
+    if not callee.transferred:
+        callee.hang_up("NORMAL_CLEARING")
     for segment in crossed:
         Track.cut(segment, switch.position(switch.now()))
     leg.set_partner(None)

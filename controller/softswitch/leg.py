@@ -58,6 +58,7 @@ class Leg(Channel):
     ) -> None:
         super().__init__(switch, profile, script=script, variables=variables, said=said, heard=heard)
         self.transfer_to: Sequence[tuple[str, str]] | None = None
+        self.transferred = False
         self.nested_seconds = 0.0
         self.wake_on_hangup: Leg | None = None
         self.on_hangup: Callable[[Leg], None] | None = None
@@ -260,7 +261,10 @@ class Leg(Channel):
     def transfer(self, dialplan: Sequence[tuple[str, str]]) -> None:
         """Leave what is running and go on with another dialplan."""
         self.transfer_to = dialplan
+        self.transferred = True
         self._wake.set()
+        if self.wake_on_hangup is not None:
+            self.wake_on_hangup.break_out()
 
     async def _run_messages(self) -> None:
         self._suspend_output()
