@@ -89,6 +89,8 @@ class _Life:
     timers: dict[Effect, asyncio.TimerHandle] = field(default_factory=dict)
     waiters: list[tuple[Callable[[Recording], bool], asyncio.Future[Recording]]] = field(default_factory=list)
     pumping: bool = False
+    stop_refused: bool = False
+    alone: bool = False
 
 
 class RecordingService:
@@ -123,6 +125,7 @@ class RecordingService:
         self._by_leg: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._by_call: defaultdict[str, list[str]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: list[set[str]] = []
 
     # --- what verbs and APIs ask ---------------------------------------------------------------------------------
 
@@ -158,7 +161,11 @@ class RecordingService:
         begun = asyncio.get_running_loop().create_task(self._begin(life, along, prelude))
         self._tasks.add(begun)
         begun.add_done_callback(self._tasks.discard)
-        await asyncio.shield(begun)
+        try:
+            await asyncio.shield(begun)
+        except asyncio.CancelledError:
+            life.alone = True
+            raise
         return recording
 
     async def _begin(self, life: _Life, along: Along | None, prelude: Callable[[], None] | None) -> None:
@@ -168,42 +175,52 @@ class RecordingService:
                 await self._ledger.commit((recording,), along=along)
         except LedgerFailed:
             life.pending.clear()
+            for _, future in life.waiters:
+                if not future.done():
+                    future.set_exception(NotPossible("the recording could not be stored, so it did not begin"))
             self._forget(life)
             raise
         owner = recording.owner
         self._observe(
             RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
         )
-        if prelude is not None:
+        if prelude is not None and not life.alone:  # the call of one that is alone ended, or is no longer ours
             prelude()
         self._carry_out(life, Effect.START, recording)
 
     async def stop(self, identity: str, reason: EndReason) -> Recording:
-        """Stop a recording; returns once the wish is durable. Raises NotPossible where it has ended."""
+        """Stop a recording; returns once the wish is durable.
+
+        Raises NotPossible where it has ended, LedgerFailed where the wish is not durable in good time.
+        """
         life = self._living(identity)
         if life.recording.state is State.PROCESSING:
             raise NotPossible("the recording has ended")
         self.apply(identity, StopWished(self._now(life), reason))
-        return await self._until(life, lambda recording: recording.state is not State.RECORDING)
+        return await self._until(life, lambda _: True)
 
     async def pause(self, identity: str, behavior: PauseBehavior) -> Recording:
-        """Pause a recording; returns once it is paused, ended, or found unable. Raises NotPossible."""
+        """Pause a recording; returns once it is paused or has ended. Raises NotPossible, and LedgerFailed as ``stop``."""
         life = self._living(identity)
         self._wish(life, PauseWished(self._now(life), behavior), "only a running recording can be paused")
         recording = await self._until(
             life, lambda seen: seen.state.final or (seen.state is not State.REQUESTED and seen.wish.pause is None)
         )
+        if recording.wish.pause is not None:
+            raise NotPossible("the recording is not paused yet; it will be as soon as the switch can be reached")
         if recording.state is State.RECORDING:
             raise NotPossible("FreeSWITCH did not pause the recording")
         return recording
 
     async def resume(self, identity: str) -> Recording:
-        """Resume a paused recording; returns once it runs, has ended, or was found unable. Raises NotPossible."""
+        """Resume a paused recording; returns once it runs or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
         life = self._living(identity)
         self._wish(life, ResumeWished(self._now(life)), "only a paused recording can be resumed")
         recording = await self._until(
             life, lambda seen: seen.state.final or (not seen.wish.resume and seen.wish.pause is None)
         )
+        if recording.wish.resume:
+            raise NotPossible("the recording is not resumed yet; it will be as soon as the switch can be reached")
         if recording.state is State.PAUSED:
             raise NotPossible("FreeSWITCH did not resume the recording")
         return recording
@@ -213,14 +230,14 @@ class RecordingService:
         life = self._lives.get(identity)
         if life is None:
             return await self._ledger.recording(identity)
-        return await self._until(life, lambda recording: recording.state is not State.REQUESTED, deadline=None)
+        return await self._until(life, lambda recording: recording.state is not State.REQUESTED, for_ever=True)
 
     async def finished(self, identity: str) -> Recording | None:
         """Return the recording once it is final; None where it is unknown."""
         life = self._lives.get(identity)
         if life is None:
             return await self._ledger.recording(identity)
-        return await self._until(life, lambda recording: recording.state.final, deadline=None)
+        return await self._until(life, lambda recording: recording.state.final, for_ever=True)
 
     def active(self, call: str) -> list[Recording]:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
@@ -268,21 +285,33 @@ class RecordingService:
             self.apply(identity, LegEnded(at))
 
     async def adopt(self, switch: str) -> list[Recording]:
-        """Return all that is not final on a switch, in memory or only in the ledger; the latter lives again."""
-        for recording in await self._ledger.unfinished(switch):
-            if recording.id not in self._lives:
+        """Return all that was not final on a switch when this was called, in memory or only in the ledger.
+
+        The latter lives again. What is started meanwhile is left out: its command is on its way. Raises LedgerFailed.
+        """
+        known = [life for life in self._lives.values() if life.recording.owner.switch == switch]
+        left: set[str] = set()  # what ended meanwhile: the ledger's answer may be older
+        self._leaving.append(left)
+        try:
+            unfinished = await self._ledger.unfinished(switch)
+        finally:
+            self._leaving.remove(left)
+        for recording in unfinished:
+            if recording.id not in self._lives and recording.id not in left:
                 life = self._adopt(recording)
+                known.append(life)
                 if recording.state is State.PROCESSING:
                     self._carry_out(life, Effect.EXAMINE, recording)
-        return [life.recording for life in self._lives.values() if life.recording.owner.switch == switch]
+        return [life.recording for life in known if not life.recording.state.final]
 
     async def close(self) -> None:
         """Let go of everything: nothing is stopped on the switch, the ledger has the truth."""
         for life in self._lives.values():
             self._disarm(life)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while tasks := tuple(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- durability -------------------------------------------------------------------------------------------
 
@@ -363,17 +392,21 @@ class RecordingService:
             return  # the reconciliation at the next connect asks the switch, and commands again if it must
 
     async def _stop(self, life: _Life, recording: Recording) -> None:
-        self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
         async with life.commands:
+            if life.recording.state is not State.STOPPING:
+                return
+            self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
             try:
                 await self._recorder.stop(recording)
             except CommandFailed:
-                self.apply(recording.id, StopOverdue(self._now(life)))
+                if not life.stop_refused:  # it may have ended already; refused again, the timer asks, in its own time
+                    life.stop_refused = True
+                    self.apply(recording.id, StopOverdue(self._now(life)))
             except SwitchAway:
                 return
 
     async def _mask(self, life: _Life, recording: Recording) -> None:
-        behavior = recording.wish.pause
+        behavior = recording.wish.pause or recording.paused_behavior
         if behavior is not None:
             await self._switch_mask(life, recording, self._recorder.mask, lambda at: Masked(at, behavior))
 
@@ -388,6 +421,8 @@ class RecordingService:
         fact: Callable[[float], Fact],
     ) -> None:
         async with life.commands:
+            if not life.recording.state.active:
+                return
             try:
                 at = await command(recording)
             except CommandFailed as failure:
@@ -401,6 +436,8 @@ class RecordingService:
         try:
             presence = await self._recorder.inquire(recording)
         except SwitchAway:
+            if life.recording.state is State.STOPPING:  # the link may be up for all that: ask again
+                self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
             return
         at = self._now(life)
         self.apply(recording.id, StillRuns(at) if presence.recorder else NotThere(at, presence.leg))
@@ -413,8 +450,12 @@ class RecordingService:
             recording = life.recording
             try:
                 found = await self._media.examine(recording)
-            except OSError as error:
-                found = Found(None, f"the file could not be read: {error.strerror or error}")
+            except Exception as error:
+                if isinstance(error, OSError):
+                    found = Found(None, f"the file could not be read: {error.strerror or error}")
+                else:
+                    found = Found(None, f"the file could not be examined: {type(error).__name__}")
+                    self._report(error)
                 if tries < self._timings.examine:
                     tries += 1
                     await asyncio.sleep(delay)
@@ -429,7 +470,8 @@ class RecordingService:
         self._cancel(life, Effect.TIME)
         recording = life.recording
         limit = recording.request.max_length
-        if limit is not None and recording.paused_behavior is not PauseBehavior.SKIP:
+        running = recording.state in {State.RECORDING, State.PAUSED}
+        if limit is not None and running and recording.paused_behavior is not PauseBehavior.SKIP:
             left = limit - recording.recorded(self._now(life))
             self._arm(life, Effect.TIME, max(0.0, left), LimitReached)
 
@@ -462,13 +504,14 @@ class RecordingService:
         self._disarm(life)
         identity, owner = life.recording.id, life.recording.owner
         self._lives.pop(identity, None)
+        for left in self._leaving:
+            left.add(identity)
         of_leg = self._by_leg[owner.switch, owner.leg]
         of_leg.discard(identity)
         if not of_leg:
             del self._by_leg[owner.switch, owner.leg]
         of_call = self._by_call[owner.call]
-        if identity in of_call:
-            of_call.remove(identity)
+        of_call.remove(identity)
         if not of_call:
             del self._by_call[owner.call]
         for _, future in life.waiters:
@@ -486,19 +529,23 @@ class RecordingService:
             raise NotPossible(f"{otherwise}; this one is {life.recording.state.value}")
         self.apply(life.recording.id, fact)
 
-    async def _until(
-        self, life: _Life, true: Callable[[Recording], bool], deadline: float | None = -1.0
-    ) -> Recording:
-        """Wait until the durable value fits; past the deadline return it as it is."""
-        if life.durable is life.recording and true(life.durable):
+    async def _until(self, life: _Life, true: Callable[[Recording], bool], *, for_ever: bool = False) -> Recording:
+        """Wait until all that is known now is durable, and fits; past the deadline return what is durable.
+
+        Raises LedgerFailed where that is less than what was known.
+        """
+        revision = life.recording.revision
+        if life.durable.revision >= revision and true(life.durable):
             return life.durable
         future: asyncio.Future[Recording] = asyncio.get_running_loop().create_future()
-        life.waiters.append((true, future))
-        if deadline is None:
+        life.waiters.append((lambda seen: seen.revision >= revision and true(seen), future))
+        if for_ever:
             return await future
         try:
-            return await asyncio.wait_for(future, self._timings.answer if deadline < 0 else deadline)
+            return await asyncio.wait_for(future, self._timings.answer)
         except TimeoutError:
+            if life.durable.revision < revision:
+                raise LedgerFailed("the recording's change is not stored yet; it is tried again") from None
             return life.durable
 
     def _wake(self, life: _Life) -> None:
@@ -522,6 +569,9 @@ class RecordingService:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "a recording's work failed", "exception": error, "task": task}
-            )
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a recording's work failed", "exception": error}
+        )

@@ -237,22 +237,20 @@ def cases() -> list[Case]:
     row(72, once, Unmasked(125.0), PRO, revision=7)
     row(72, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
     row(72, stopped, Unmasked(112.0), PRO, revision=7)
-    for number, fact in enumerate(
-        (
-            Stopped(AT, Cause.MAXTIME),
-            LegEnded(AT),
-            LegOverdue(AT),
-            StopOverdue(AT),
-            LimitReached(AT),
-            stop,
-            MaskRefused(AT, "no"),
-            SwitchLost(AT),
-            NotThere(AT, leg=False),
-            StillRuns(AT),
-            StartOver(AT),
-        ),
-        73,
-    ):
+    late: tuple[Fact, ...] = (
+        Stopped(AT, Cause.MAXTIME),
+        LegEnded(AT),
+        LegOverdue(AT),
+        StopOverdue(AT),
+        LimitReached(AT),
+        stop,
+        MaskRefused(AT, "no"),
+        SwitchLost(AT),
+        NotThere(AT, leg=False),
+        StillRuns(AT),
+        StartOver(AT),
+    )
+    for number, fact in enumerate(late, 73):
         row(number, stopped, fact, PRO, revision=7)
     return made
 

@@ -1,0 +1,198 @@
+"""The ports of the core, in memory: each tells what it was asked, holds and fails where a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.recordings.model import (
+    Channels,
+    Measured,
+    Notice,
+    NoticeKind,
+    Owner,
+    Recording,
+    RecordingRequest,
+    Track,
+)
+from controller.recordings.ports import Along, Found, LedgerFailed, Presence
+
+DEADLINE = 5.0
+"""Seconds after which what a test waits for will not come."""
+
+
+async def eventually(true: Callable[[], object]) -> None:
+    """Let the loop go on until `true`; fails after a deadline."""
+    async with asyncio.timeout(DEADLINE):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def settled(turns: int = 20) -> None:
+    """Let everything that waits for nobody but the loop happen."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "wav", "ref", "swml.record_call")
+
+
+def owner(call: str = "call", leg: str = "leg", switch: str = "fs1") -> Owner:
+    return Owner("acme", "swml", call, switch, leg)
+
+
+@dataclass
+class Holder:
+    """Things that wait until they are let go, in order."""
+
+    held: set[str] = field(default_factory=set)
+    waiting: dict[str, deque[asyncio.Future[None]]] = field(default_factory=dict)
+
+    async def pass_by(self, name: str) -> None:
+        if name in self.held:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.waiting.setdefault(name, deque()).append(future)
+            await future
+
+    def let_go(self, name: str) -> None:
+        self.held.discard(name)
+        for future in self.waiting.pop(name, ()):
+            if not future.done():
+                future.set_result(None)
+
+
+@dataclass
+class FakeRecorder:
+    """A switch that takes commands; its clock moves when a test moves it."""
+
+    clock: float = 1000.0
+    log: list[str] = field(default_factory=list)
+    failures: dict[str, list[Exception]] = field(default_factory=dict)
+    presence: Presence = Presence(recorder=True, leg=True)
+    presences: dict[str, Presence | Exception] = field(default_factory=dict)
+    holder: Holder = field(default_factory=Holder)
+    ledger: FakeLedger | None = None
+
+    async def _do(self, name: str, recording: Recording) -> float:
+        if self.ledger is not None:
+            stored = self.ledger.rows.get(recording.id)
+            assert stored is not None, f"{name} before its row is durable"
+            assert stored.revision >= recording.revision, f"{name} before its change is durable"
+        self.log.append(name)
+        await self.holder.pass_by(name)
+        if self.failures.get(name):
+            raise self.failures[name].pop(0)
+        return self.clock
+
+    async def start(self, recording: Recording) -> None:
+        await self._do("start", recording)
+
+    async def stop(self, recording: Recording) -> float:
+        return await self._do("stop", recording)
+
+    async def mask(self, recording: Recording) -> float:
+        return await self._do("mask", recording)
+
+    async def unmask(self, recording: Recording) -> float:
+        return await self._do("unmask", recording)
+
+    async def inquire(self, recording: Recording) -> Presence:
+        await self._do("inquire", recording)
+        found = self.presences.get(recording.id, self.presence)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def now(self, switch: str) -> float:
+        return self.clock
+
+
+@dataclass
+class FakeLedger:
+    """Rows that are durable when their commit returns; a commit is refused while `failing` is not empty."""
+
+    rows: dict[str, Recording] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+    failing: list[Exception] = field(default_factory=list)
+    holder: Holder = field(default_factory=Holder)
+    alongs: list[Any] = field(default_factory=list)
+
+    def commit(
+        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+    ) -> Awaitable[None]:
+        return asyncio.ensure_future(self._commit(tuple(recordings), tuple(notices), along))
+
+    async def _commit(
+        self, recordings: tuple[Recording, ...], notices: tuple[Notice, ...], along: Along | None
+    ) -> None:
+        await self.holder.pass_by("commit")
+        if self.failing:
+            raise self.failing.pop(0)
+        for recording in recordings:
+            before = self.rows.get(recording.id)
+            assert before is None or before.revision < recording.revision, "a commit out of order"
+            self.rows[recording.id] = recording
+            self.commits.append(recording.state.value)
+        self.notices += notices
+        if along is not None:
+            along(self.alongs)
+
+    async def recording(self, identity: str) -> Recording | None:
+        return self.rows.get(identity)
+
+    async def unfinished(self, switch: str) -> Sequence[Recording]:
+        found = [row for row in self.rows.values() if not row.state.final and row.owner.switch == switch]
+        await self.holder.pass_by("unfinished")
+        return found
+
+    @property
+    def told(self) -> list[NoticeKind]:
+        return [notice.kind for notice in self.notices]
+
+    def fail(self, times: int = 1) -> None:
+        self.failing += [LedgerFailed("disk full")] * times
+
+
+@dataclass
+class FakeMedia:
+    """Files whose measure is `found`, or an error first."""
+
+    found: Found = Found(Measured(2.0, 32044))
+    errors: list[Exception] = field(default_factory=list)
+    asked: list[Recording] = field(default_factory=list)
+    holder: Holder = field(default_factory=Holder)
+
+    async def examine(self, recording: Recording) -> Found:
+        self.asked.append(recording)
+        await self.holder.pass_by("examine")
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.found
+
+
+@dataclass
+class Caught:
+    """What reached the loop's exception handler."""
+
+    errors: list[BaseException] = field(default_factory=list)
+
+    def __enter__(self) -> Caught:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: self.errors.append(context.get("exception", RuntimeError(context["message"])))
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().set_exception_handler(None)
+
+
+def task_of(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    return asyncio.get_running_loop().create_task(work)
+
+
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
