@@ -230,8 +230,9 @@ class Session:
         (DESIGN 5). A job's end passes that queue too, behind all that was fired before, so one is sent through. Taken
         means that the reader of `events` asked for more after getting them; so it must not itself wait for a fence.
 
-        What the switch has done but not fired yet (it removes a recorder from its list before it fires RECORD_STOP)
-        is not covered. Neither is order with more than one dispatch thread (``initial-event-threads``; 1 by default).
+        What the switch has done but not fired yet is not covered: it takes a recorder off the list of `uuid_buglist`
+        before it closes the file and fires RECORD_STOP (seen, 6 of 600), so absence there needs a grace as well.
+        Neither is order with more than one dispatch thread (``initial-event-threads``; 1 by default).
         Raises JobTimeout after `deadline` seconds (Timings.reply) and as `send`.
         """
         passed: asyncio.Future[None] = self._loop.create_future()
