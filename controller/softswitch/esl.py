@@ -401,7 +401,13 @@ class Listener:
         headers = [("Command", packet.command), *packet.headers, ("Event-UUID", event_uuid)]
         body = packet.body or None
         headers = [h for h in headers if h[0].lower() != "content-length"]
-        self._switch.fire_foreign(name if name in NAMES else "COMMAND", headers, body)
+        kind = name if name in NAMES else "COMMAND"
+        leg = self._switch.locate(packet.get("unique-id") or "")
+        if leg is None:
+            self._switch.fire_foreign(kind, headers, body)
+        else:
+            # es:2262: the leg's own thread fires it, at its next frame, and nothing of the core's is added
+            self._switch.fire_through(leg, kind, headers, body)
         await self._reply(f"+OK {event_uuid}")
 
     async def _log(self, packet: Packet) -> None:

@@ -250,6 +250,16 @@ class Softswitch:
         event = Event(name, [*headers, *core], body)
         self._deliver(event, event.get("Event-Subclass"))
 
+    def fire_through(self, leg: Leg, name: str, headers: Sequence[Header], body: str | None) -> None:
+        """Fire what a client sent by sendevent with a living leg's Unique-ID: its headers, then the leg's data."""
+
+        def fire() -> None:
+            if not leg.hungup:
+                event = Event(name, [*headers, *leg.data()], body)
+                self._deliver(event, event.get("Event-Subclass"))
+
+        self.loop.call_at(leg.frame_time(leg.frame_number(self.now()) + 1), fire)
+
     def _deliver(self, event: Event, subclass: str | None) -> None:
         for listener in list(self._listeners):
             if listener.subscription.wants(event.name, subclass):
