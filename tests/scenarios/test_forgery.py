@@ -113,6 +113,8 @@ async def test_a_true_event_still_counts_after_its_forgery(
         identity = began["recording_id"].replace("-", "")
         for _ in range(40):
             await forger.command(forgery(name, call.leg, identity, path))
+        await daemon.until(lambda: len(daemon.seen(EventForged)) == 40)
+        assert callbacks.states() == ["recording"]
         await asyncio.sleep(0.4)
         await call.hangup()
         for _ in range(40):
