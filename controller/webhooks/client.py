@@ -1,4 +1,4 @@
-"""One attempt at a callback: the request as it goes out, and what came of it. Never raises for what a receiver does."""
+"""One attempt at a callback: the request as it goes out, and what came of it, whatever the receiver does."""
 
 from __future__ import annotations
 
@@ -40,19 +40,17 @@ class CannotSend(ValueError):
 def target_of(url: str) -> tuple[URL, str | None]:
     """Return where to send, without fragment and credentials, and the Authorization that the latter make.
 
-    Raises CannotSend. A URL of visible ASCII goes out as it is written, because its receiver checks a signature of it.
+    Raises CannotSend. A URL of visible ASCII goes out as it is written: its receiver checks a signature of it.
     """
     try:
         parsed = URL(url, encoded=_VISIBLE.fullmatch(url) is not None).with_fragment(None)
-        if parsed.scheme not in {"http", "https"} or not parsed.host:
-            raise CannotSend(f"{url!r:.100} is not an http or https URL with a host")
-        parsed.port  # noqa: B018 - raises where it is out of range
+        good = parsed.scheme in {"http", "https"} and parsed.host and parsed.port is not None
         user, password = parsed.raw_user, parsed.raw_password
-        bare = parsed.with_user(None) if user is not None or password is not None else parsed
-    except CannotSend:
-        raise
+        bare = parsed.with_user(None) if good and (user, password) != (None, None) else parsed
     except ValueError as error:
         raise CannotSend(f"{url!r:.100} is not a URL: {error}") from error
+    if not good:
+        raise CannotSend(f"{url!r:.100} is not an http or https URL with a host")
     if bare is parsed:
         return parsed, None
     pair = f"{unquote(user or '')}:{unquote(password or '')}"
@@ -116,10 +114,8 @@ class CallbackClient:
         error: tuple[ErrorKind, str] | None = None
         try:
             url, authorization = target_of(delivery.url)
-            if _METHOD.fullmatch(delivery.method) is None:
-                raise CannotSend(f"{delivery.method!r:.40} is not an HTTP method")
             async with self._session.request(
-                delivery.method,
+                _method_of(delivery),
                 url,
                 data=delivery.body or None,
                 headers=headers_of(delivery, headers, authorization),
@@ -138,8 +134,14 @@ class CallbackClient:
         duration = time.monotonic() - started
         if status is not None:  # an answer whose body breaks off is still that answer
             return Attempt(at, duration, status, None, error[1] if error else "", body, wait and wait[:200])
-        kind, detail = error or (ErrorKind.INTERNAL, "no answer")
-        return Attempt(at, duration, None, kind.value, detail)
+        assert error is not None  # noqa: S101 - no status means that something was raised
+        return Attempt(at, duration, None, error[0].value, error[1])
+
+
+def _method_of(delivery: Delivery) -> str:
+    if _METHOD.fullmatch(delivery.method) is None:
+        raise CannotSend(f"{delivery.method!r:.40} is not an HTTP method")
+    return delivery.method
 
 
 async def _head(response: aiohttp.ClientResponse) -> bytes:

@@ -106,7 +106,7 @@ class Outbox:
         self._clock = clock
         self._chance = chance
         self._origins: dict[str, _Origin] = {}
-        self._turns: deque[str] = deque()
+        self._turns: dict[str, None] = {}  # origins with a queue, whose turn is next first
         self._busy: set[str] = set()
         self._settled: set[str] = set()
         self._attempts: set[asyncio.Task[None]] = set()
@@ -183,7 +183,7 @@ class Outbox:
             if row.id not in self._busy and row.id not in self._settled:
                 self._busy.add(row.id)
                 self._origins.setdefault(row.origin, _Origin()).queue.append(row)
-        self._turns = deque(name for name, origin in self._origins.items() if origin.queue)
+                self._turns.setdefault(row.origin)
         self._start()
         return _SLEEP if following is None else min(max(following - self._clock(), 0.0), _SLEEP)
 
@@ -192,11 +192,12 @@ class Outbox:
         limit = _ROWS * self._settings.in_flight
         queued = sum(len(origin.queue) for origin in self._origins.values())
         if queued > limit * 3 // 4:
-            for origin in self._origins.values():
+            for name, origin in self._origins.items():
                 if origin.sending >= origin.cap(self._settings.per_origin):
                     queued -= len(origin.queue)
                     self._busy.difference_update(row.id for row in origin.queue)
                     origin.queue.clear()
+                    self._turns.pop(name, None)
         return limit - queued
 
     def _wanted(self, origin: _Origin) -> int:
@@ -234,7 +235,8 @@ class Outbox:
             # While the store is slow those that wait for it pile up; beyond this bound so do those to be sent.
             if self._sending >= self._settings.in_flight or len(self._attempts) >= 2 * self._settings.in_flight:
                 return
-            name = self._turns.popleft()
+            name = next(iter(self._turns))
+            del self._turns[name]
             origin = self._origins[name]
             if origin.sending >= origin.cap(self._settings.per_origin):
                 full += 1
@@ -246,7 +248,7 @@ class Outbox:
                 self._attempts.add(attempt)
                 attempt.add_done_callback(self._attempts.discard)
             if origin.queue:
-                self._turns.append(name)
+                self._turns[name] = None
 
     async def _deliver(self, origin: _Origin, row: OutboxRow) -> None:
         try:

@@ -1,7 +1,8 @@
 """When a callback is tried again, and when it is given up (DESIGN section 7). Pure: time and chance are arguments.
 
-A URL may say how it wants to be called, in Twilio's own way, by its fragment: ``#rc=3&rp=5xx,ct&ct=2000&rt=4000&tt=9000``
-(retries, what is retried, connect, read and total timeout in milliseconds). The fragment is never sent.
+A URL may say how it wants to be called, in Twilio's own way, by its fragment: retries (``rc``), what is retried
+(``rp``), connect, read and total timeout in milliseconds, as in ``#rc=3&rp=5xx,ct&ct=2000&rt=4000&tt=9000``. The
+fragment is never sent.
 """
 
 from __future__ import annotations
