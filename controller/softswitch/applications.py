@@ -143,7 +143,8 @@ async def _playback(leg: "Leg", argument: str) -> None:
     leg.variables.set("playback_samples", str(read))
     status = "break" if woken in (Woken.BREAK, Woken.DIGIT) else "done"
     leg.fire("PLAYBACK_STOP", after=[*about, ("Playback-Status", status), *block.items()])
-    failed = woken is Woken.HANGUP
+    # Hung up from within, by a command that ran meanwhile, it does not notice
+    failed = woken is Woken.HANGUP and not leg.hung_up_itself
     leg.variables.set("current_application_response", "PLAYBACK ERROR" if failed else "FILE PLAYED")
 
 
@@ -243,6 +244,9 @@ def _control(action: str) -> Application:
 async def _record(leg: "Leg", argument: str) -> None:
     await foreground.record(leg, argument, terminators)
 
+
+RUN_WHEN_HUNG_UP = frozenset(("set", "export", "multiset", "unset", "system", "bgsystem", "log", "info", "eval"))
+"""SAF_ZOMBIE_EXEC: these are executed on a leg that is hung up, all others are passed over."""
 
 _APPLICATIONS: dict[str, tuple[Application, bool]] = {
     "answer": (_answer, False),

@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.softswitch import applications
 from controller.softswitch.audio import FRAME, RATE, Track
@@ -59,6 +59,8 @@ class Leg(Channel):
         super().__init__(switch, profile, script=script, variables=variables, said=said, heard=heard)
         self.transfer_to: Sequence[tuple[str, str]] | None = None
         self.transferred = False
+        self.hung_up_itself = False
+        self._task: asyncio.Task[Any] | None = None
         self.nested_seconds = 0.0
         self.wake_on_hangup: Leg | None = None
         self.on_hangup: Callable[[Leg], None] | None = None
@@ -106,6 +108,7 @@ class Leg(Channel):
 
         `born` false leaves out CS_NEW, which only a call from outside shows.
         """
+        self._task = asyncio.current_task()
         try:
             if self.state == "CS_NEW":
                 if born:
@@ -145,6 +148,8 @@ class Leg(Channel):
 
     async def execute(self, name: str, argument: str, event_uuid: str | None = None) -> None:
         """switch_core_session_execute_application: an unknown name hangs the leg up, unanswered or not."""
+        if self.hungup and name not in applications.RUN_WHEN_HUNG_UP:
+            return
         found = applications.find(name)
         if found is None or self._depth >= _DEEPEST:
             self.hang_up("DESTINATION_OUT_OF_ORDER")
@@ -268,7 +273,8 @@ class Leg(Channel):
 
     async def _run_messages(self) -> None:
         self._suspend_output()
-        while self._messages and not self.hungup and not self._locked:
+        # A hangup meanwhile does not end this: what is queued is run, as far as it can be on a dead channel
+        while self._messages and not self._locked:
             await self._run_message(self._messages.popleft())
         if not self.hungup:
             self._resume_output()
@@ -324,7 +330,7 @@ class Leg(Channel):
         self.fire("CHANNEL_HANGUP")
         if by_party:
             self.variables.set("sip_hangup_disposition", "recv_bye")
-        self._messages.clear()
+        self.hung_up_itself = self._task is not None and asyncio.current_task() is self._task
         if by_party:
             self._wake.set()
         else:
@@ -337,6 +343,7 @@ class Leg(Channel):
 
     async def tear_down(self) -> None:
         """From CS_HANGUP to CS_DESTROY, in the order of spec 4.5."""
+        self._messages.clear()
         self.set_state("CS_HANGUP")
         zombie = self.switch.faults.zombie and bool(self.recorders)
         if zombie:

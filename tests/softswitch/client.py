@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from controller.softswitch import Leg, Softswitch
 
@@ -127,14 +127,24 @@ class Client:
         return [event["Event-Name"] for event in self.events if event.get("Unique-ID") == uuid]
 
 
+class Listening(Protocol):
+    """Whoever can be connected to: a softswitch, or the address of any switch."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def password(self) -> str: ...
+
+
 @asynccontextmanager
-async def connect(switch: Softswitch, subscribe: str | None = "json ALL") -> AsyncIterator[Client]:
+async def connect(switch: Listening, subscribe: str | None = "json ALL") -> AsyncIterator[Client]:
     """An authenticated client that listens in the background; `subscribe` None asks for no events."""
     async with raw(switch) as client:
         listening = asyncio.create_task(client.listen())
         try:
             assert (await client.next_reply()).kind == "auth/request"
-            assert (await client.command(f"auth {PASSWORD}")).reply == "+OK accepted"
+            assert (await client.command(f"auth {switch.password}")).reply == "+OK accepted"
             if subscribe is not None:
                 assert (await client.command(f"event {subscribe}")).reply.startswith("+OK")
             yield client
@@ -143,7 +153,7 @@ async def connect(switch: Softswitch, subscribe: str | None = "json ALL") -> Asy
 
 
 @asynccontextmanager
-async def raw(switch: Softswitch) -> AsyncIterator[Client]:
+async def raw(switch: Listening) -> AsyncIterator[Client]:
     """A connection on which nothing was read yet."""
     reader, writer = await asyncio.open_connection("127.0.0.1", switch.port, limit=1 << 22)
     try:

@@ -11,7 +11,7 @@ LEGS = 1000
 
 
 async def test_a_thousand_recordings_at_once(soft_switch: Softswitch, tmp_path: Path) -> None:
-    """In real time, each of them whole: none is shorter than it ran, all end as they should, on a fraction of a core."""
+    """In real time, each as long as it ran, all ended as they should, on a fraction of a core."""
     script: Script = [Speech(5), Silence(5)]
     legs = await asyncio.gather(*(soft_switch.call("1001", script, answered=True) for _ in range(LEGS)))
     async with connect(soft_switch, "json RECORD_START RECORD_STOP") as client:
