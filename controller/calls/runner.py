@@ -36,7 +36,7 @@ ANSWER_WITHIN = 10.0
 """Seconds from the answer command to CHANNEL_ANSWER; a leg that takes longer failed to answer."""
 
 HANG_UP_AGAIN = 5.0
-"""Seconds after which a hangup that had no effect (the link was down) is commanded again."""
+"""Seconds after which a hangup that had no effect (the link broke on it) is commanded again."""
 
 LINK_AGAIN = 0.25
 """Seconds between tries of a command while there is no link."""
@@ -223,8 +223,8 @@ async def hang_up(call: Call, rooms: Rooms) -> None:
     with contextlib.suppress(LedgerFailed):
         await rooms.ledger.save(call)
     while True:
-        with contextlib.suppress(CommandFailed, SwitchAway):
-            await rooms.legs.hang_up(call.switch, call.leg, call.cause or "NORMAL_CLEARING")
+        with contextlib.suppress(CommandFailed):
+            await _insist(lambda: rooms.legs.hang_up(call.switch, call.leg, call.cause or "NORMAL_CLEARING"))
         await asyncio.sleep(HANG_UP_AGAIN)
 
 
