@@ -179,6 +179,8 @@ class RecordingService:
                 if not future.done():
                     future.set_exception(NotPossible("the recording could not be stored, so it did not begin"))
             self._forget(life)
+            if life.alone:
+                return
             raise
         owner = recording.owner
         self._observe(
@@ -200,7 +202,7 @@ class RecordingService:
         return await self._until(life, lambda _: True)
 
     async def pause(self, identity: str, behavior: PauseBehavior) -> Recording:
-        """Pause a recording; returns once it is paused or has ended. Raises NotPossible, and LedgerFailed as ``stop``."""
+        """Pause a recording; returns once it is paused or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
         life = self._living(identity)
         self._wish(life, PauseWished(self._now(life), behavior), "only a running recording can be paused")
         recording = await self._until(
@@ -213,7 +215,7 @@ class RecordingService:
         return recording
 
     async def resume(self, identity: str) -> Recording:
-        """Resume a paused recording; returns once it runs or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
+        """Resume a recording; returns once it runs or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
         life = self._living(identity)
         self._wish(life, ResumeWished(self._now(life)), "only a paused recording can be resumed")
         recording = await self._until(
@@ -514,9 +516,6 @@ class RecordingService:
         of_call.remove(identity)
         if not of_call:
             del self._by_call[owner.call]
-        for _, future in life.waiters:
-            if not future.done():
-                future.set_result(life.recording)
 
     def _living(self, identity: str) -> _Life:
         life = self._lives.get(identity)

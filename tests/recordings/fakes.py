@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from controller.recordings.model import (
     Channels,
@@ -20,23 +19,6 @@ from controller.recordings.model import (
     Track,
 )
 from controller.recordings.ports import Along, Found, LedgerFailed, Presence
-
-DEADLINE = 5.0
-"""Seconds after which what a test waits for will not come."""
-
-
-async def eventually(true: Callable[[], object]) -> None:
-    """Let the loop go on until `true`; fails after a deadline."""
-    async with asyncio.timeout(DEADLINE):
-        while not true():
-            await asyncio.sleep(0.001)
-
-
-async def settled(turns: int = 20) -> None:
-    """Let everything that waits for nobody but the loop happen."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
-
 
 REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "wav", "ref", "swml.record_call")
 
@@ -67,12 +49,11 @@ class Holder:
 
 @dataclass
 class FakeRecorder:
-    """A switch that takes commands; its clock moves when a test moves it."""
+    """A switch that takes commands; its clock is the (virtual) loop's."""
 
-    clock: float = 1000.0
     log: list[str] = field(default_factory=list)
     failures: dict[str, list[Exception]] = field(default_factory=dict)
-    presence: Presence = Presence(recorder=True, leg=True)
+    presence: Presence = field(default_factory=lambda: Presence(recorder=True, leg=True))
     presences: dict[str, Presence | Exception] = field(default_factory=dict)
     holder: Holder = field(default_factory=Holder)
     ledger: FakeLedger | None = None
@@ -86,7 +67,7 @@ class FakeRecorder:
         await self.holder.pass_by(name)
         if self.failures.get(name):
             raise self.failures[name].pop(0)
-        return self.clock
+        return asyncio.get_running_loop().time()
 
     async def start(self, recording: Recording) -> None:
         await self._do("start", recording)
@@ -108,7 +89,7 @@ class FakeRecorder:
         return found
 
     def now(self, switch: str) -> float:
-        return self.clock
+        return asyncio.get_running_loop().time()
 
 
 @dataclass
@@ -162,7 +143,7 @@ class FakeLedger:
 class FakeMedia:
     """Files whose measure is `found`, or an error first."""
 
-    found: Found = Found(Measured(2.0, 32044))
+    found: Found = field(default_factory=lambda: Found(Measured(2.0, 32044)))
     errors: list[Exception] = field(default_factory=list)
     asked: list[Recording] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
@@ -181,7 +162,7 @@ class Caught:
 
     errors: list[BaseException] = field(default_factory=list)
 
-    def __enter__(self) -> Caught:
+    def __enter__(self) -> Self:
         asyncio.get_running_loop().set_exception_handler(
             lambda _loop, context: self.errors.append(context.get("exception", RuntimeError(context["message"])))
         )
@@ -193,6 +174,3 @@ class Caught:
 
 def task_of(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
-
-
-ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
