@@ -38,6 +38,9 @@ RECORDINGS = 2
 DEADLINE = 60.0
 """Seconds that one call of ``--once`` may take to be told to its end; it takes some seven."""
 
+BETWEEN = 5.0
+"""Seconds between two calls without ``--once``."""
+
 SETTINGS = """
 switches:
   - {{name: demo, host: 127.0.0.1, port: {port}, password: {password},
@@ -224,5 +227,5 @@ async def _call(switch: Softswitch, receiver: Receiver, timeline: Timeline, app:
         timeline.say("done", f"{RECORDINGS} recordings, {2 * RECORDINGS} callbacks, all there")
         if once:
             return 0
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(BETWEEN)
     return 0
