@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row
@@ -98,11 +99,14 @@ def delivery_columns(notice: Notice, delivery: Delivery, now: float) -> Columns:
 _HEADERS = tuple[tuple[str, str], ...]
 
 
+@lru_cache(256)  # a dialect's headers are the same on nearly all of its deliveries
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    return decode(_HEADERS, text)
+
+
 def outbox_row(row: Row[Any]) -> OutboxRow:
     """Return the outbox row of a deliveries row. Raises DecodeError."""
-    delivery = Delivery(
-        row.id, row.account, row.dialect, row.method, row.url, decode(_HEADERS, row.headers), bytes(row.body)
-    )
+    delivery = Delivery(row.id, row.account, row.dialect, row.method, row.url, _headers(row.headers), bytes(row.body))
     return OutboxRow(
         delivery,
         row.recording,

@@ -6,6 +6,7 @@ import re
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote
@@ -120,12 +121,7 @@ class CallbackClient:
                 data=delivery.body or None,
                 headers=headers_of(delivery, headers, authorization),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeouts.total,
-                    connect=timeouts.connect,
-                    sock_read=timeouts.read,
-                    ceil_threshold=timeouts.total + 1,  # else aiohttp rounds up to whole seconds
-                ),
+                timeout=_timeout_of(timeouts),
             ) as response:
                 status, wait = response.status, response.headers.get("Retry-After")
                 body = await _head(response)
@@ -136,6 +132,16 @@ class CallbackClient:
             return Attempt(at, duration, status, None, error[1] if error else "", body, wait and wait[:200])
         assert error is not None  # noqa: S101 - no status means that something was raised
         return Attempt(at, duration, None, error[0].value, error[1])
+
+
+@lru_cache
+def _timeout_of(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=timeouts.total,
+        connect=timeouts.connect,
+        sock_read=timeouts.read,
+        ceil_threshold=timeouts.total + 1,  # else aiohttp rounds up to whole seconds
+    )
 
 
 def _method_of(delivery: Delivery) -> str:

@@ -112,7 +112,8 @@ class Outbox:
         self._attempts: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
-        self._gathering: asyncio.Future[None] | None = None
+        self._gathering = asyncio.Event()
+        self._gathering.set()
         self._sending = 0
         self._looked = 0.0
         self._last = ""
@@ -271,7 +272,7 @@ class Outbox:
 
     async def _attempt(self, row: OutboxRow) -> tuple[Attempt, Verdict]:
         url, wishes = split_url(row.delivery.url)
-        delivery = replace(row.delivery, url=url)
+        delivery = row.delivery if url == row.delivery.url else replace(row.delivery, url=url)
         at = self._clock()
         try:
             headers = self._sign(delivery, at)
@@ -316,16 +317,10 @@ class Outbox:
 
     async def _gathered(self) -> None:
         """Wait a little, so that attempts which end at about the same time share a commit."""
-        if self._gathering is None:
-            loop = asyncio.get_running_loop()
-            self._gathering = loop.create_future()
-            loop.call_later(_GATHER, self._gather)
-        await asyncio.shield(self._gathering)
-
-    def _gather(self) -> None:
-        gathering, self._gathering = self._gathering, None
-        if gathering is not None:
-            gathering.set_result(None)
+        if self._gathering.is_set():
+            self._gathering = asyncio.Event()
+            asyncio.get_running_loop().call_later(_GATHER, self._gathering.set)
+        await self._gathering.wait()
 
     def _forget(self, name: str, origin: _Origin) -> None:
         if origin.taken == 0 and (origin.silent == 0 or len(self._origins) > _REMEMBERED):
