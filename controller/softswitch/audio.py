@@ -82,10 +82,6 @@ class Track:
                 reached = b
         return covered
 
-    def forget(self, before: int) -> None:
-        """Drop segments that nobody can ask for any more."""
-        self._segments = [s for s in self._segments if s.end is None or s.end > before]
-
 
 class SourceError(Exception):
     """A playback source that does not exist or cannot be played."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 EndedBy = Literal[
-    "stop", "limit", "silence", "no-input", "hangup", "crash", "write-error", "toggle", "lost", "terminator", "break"
+    "stop", "limit", "silence", "no-input", "hangup", "crash", "write-error", "lost", "terminator", "break"
 ]
 
 

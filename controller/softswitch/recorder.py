@@ -181,6 +181,7 @@ class Recorder:
         start = self._cursor
         self._cursor = reached
         if self._gated():
+            self.entry.paused_seconds += frames * _SECONDS if self.paused else 0.0
             return
         ended: EndedBy | None = None
         if self._loop_limit is not None:

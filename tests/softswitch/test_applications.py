@@ -100,7 +100,7 @@ async def test_sendmsg_forms(client: Client, soft_switch: Softswitch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("loops", "argument", "times"), [("3", "silence_stream://520", 3), ("5", "silence_stream://20", 1)]
+    ("loops", "argument", "times"), [("2", "silence_stream://520", 2), ("5", "silence_stream://20", 1)]
 )
 async def test_loops(client: Client, soft_switch: Softswitch, loops: str, argument: str, times: int) -> None:
     """Repeats end when the application took less than half a second."""

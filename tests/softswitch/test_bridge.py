@@ -59,10 +59,10 @@ async def test_a_bridge_that_fails(
         for more in ({}, {"continue_on_fail": "true"})
     ]
     await client.execute(patient, "bridge", dial, Event_UUID="b")
+    await client.execute(leg, "bridge", dial)
     await client.event("CHANNEL_EXECUTE_COMPLETE", Application_UUID="b")
     assert (patient.variable("originate_disposition"), patient.variable("DIALSTATUS")) == (cause, status)
     assert not patient.hungup
-    await client.execute(leg, "bridge", dial)
     assert await leg.wait_hangup() == cause
 
 

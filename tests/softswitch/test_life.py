@@ -292,7 +292,11 @@ async def test_linger_notice(soft_switch: Softswitch) -> None:
 async def test_bytes_that_are_no_utf8(client: Client, soft_switch: Softswitch) -> None:
     """A header of every channel event holds bytes that no decoder takes; a caller's own do too."""
     soft_switch.faults.bad_utf8 = True
-    await soft_switch.call("1001", caller_name="\udcfe\r\nX: 1", variables={"sip_h_X-Ok!name": "ARRAY::a|:b"})
+    await soft_switch.call(
+        "1001",
+        caller_name="\udcfe\r\nX: 1",
+        variables={"sip_h_X-Ok!name": "ARRAY::a|:b", "channel_name": "sofia/x/y", "long": "v" * 9000},
+    )
     park = await client.event("CHANNEL_PARK")
     frame = next(f for f in client.frames if b'"CHANNEL_PARK"' in f.body)
     assert b"\xff\xfe" in frame.body
@@ -300,3 +304,4 @@ async def test_bytes_that_are_no_utf8(client: Client, soft_switch: Softswitch) -
         json.loads(frame.body)
     assert park["Caller-Caller-ID-Name"] == "\udcfe\r\nX: 1"
     assert park["variable_sip_h_X-Ok!name"] == ["a", "b"]
+    assert (park["Channel-Name"], len(park["variable_long"])) == ("sofia/x/y", 9000)

@@ -137,7 +137,9 @@ async def test_mask_and_pause(client: Client, soft_switch: Softswitch, tmp_path:
     assert len(short) < len(data)
     first = found_in(short[:480], source)
     last = found_in(short[-480:], source)
-    assert last - first - (len(short) - 480) >= 5 * 160
+    missing = last - first - (len(short) - 480)
+    assert missing >= 5 * 160
+    assert missing == round(soft_switch.journal.recording(str(paused)).paused_seconds * 8000)
 
 
 async def test_pause_and_mask_of_nothing(client: Client, soft_switch: Softswitch) -> None:
@@ -390,6 +392,16 @@ async def test_where_variables_are_looked_up(client: Client, soft_switch: Softsw
         "record_stereo": "false", "note": "a b", "c": "d",
     }  # fmt: skip
     assert not soft_switch.journal.recording(f"{tmp_path}/fourth.wav").variables
+
+
+async def test_a_recording_that_the_dialplan_starts(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """Nobody of ours ordered it: it is told all the same, without variables of ours."""
+    soft_switch.dialplan = (("answer", ""), ("record_session", f"{tmp_path}/a.wav"))
+    leg = await soft_switch.call("1001", TALKER)
+    told = await client.event("RECORD_START", Unique_ID=leg.uuid)
+    assert not [key for key in told if key.startswith("Recording-Variable")]
+    names = client.names(leg)
+    assert names.index("RECORD_START") < names.index("CHANNEL_PARK")
 
 
 async def test_the_limit_needs_its_plus(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
