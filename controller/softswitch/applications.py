@@ -62,6 +62,8 @@ async def _park(leg: "Leg", _argument: str) -> None:
             break
         if woken in (Woken.HANGUP, Woken.BREAK):
             break
+    if leg.hungup:
+        await leg.run_leftovers()
     leg.controlled = False
     leg.end_idle()
     leg.fire("CHANNEL_UNPARK")

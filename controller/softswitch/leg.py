@@ -70,6 +70,8 @@ class Leg(Channel):
         self._pressed = ""
         self._wake = asyncio.Event()
         self._broken = False
+        self._broadcasting = False
+        self._broadcast_stopped = False
         self._locked = False
         self._depth = 0
         self._gone = asyncio.Event()
@@ -257,9 +259,10 @@ class Leg(Channel):
         return True
 
     def break_out(self, *, everything: bool = False) -> None:
-        """uuid_break."""
+        """uuid_break: what runs stops; where that was sent to the leg, all that it was nested in does too."""
         if everything:
             self._messages.clear()
+        self._broadcast_stopped = self._broadcast_stopped or self._broadcasting
         self._broken = True
         self._wake.set()
 
@@ -270,6 +273,11 @@ class Leg(Channel):
         self._wake.set()
         if self.wake_on_hangup is not None:
             self.wake_on_hangup.break_out()
+
+    async def run_leftovers(self) -> None:
+        """Go through what was queued when the leg was hung up, as park does: it was reading a frame then."""
+        if self._messages:
+            await self._run_messages()
 
     async def _run_messages(self) -> None:
         self._suspend_output()
@@ -301,6 +309,8 @@ class Leg(Channel):
         if not argument and values.get("content-type") == "text/plain":
             argument = message.body
         loops = number(values.get("loops", "1"))
+        self._broadcast_stopped = False
+        outermost, self._broadcasting = not self._broadcasting, True
         done = 0
         while done < loops or loops < 0:
             done += 1
@@ -308,10 +318,14 @@ class Leg(Channel):
             self.variables.set("current_loop", str(done))
             self.variables.set("total_loops", str(loops))
             await self.execute(values["execute-app-name"], argument, values.get("event-uuid"))
-            if self.hungup or self.switch.now() - began < _LOOP_FLOOR_SECONDS:
+            if self.hungup or self._broadcast_stopped or self.switch.now() - began < _LOOP_FLOOR_SECONDS:
                 break
         self.variables.set("current_loop", None)
         self.variables.set("total_loops", None)
+        if outermost or self._broadcast_stopped:
+            self._broadcasting = False
+        if self._broadcast_stopped:
+            self._broken = True
 
     # -- the end
 
