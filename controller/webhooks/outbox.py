@@ -13,12 +13,12 @@ import random
 import time
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from controller.recordings.model import Delivery
-from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Verdict
+from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Transaction, Verdict
 from controller.telemetry import Hook
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
 from controller.webhooks.schedule import ErrorKind, Timeouts, judge, split_url
@@ -76,6 +76,9 @@ class _Origin:
         return per_origin if self.silent < per_origin else max(1, per_origin // 4)
 
 
+_Ended = tuple[_Origin, OutboxRow, Attempt, Verdict]
+
+
 def _ignore(_: object) -> None:
     return
 
@@ -109,12 +112,12 @@ class Outbox:
         self._turns: dict[str, None] = {}  # origins with a queue, whose turn is next first
         self._busy: set[str] = set()
         self._settled: set[str] = set()
-        self._attempts: set[asyncio.Task[None]] = set()
+        self._ended: list[_Ended] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
-        self._gathering = asyncio.Event()
-        self._gathering.set()
         self._sending = 0
+        self._storing = 0
         self._looked = 0.0
         self._last = ""
 
@@ -146,13 +149,15 @@ class Outbox:
                     pause = self._stalled(error, failures)
                     failures += 1
                 await self._rest(pause)
-            while self._attempts:
-                await asyncio.wait(self._attempts)
+            while self._tasks or self._ended:
+                if self._ended:
+                    self._store_ended()
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopping = True
-            for attempt in self._attempts:
-                attempt.cancel()
-            await asyncio.gather(*self._attempts, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _rest(self, pause: float) -> None:
         try:
@@ -224,8 +229,9 @@ class Outbox:
                 break
             if wanted > 0:
                 # The rows that are taken are due in the store as well, and the longest: ask for more than them.
-                rows += reader.due(name, now, taken + min(wanted, room), busy)
-                room -= min(wanted, room)
+                found = reader.due(name, now, taken + min(wanted, room), busy)
+                rows += found
+                room -= len(found)
                 last = name
         return rows, last, reader.next_due(now)
 
@@ -233,8 +239,8 @@ class Outbox:
         """Start attempts, one of each origin in turn, up to the caps."""
         full = 0
         while self._turns and full < len(self._turns) and not self._stopping:
-            # While the store is slow those that wait for it pile up; beyond this bound so do those to be sent.
-            if self._sending >= self._settings.in_flight or len(self._attempts) >= 2 * self._settings.in_flight:
+            # While the store is slow those that wait for it pile up; beyond this bound nothing more is sent.
+            if self._sending >= self._settings.in_flight or self._storing >= 2 * self._settings.in_flight:
                 return
             name = next(iter(self._turns))
             del self._turns[name]
@@ -245,9 +251,7 @@ class Outbox:
                 full = 0
                 origin.sending += 1
                 self._sending += 1
-                attempt = asyncio.create_task(self._deliver(origin, origin.queue.popleft()))
-                self._attempts.add(attempt)
-                attempt.add_done_callback(self._attempts.discard)
+                self._spawn(self._deliver(origin, origin.queue.popleft()))
             if origin.queue:
                 self._turns[name] = None
 
@@ -259,16 +263,56 @@ class Outbox:
             self._sending -= 1
         origin.silent = 0 if attempt.status is not None else origin.silent + 1
         origin.storing += 1
+        if not self._ended:  # those that end at about the same time share a commit
+            asyncio.get_running_loop().call_later(_GATHER, self._store_ended)
+        self._ended.append((origin, row, attempt, verdict))
         self._start()
-        try:
-            await self._store_attempt(row, attempt, verdict)
-            self._tell(row, attempt, verdict)
-        finally:
+
+    def _store_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        if not ended:  # a stop has stored them already
+            return
+        self._storing += len(ended)
+        self._spawn(self._store_attempts(ended))
+
+    async def _store_attempts(self, ended: list[_Ended]) -> None:
+        """Store what came of attempts, however long that takes: until it is stored they would be made again."""
+        failures = 0
+        while not await self._stored(ended, failures):
+            if self._stopping:
+                break
+            failures += 1
+            await asyncio.sleep(_STALLED[min(failures, len(_STALLED)) - 1])
+            if len(ended) > 1:  # if it is one that cannot be stored, it holds up no other
+                for one in ended:
+                    self._spawn(self._store_attempts([one]))
+                return
+        self._storing -= len(ended)
+        for origin, row, _, _ in ended:
             origin.storing -= 1
             self._busy.discard(row.id)
             self._settled.add(row.id)
             self._forget(row.origin, origin)
-            self.wake()
+        self.wake()
+
+    async def _stored(self, ended: list[_Ended], failures: int) -> bool:
+        def work(transaction: Transaction) -> None:
+            for _, row, attempt, verdict in ended:
+                transaction.attempt_made(row, attempt, verdict)
+
+        try:
+            await self._store.write(work)
+        except StoreError as error:
+            self._stalled(error, failures)
+            return False
+        for _, row, attempt, verdict in ended:
+            self._tell(row, attempt, verdict)
+        return True
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _attempt(self, row: OutboxRow) -> tuple[Attempt, Verdict]:
         url, wishes = split_url(row.delivery.url)
@@ -298,29 +342,6 @@ class Outbox:
         except Exception as error:  # a fault of ours must neither lose the row nor be tried without end
             text = f"{type(error).__name__}: {error}"
             return Attempt(at, self._clock() - at, None, ErrorKind.INTERNAL.value, text)
-
-    async def _store_attempt(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
-        """Store it, however long that takes: while it is not stored the row is due, and would be sent again."""
-        await self._gathered()
-        failures = 0
-        while True:
-            try:
-                await self._store.write(lambda transaction: transaction.attempt_made(row, attempt, verdict))
-            except StoreError as error:
-                pause = self._stalled(error, failures)
-                if self._stopping:
-                    return
-                failures += 1
-                await asyncio.sleep(pause)
-            else:
-                return
-
-    async def _gathered(self) -> None:
-        """Wait a little, so that attempts which end at about the same time share a commit."""
-        if self._gathering.is_set():
-            self._gathering = asyncio.Event()
-            asyncio.get_running_loop().call_later(_GATHER, self._gathering.set)
-        await self._gathering.wait()
 
     def _forget(self, name: str, origin: _Origin) -> None:
         if origin.taken == 0 and (origin.silent == 0 or len(self._origins) > _REMEMBERED):

@@ -321,6 +321,9 @@ async def test_many_dead_receivers_leave_room(bench: Bench) -> None:
     client.most[True] = 0
     for host in ("dead1", "dead2"):
         await add(host, 50)
+    async with asyncio.timeout(DEADLINE):
+        while client.flying[True] < 4:
+            await asyncio.sleep(0.005)
     await add("alive", 40)
     await bench.until(DeliverySucceeded, 40)
     assert client.most[True] == 4
@@ -399,7 +402,7 @@ async def test_an_attempt_that_cannot_be_stored_is_not_made_again(
     """While the store fails the delivery is held, not sent again; it is stored when the store is back."""
     monkeypatch.setattr("controller.webhooks.outbox._STALLED", (0.01,))
     async with Receiver() as receiver:
-        (one,) = await bench.add(receiver.url("/x"))
+        added = [(await bench.add(receiver.url("/x")))[0] for _ in range(3)]
         real, failures = bench.store.write, iter(range(3))
 
         def write(work: Any) -> Any:
@@ -409,10 +412,13 @@ async def test_an_attempt_that_cannot_be_stored_is_not_made_again(
 
         monkeypatch.setattr(bench.store, "write", write)
         bench.start()
-        await bench.until(DeliverySucceeded)
+        await bench.until(DeliverySucceeded, 3)
+        await bench.finish()
         assert [event.error for event in bench.of(OutboxStalled)] == ["disk full"] * 3
-        assert (await bench.row(one)).state is DeliveryState.DELIVERED
-        assert len(receiver.requests) == 1
+        for one in added:
+            assert (await bench.row(one)).state is DeliveryState.DELIVERED
+        assert len(receiver.requests) == 3
+        assert (bench.outbox._storing, bench.outbox._busy) == (0, set())
 
 
 async def test_stopping_does_not_wait_for_a_store_that_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
