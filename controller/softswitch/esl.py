@@ -76,8 +76,6 @@ class Subscription:
             wanted = value.lstrip("+- ")
             signs = value[: len(value) - len(wanted)].replace(" ", "")
             positive = not signs.endswith("-")
-            if send and positive:
-                continue
             if _filter_matches(value, wanted, actual):
                 if not positive:
                     return False

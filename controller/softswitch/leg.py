@@ -212,6 +212,11 @@ class Leg(Channel):
                 self.nested_seconds += spent
                 if deadline is not None:
                     deadline += spent
+                if self._messages and self._broken and not self.hungup:
+                    # A break ends this frame's turn of commands: a digit comes before the rest (switch_ivr.c:793)
+                    if self._keys and take_digits:
+                        return Woken.DIGIT, self._take_digit()
+                    aligned = False
                 continue
             if self._keys and not take_digits:
                 return Woken.DIGIT, ""
@@ -264,7 +269,10 @@ class Leg(Channel):
             self._messages.clear()
         self._broadcast_stopped = self._broadcast_stopped or self._broadcasting
         self._broken = True
-        self._wake.set()
+        self._wake_at_next_frame()
+
+    def _wake_at_next_frame(self) -> None:
+        self.switch.loop.call_at(self.frame_time(self.frame_number(self.switch.now()) + 1), self._wake.set)
 
     def transfer(self, dialplan: Sequence[tuple[str, str]]) -> None:
         """Leave what is running and go on with another dialplan."""
@@ -275,15 +283,22 @@ class Leg(Channel):
             self.wake_on_hangup.break_out()
 
     async def run_leftovers(self) -> None:
-        """Go through what was queued when the leg was hung up, as park does: it was reading a frame then."""
+        """Go through what was queued when the leg was hung up, as park does: it was reading a frame then.
+
+        All commands, and one digit.
+        """
         if self._messages:
             await self._run_messages()
+        if self._keys:
+            self._take_digit()
 
     async def _run_messages(self) -> None:
         self._suspend_output()
         # A hangup meanwhile does not end this: what is queued is run, as far as it can be on a dead channel
         while self._messages and not self._locked:
             await self._run_message(self._messages.popleft())
+            if self._broken and not self.hungup:
+                break
         if not self.hungup:
             self._resume_output()
 
@@ -349,7 +364,7 @@ class Leg(Channel):
             self._wake.set()
         else:
             # The channel's thread sees it at its next frame.
-            self.switch.loop.call_at(self.frame_time(self.frame_number(self.switch.now()) + 1), self._wake.set)
+            self._wake_at_next_frame()
         if self.on_hangup is not None:
             self.on_hangup(self)
         if self.wake_on_hangup is not None:

@@ -29,6 +29,8 @@ async def test_a_call_is_parked_with_its_hangup_armed(client: Client, soft_switc
         "CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE", "CHANNEL_EXECUTE", "CHANNEL_EXECUTE_COMPLETE",
         "CHANNEL_EXECUTE", "CHANNEL_PARK",
     ]  # fmt: skip
+    newborn, grown = client.events[:2]
+    assert ("Caller-Destination-Number" in newborn, "Caller-Destination-Number" in grown) == (False, True)
     assert await client.api("sched_del my-leg") == "+OK Deleted: 1\n"
     assert await client.api("sched_del my-leg") == "+OK Deleted: 0\n"
     with pytest.raises(ValueError, match="my-leg"):

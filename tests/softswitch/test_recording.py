@@ -506,6 +506,18 @@ async def test_hangup_with_several(client: Client, soft_switch: Softswitch, tmp_
     assert await client.api(f"uuid_record {leg.uuid} stop {paths[0]}") == "-ERR Cannot locate session!\n"
 
 
+async def test_stop_of_all(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """Every RECORD_STOP, then every MEDIA_BUG_STOP, these in reverse."""
+    leg = await soft_switch.call("1001", TALKER, answered=True)
+    paths = [str(tmp_path / f"{name}.wav") for name in "ab"]
+    for path in paths:
+        await record(client, leg, path)
+    assert await client.api(f"uuid_record {leg.uuid} stop all") == "+OK Success\n"
+    await client.event("MEDIA_BUG_STOP", count=2)
+    told = [event for event in client.events if event["Event-Name"] in ("RECORD_STOP", "MEDIA_BUG_STOP")]
+    assert [event.get("Record-File-Path", event.get("Media-Bug-Target")) for event in told] == [*paths, *paths[::-1]]
+
+
 async def test_stop_right_after_start(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
     """Before RECORD_START a stop is refused and the recording runs on; right on it the file may be empty."""
     leg = await soft_switch.call("1001", TALKER, answered=True)
