@@ -102,7 +102,7 @@ async def test_a_difference_is_seen(twins: dict[str, Twins]) -> None:
         replace(real, events=[*real.events[1:], real.events[0]]),
         replace(real, events=[{**event, "Answer-State": "early"} for event in real.events]),
         replace(real, jobs={"job-x": "+OK Success\n"}),
-        replace(real, files={name: (2, 16000, 0) for name in real.files}),
+        replace(real, files=dict.fromkeys(real.files, (2, 16000, 0))),
         replace(real, missing={name: seconds + 0.1 for name, seconds in real.missing.items()}),
     )
     assert not real.differences(real)
