@@ -21,7 +21,7 @@ import yaml
 from controller.calls.events import CallFailed, CallTurnedAway, DocumentRefused
 from controller.softswitch.script import Tone
 from controller.switch.board import SwitchRefused
-from controller.switch.link import LinkRefused
+from controller.switch.link import LinkRefused, SwitchAddress
 from controller.telemetry import LedgerStalled
 from controller.webhooks import schedule
 from tests.harness import command
@@ -836,3 +836,56 @@ async def test_one_recording_too_many_fails_alone(daemon: Daemon, switch: Switch
     assert await call.ended() == "USER_BUSY"
     assert end["duration"] > 0.2
     assert callbacks.states("two") == []
+
+
+async def test_a_switch_that_refuses_when_it_is_back(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """Its password changed while the link was away: told and final; recordings run on for the next daemon."""
+    daemon.say(record_call(daemon.receiver), FOREVER)
+    async with door(daemon) as there:
+        there.back()
+        daemon.changes["http"] = {"listen": "127.0.0.1:0"}
+        await daemon.start()
+        call = await switch.call(script=LONG)
+        began = await callbacks.wait("recording")
+        assert daemon.app is not None
+        daemon.app.board._lines["fs1"].link.address = SwitchAddress("fs1", "127.0.0.1", there.port, "changed")
+        await there.cut()
+        with pytest.raises(LinkRefused):
+            async with asyncio.timeout(10):
+                await daemon.app.wait()
+        assert "refused the password" in daemon.problems()[0]
+        await daemon.stop()
+        assert call.alive
+        await daemon.start()
+        assert (await daemon.command(began["call_id"], "calling.record.stop", control_id="rec"))[0] == 200
+        end = await callbacks.wait("finished")
+        await call.hangup()
+        assert callbacks.states() == ["recording", "finished"]
+        assert abs((end["end_time"] - end["start_time"]) - end["duration"]) < 0.1
+
+
+async def test_a_data_directory_that_fills_up(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """No room for the store: a new call is hung up; what ends meanwhile is told once there is room again."""
+    daemon.say(record_call(daemon.receiver), FOREVER)
+    daemon.data.mkdir()
+    with small_disk(daemon.data, "2m"):
+        await daemon.start()
+        first = await switch.call(script=LONG)
+        began = await callbacks.wait("recording")
+        await daemon.until(daemon.quiet)
+        filler = daemon.data / "filler"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(b"x" * 4096):
+                pass
+        second = await switch.call(script=LONG)
+        cause = await second.ended()
+        await first.hangup()
+        await daemon.until(lambda: bool(daemon.seen(LedgerStalled)))
+        filler.unlink()
+        end = await callbacks.wait("finished")
+        await daemon.until(lambda: daemon.quiet() and daemon.unfinished() == [])
+        await daemon.stop()
+    assert cause == TEMPORARY
+    assert end["recording_id"] == began["recording_id"]
+    assert callbacks.states() == ["recording", "finished"]
+    assert abs((end["end_time"] - end["start_time"]) - end["duration"]) < 0.1
