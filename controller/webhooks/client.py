@@ -136,12 +136,7 @@ class CallbackClient:
 
 @lru_cache
 def _timeout_of(timeouts: Timeouts) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(
-        total=timeouts.total,
-        connect=timeouts.connect,
-        sock_read=timeouts.read,
-        ceil_threshold=timeouts.total + 1,  # else aiohttp rounds up to whole seconds
-    )
+    return aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read)
 
 
 def _method_of(delivery: Delivery) -> str:

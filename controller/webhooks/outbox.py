@@ -111,7 +111,6 @@ class Outbox:
         self._origins: dict[str, _Origin] = {}
         self._turns: dict[str, None] = {}  # origins with a queue, whose turn is next first
         self._busy: set[str] = set()
-        self._settled: set[str] = set()
         self._ended: list[_Ended] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -177,19 +176,17 @@ class Outbox:
     async def _look(self) -> float:
         """Fetch what is due, start what may start; return for how long there is nothing to look for."""
         self._looked = asyncio.get_running_loop().time()
-        self._settled.clear()
         now, room = self._clock(), self._room()
+        # As it was before the view of the store was taken: what is stored meanwhile may still look due in that view.
         busy = frozenset(self._busy)
         known = {name: (origin.taken, self._wanted(origin)) for name, origin in self._origins.items()}
         rows, self._last, following = await self._store.read(
             lambda reader: self._fetch(reader, now, room, known, busy, self._last)
         )
         for row in rows:
-            # This view of the store may be older than an attempt that ended since: such a row is settled.
-            if row.id not in self._busy and row.id not in self._settled:
-                self._busy.add(row.id)
-                self._origins.setdefault(row.origin, _Origin()).queue.append(row)
-                self._turns.setdefault(row.origin)
+            self._busy.add(row.id)
+            self._origins.setdefault(row.origin, _Origin()).queue.append(row)
+            self._turns.setdefault(row.origin)
         self._start()
         return _SLEEP if following is None else min(max(following - self._clock(), 0.0), _SLEEP)
 
@@ -291,7 +288,6 @@ class Outbox:
         for origin, row, _, _ in ended:
             origin.storing -= 1
             self._busy.discard(row.id)
-            self._settled.add(row.id)
             self._forget(row.origin, origin)
         self.wake()
 

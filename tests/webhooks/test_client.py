@@ -82,7 +82,8 @@ async def test_headers_and_body_go_out(client: CallbackClient) -> None:
     """The delivery's headers and the attempt's, the body, our name; no cookie, no compression."""
     async with Receiver() as receiver:
         receiver.plan("/x", Answer(200, b"", {"Set-Cookie": "a=b"}))
-        sent = delivery(receiver.url("/x"), headers=(("Content-Type", "x/y"),), body=b"\0body")
+        url = receiver.url("/x").replace("127.0.0.1", "localhost")  # addresses get no cookies anyway
+        sent = delivery(url, headers=(("Content-Type", "x/y"),), body=b"\0body")
         for _ in range(2):
             await client.send(sent, {"X-Signature": "s"}, LONG)
         request = receiver.requests[1]

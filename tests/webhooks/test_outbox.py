@@ -219,6 +219,10 @@ async def test_a_worker_that_was_killed_leaves_everything_due(tmp_path: Path) ->
             bench.start()
             (one,) = await bench.add(receiver.url("/x"))
             await receiver.wait("/x")
+            assert bench.running is not None
+            bench.running.cancel()
+            await asyncio.wait({bench.running}, timeout=5)  # the attempt itself would hang for 15 s
+            assert bench.running.cancelled()
         async with opened(tmp_path / "a.db") as bench:
             assert (await bench.row(one)).attempts == 0
             bench.start()
@@ -284,7 +288,9 @@ async def test_a_dead_receiver_starves_nobody(bench: Bench) -> None:
     assert await bench.store.read(lambda reader: len(reader.attempts(alive[0].id))) == 0
 
 
-async def test_a_full_origin_gives_its_queue_up_and_gets_it_back(bench: Bench) -> None:
+async def test_a_full_origin_gives_its_queue_up_and_gets_it_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When memory runs short a hanging origin's queue makes room for others; its rows go out when it answers."""
     client = Scripted("dead")
     bench.use(WebhookSettings(per_origin=1, in_flight=2), client=client)
@@ -295,6 +301,11 @@ async def test_a_full_origin_gives_its_queue_up_and_gets_it_back(bench: Bench) -
         await bench.add(f"http://alive{index}.example/")
     await bench.until(DeliverySucceeded, 20)
     assert client.flying == {True: 1, False: 0}
+    assert list(bench.outbox._turns) == ["http://dead.example:80"]
+    with monkeypatch.context() as short:
+        short.setattr("controller.webhooks.outbox._ROWS", 1)
+        assert bench.outbox._room() == 2
+    assert (bench.outbox._turns, len(bench.outbox._busy)) == ({}, 1)
     client.dead = "nobody"
     client.let_go.set()
     await bench.until(DeliverySucceeded, 39)
