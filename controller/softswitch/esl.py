@@ -11,10 +11,11 @@ import re
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controller.softswitch.events import NAMES, Event, Format, to_bytes
+from controller.softswitch.subscription import Subscription
 from controller.softswitch.text import number
 
 if TYPE_CHECKING:
@@ -43,53 +44,6 @@ class Packet:
     def get(self, name: str) -> str | None:
         """Return the first value of a header, None when it is missing."""
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-
-@dataclass(slots=True)
-class Subscription:
-    """What a client wants to hear of, and its filters."""
-
-    form: Format = "plain"
-    listening: bool = False
-    names: set[str] = field(default_factory=set)
-    subclasses: set[str] = field(default_factory=set)
-    all_subclasses: bool = False
-    filters: list[tuple[str, str]] = field(default_factory=list)
-
-    def wants(self, name: str, subclass: str | None) -> bool:
-        """Whether the event types asked for cover this one; filters are not looked at."""
-        if not self.listening:
-            return False
-        if name == "CUSTOM":
-            return self.all_subclasses or (subclass or "").lower() in self.subclasses
-        return name in self.names
-
-    def passes(self, event: Event) -> bool:
-        """Apply the filters: positives are ORed, a negative vetoes, negatives alone let nothing through (es:318)."""
-        if not self.filters:
-            return True
-        send = False
-        for name, value in self.filters:
-            actual = event.get(name)
-            if actual is None:
-                continue
-            wanted = value.lstrip("+- ")
-            signs = value[: len(value) - len(wanted)].replace(" ", "")
-            positive = not signs.endswith("-")
-            if _filter_matches(value, wanted, actual):
-                if not positive:
-                    return False
-                send = True
-        return send
-
-
-def _filter_matches(value: str, wanted: str, actual: str) -> bool:
-    if not value.startswith("/"):
-        return wanted.lower() == actual.lower()
-    try:
-        return re.search(wanted.strip("/"), actual) is not None
-    except re.error:
-        return False
 
 
 class Listener:

@@ -10,6 +10,14 @@ from typing import Any
 
 from controller.softswitch import api
 from controller.softswitch.audio import RATE, Track
+from controller.softswitch.dialplan import (
+    DIALPLAN,
+    EXTENSIONS,
+    NO_ROUTE,
+    PARKING_CONTEXT,
+    Plan,
+    sip_variables,
+)
 from controller.softswitch.esl import SHUTDOWN, Listener
 from controller.softswitch.events import Event, Header, core_headers
 from controller.softswitch.faults import Faults
@@ -19,29 +27,11 @@ from controller.softswitch.profile import Profile
 from controller.softswitch.script import Script
 from controller.softswitch.text import Variables
 
-Plan = Sequence[tuple[str, str]]
-
 _LARGEST_READ = 1 << 20
 _FAREWELL_SECONDS = 0.5
 """How long an orderly stop waits for clients to take what they are still sent."""
 _SQL_LAG_SECONDS = 0.2
 """How late `show channels` learns of a leg (measured: 130-290 ms)."""
-
-DIALPLAN: Plan = (
-    ("set", "send_silence_when_idle=-1"),
-    ("sched_hangup", "+60 NORMAL_TEMPORARY_FAILURE"),
-)
-"""What the shipped dialplan does with a call before it is parked: the line kept alive, the hangup armed."""
-
-_PARKING_CONTEXT = "fsrec"
-_EXTENSIONS: dict[str, Plan] = {
-    "tone": (("answer", ""), ("playback", "tone_stream://%(100000,0,440)")),
-    "burst": (("answer", ""), ("playback", "tone_stream://%(1500,0,440)"), ("park", "")),
-    "park1": (("answer", ""), ("park", "")),
-    "early": (("pre_answer", ""), ("playback", "tone_stream://%(100000,0,440)")),
-    "busy": (("hangup", "USER_BUSY"),),
-}
-_NO_ROUTE: Plan = (("hangup", "NO_ROUTE_DESTINATION"),)
 
 
 class Softswitch:
@@ -78,7 +68,7 @@ class Softswitch:
         self.journal = Journal()
         self.core_uuid = str(uuid.uuid4())
         self.dialplan: Plan = DIALPLAN
-        self.extensions = dict(_EXTENSIONS)
+        self.extensions = dict(EXTENSIONS)
         self.global_variables = Variables()
         self.loop: asyncio.AbstractEventLoop
         self.rows: dict[str, Leg] = {}
@@ -307,9 +297,9 @@ class Softswitch:
 
     def plan(self, extension: str, context: str = "default") -> Plan:
         """Look up what an extension does; every extension of the context fsrec is parked for the controller."""
-        if context == _PARKING_CONTEXT:
+        if context == PARKING_CONTEXT:
             return [*self.dialplan, ("park", "")]
-        return self.extensions.get(extension, _NO_ROUTE)
+        return self.extensions.get(extension, NO_ROUTE)
 
     async def call(
         self,
@@ -343,7 +333,7 @@ class Softswitch:
             network="127.0.0.1",
         )
         new = self.new_leg(profile, script=script)
-        for key, value in _sip_variables(user, destination):
+        for key, value in sip_variables(user, destination):
             new.variables.set(key, value)
         for key, value in variables.items():
             new.variables.set(key, value)
@@ -418,37 +408,6 @@ class Softswitch:
         for handle in handles:
             handle.cancel()
         return len(alive)
-
-
-def _sip_variables(user: str, destination: str) -> list[tuple[str, str]]:
-    here, there = "127.0.0.1:5099", "127.0.0.1:5080"
-    return [
-        ("sip_from_user", user),
-        ("sip_from_uri", f"{user}@{here}"),
-        ("sip_from_host", "127.0.0.1"),
-        ("sip_call_id", f"{uuid.uuid4()}@127.0.0.1"),
-        ("sip_network_ip", "127.0.0.1"),
-        ("sip_network_port", "5099"),
-        ("sip_received_ip", "127.0.0.1"),
-        ("sip_received_port", "5099"),
-        ("sip_via_protocol", "udp"),
-        ("sofia_profile_name", "internal"),
-        ("sofia_profile_url", f"sip:mod_sofia@{there}"),
-        ("sip_full_from", f"<sip:{user}@{here}>;tag=1"),
-        ("sip_full_to", f"<sip:{destination}@{there}>"),
-        ("sip_req_user", destination),
-        ("sip_req_uri", f"{destination}@{there}"),
-        ("sip_to_user", destination),
-        ("sip_to_uri", f"{destination}@{there}"),
-        ("sip_contact_uri", f"{user}@{here}"),
-        ("max_forwards", "70"),
-        ("ep_codec_string", "CORE_PCM_MODULE.PCMU@8000h@20i@64000b"),
-        ("rtp_use_codec_name", "PCMU"),
-        ("rtp_use_codec_rate", "8000"),
-        ("rtp_use_codec_ptime", "20"),
-        ("dtmf_type", "rfc2833"),
-        ("endpoint_disposition", "RECEIVED"),
-    ]
 
 
 async def serve(

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.softswitch import Softswitch
-from controller.softswitch.esl import GOODBYE, Subscription
+from controller.softswitch.esl import GOODBYE
 from controller.softswitch.events import Event
+from controller.softswitch.subscription import Subscription
 from tests.softswitch.client import Client, connect, eventually, raw, running
 
 
