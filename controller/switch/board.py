@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from controller.recordings.ports import SwitchAway
 from controller.switch.facts import EVENTS, Fact, Forged, Heartbeat, Unusable, parse
@@ -104,14 +104,9 @@ class Switchboard:
             self._lines[address.name] = _Line(link)
 
     async def run(self, listener: Listener) -> None:
-        """Serve all switches until closed."""
-        results = await asyncio.gather(
-            *(self._serve(name, line, listener) for name, line in self._lines.items()), return_exceptions=True
-        )
-        refusals = [result for result in results if isinstance(result, LinkRefused)]
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, LinkRefused):
-                raise result
+        """Serve all switches until closed. An error of fsrec's own with one of them is raised at once."""
+        ended = await asyncio.gather(*(self._serve(name, line, listener) for name, line in self._lines.items()))
+        refusals = [refusal for refusal in ended if refusal is not None]
         if refusals and len(refusals) == len(self._lines):
             raise refusals[0]
 
@@ -145,7 +140,7 @@ class Switchboard:
 
     # --- one switch --------------------------------------------------------------------------------------------
 
-    async def _serve(self, name: str, line: _Line, listener: Listener) -> None:
+    async def _serve(self, name: str, line: _Line, listener: Listener) -> LinkRefused | None:
         try:
             async for session in line.link.sessions():
                 line.session = session
@@ -153,9 +148,7 @@ class Switchboard:
                 try:
                     async for batch in session.events():
                         for event in batch:
-                            fact = parse(event)
-                            if fact is not None:
-                                self._take(name, line, session, fact, listener)
+                            self._hear(name, line, session, event, listener)
                 finally:
                     line.session, line.ready = None, False
                     prepared.cancel()
@@ -163,7 +156,8 @@ class Switchboard:
         except LinkRefused as refusal:
             line.refused = str(refusal)
             self.telemetry.observe(SwitchRefused(name, refusal.reason, refusal.fix))
-            raise
+            return refusal
+        return None
 
     async def _prepare(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
         began = time.monotonic()
@@ -177,6 +171,17 @@ class Switchboard:
         else:
             line.ready = True
             self.telemetry.observe(SwitchReady(name, time.monotonic() - began))
+
+    def _hear(self, name: str, line: _Line, session: Session, event: Mapping[str, Any], listener: Listener) -> None:
+        """Take one event. One that we fail at must not cost the calls of all others their link."""
+        try:
+            fact = parse(event)
+            if fact is not None:
+                self._take(name, line, session, fact, listener)
+        except Exception as error:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "an event was not taken", "exception": error}
+            )
 
     def _take(self, name: str, line: _Line, session: Session, fact: Fact, listener: Listener) -> None:
         if isinstance(fact, Forged):

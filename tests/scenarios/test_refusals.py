@@ -18,10 +18,11 @@ import aiohttp
 import pytest
 import yaml
 
+from controller.calls.desk import CallDesk
 from controller.calls.events import CallFailed, CallTurnedAway, DocumentRefused
 from controller.softswitch.script import Tone
 from controller.switch.board import SwitchRefused
-from controller.switch.link import LinkRefused, SwitchAddress
+from controller.switch.link import LinkDown, LinkRefused, SwitchAddress
 from controller.telemetry import LedgerStalled
 from controller.webhooks import schedule
 from tests.harness import command
@@ -510,7 +511,7 @@ async def test_a_receiver_in_trouble_disturbs_nobody(
     assert first.state == case.state
     assert first.attempts[: len(case.attempts)] == case.attempts
     assert case.reason in first.reason
-    assert {told.state for told in of(daemon, "rec")} == {"delivered"}
+    await daemon.until(lambda: [told.state for told in of(daemon, "rec")] == ["delivered"] * 2)
     assert daemon.unfinished() == []
     if trouble == "credentials":
         sent = daemon.receiver.to("/bad")
@@ -622,6 +623,29 @@ async def test_a_document_that_breaks_its_reader_hangs_the_call_up(
     monkeypatch.setattr(type(daemon.app.dialects["swml"]), "start", lambda *_: 1 / 0)
     assert await (await switch.call()).ended() == TEMPORARY
     assert reported == ["a document could not be begun"]
+
+
+async def test_one_event_that_breaks_us_costs_no_other_call(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of fsrec's own with one call's event is reported; the link and the running recording live on."""
+    daemon.say(record_call(daemon.receiver), {"sleep": 600}, {"hangup": {}})
+    reported: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    await daemon.start()
+    assert daemon.app is not None
+    first = await switch.call(script=LONG)
+    await callbacks.wait("recording")
+    parked = CallDesk.parked
+    monkeypatch.setattr(CallDesk, "parked", lambda *_: 1 / 0)
+    poison = await switch.call()
+    await daemon.until(lambda: bool(reported))
+    monkeypatch.setattr(CallDesk, "parked", parked)
+    assert await first.ended() == "NORMAL_CLEARING"
+    await callbacks.wait("finished")
+    assert reported == ["an event was not taken"]
+    assert daemon.seen(LinkDown) == []
+    await poison.hangup()
 
 
 async def test_descriptors_are_given_back(daemon: Daemon, switch: Switch) -> None:
