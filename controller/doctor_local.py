@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from controller.calls.source import SourceFailed, read_file
 from controller.doctor_findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.media.examine import RATE_DIRECTORIES
@@ -24,7 +25,6 @@ from controller.settings import Listen, Settings, SwitchSettings
 Checker = Callable[[str, str], tuple[Problem, ...]]
 """A dialect's ``check``: (text, source) → problems."""
 
-MAX_DOCUMENT = 2 * 1024 * 1024
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
 
@@ -145,20 +145,10 @@ def documents(settings: Settings, check: Checker | None) -> Iterator[Finding]:
 
 def _document(subject: str, path: Path, check: Checker | None) -> Iterator[Finding]:
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_DOCUMENT + 1)
-        text = raw.decode()
-    except OSError as error:
-        fix = "name an existing file (a relative path counts from the settings file) that fsrec may read"
-        yield problem(subject, f"{path}: {error.strerror}", fix)
-        return
-    except UnicodeDecodeError:
-        yield problem(subject, f"{path} is no UTF-8 text", "save it as UTF-8")
-        return
-    if len(raw) > MAX_DOCUMENT:
-        yield problem(
-            subject, f"{path} is larger than {MAX_DOCUMENT} bytes", "name a document; this is something else"
-        )
+        text = read_file(path)
+    except SourceFailed as failure:
+        fix = "name a document (a relative path counts from the settings file); until then its calls are hung up"
+        yield problem(subject, str(failure), fix)
         return
     found = check(text, str(path)) if check else ()
     for one in found:

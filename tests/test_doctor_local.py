@@ -90,6 +90,11 @@ def test_nameless_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert doctor_local.ownership(tmp_path).startswith(f"{status.st_uid}:{status.st_gid}, d")
 
 
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def check(text: str, source: str) -> tuple[Problem, ...]:
     return (Problem(3, "sections", f"bad in {Path(source).name}"),) if "bad" in text else ()
 
@@ -100,7 +105,9 @@ def check(text: str, source: str) -> tuple[Problem, ...]:
         (lambda path: None, Level.OK, "passes"),
         (lambda path: path.write_text("bad"), Level.PROBLEM, "line 3: sections: bad in voicemail"),
         (lambda path: path.write_bytes(b"\xff"), Level.PROBLEM, "UTF-8"),
-        (lambda path: path.write_bytes(b" " * 2_100_000), Level.PROBLEM, "larger"),
+        (lambda path: path.write_bytes(b" " * (2**20 + 1)), Level.PROBLEM, "a document may have 1048576"),
+        (pipe, Level.PROBLEM, "not a regular file"),
+        (lambda path: (path.unlink(), path.mkdir()), Level.PROBLEM, "not a regular file"),
         (lambda path: path.unlink(), Level.PROBLEM, "No such file"),
     ],
 )
