@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from controller.calls.events import (
     CallEnded,
@@ -35,6 +36,9 @@ CONGESTED = "SWITCH_CONGESTION"
 SECOND_LOOK = 1.0
 """Seconds between the two looks for legs parked meanwhile: a new row is up to 290 ms late (spec/measured.md)."""
 
+SWITCH_LOST = "SWITCH_LOST"
+"""Cause of a call whose switch was restarted."""
+
 LOST = "LOST_MEANWHILE"
 """Cause of a call whose leg ended while no daemon was connected: the switch does not tell its cause any more."""
 
@@ -44,12 +48,16 @@ AT_ONCE = 32
 
 @dataclass(slots=True)
 class _Run:
-    """One living call: its value before a runner has it, then its runner and task."""
+    """One living call: its value before a runner has it, then its runner and task.
+
+    ``again`` is the leg as it was parked once more, where that may be after others took it.
+    """
 
     call: Call
     runner: CallRunner | None = None
     task: asyncio.Task[None] | None = None
     hangup_cause: str | None = None
+    again: ParkedLeg | None = None
 
     @property
     def latest(self) -> Call:
@@ -70,15 +78,20 @@ class CallDesk:
     _runs: dict[tuple[str, str], _Run] = field(default_factory=dict)
     _released: dict[tuple[str, str], Call] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: list[set[tuple[str, str]]] = field(default_factory=list)
 
     # --- what happens to legs ------------------------------------------------------------------------------------
 
     def parked(self, leg: ParkedLeg) -> None:
         """Take a parked leg over where somebody claims it; one that is ours already is parked again."""
-        if (leg.switch, leg.leg) in self._runs:
+        ours = self._runs.get((leg.switch, leg.leg))
+        if ours is not None:
+            ours.again = leg
             return
         claim = self.claims(leg)
-        if claim is None:
+        released = self._released.get((leg.switch, leg.leg))
+        lost = leg.marker is not None and (released is None or released.id != leg.marker)
+        if claim is None and not lost:
             self.telemetry.observe(LegLeftAlone(leg.switch, leg.leg, leg.info.destination))
             return
         if len(self._runs) >= self.limit:
@@ -89,9 +102,9 @@ class CallDesk:
             id=new_id(),
             switch=leg.switch,
             leg=leg.leg,
-            account=claim.account.name,
+            account="" if claim is None else claim.account.name,
             dialect="",
-            document=claim.document,
+            document="" if claim is None else claim.document,
             text="",
             info=leg.info,
             state=CallState.RUNNING,
@@ -99,8 +112,9 @@ class CallDesk:
             core_uuid=leg.core_uuid,
         )
         run = self._runs[leg.switch, leg.leg] = _Run(call)
-        if leg.marker is not None:
-            # Marked, yet in no row of ours that lives: its row is lost, so nobody can say how it goes on.
+        if claim is None or lost:
+            # Marked, yet in no row of ours that lives: its row is lost, so nobody can say how it goes on, and the
+            # hangup that the dialplan armed is disarmed.
             self._start(run, self._give_up(run, "the leg is marked as ours and its call is unknown"))
         else:
             self._start(run, self._take(run, claim))
@@ -128,10 +142,13 @@ class CallDesk:
         """
         run = self._runs.get((switch, leg))
         if run is not None and run.hangup_cause is None and run.latest.cause is None:
+            run.again = None
             self._spawn(self._unparked(run))
 
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE of a leg."""
+        for left in self._leaving:
+            left.add((switch, leg))
         run = self._runs.get((switch, leg))
         if run is not None:
             self._end(run, CallState.ENDED, run.hangup_cause or cause)
@@ -145,42 +162,72 @@ class CallDesk:
         await self.adopt(switch)
 
         async def look(run: _Run) -> None:
-            async with gate:
-                found = await self.rooms.legs.look(switch, run.latest.leg)
-            if found is None:
-                self._end(run, CallState.ENDED, LOST)
-            elif run.runner is not None:
-                run.runner.relinked(answered=found.info.answered)
+            call = run.latest
+            answered, taken = call.info.answered, False
+            with contextlib.suppress(CommandFailed):  # it cannot be told: what is commanded will show
+                async with gate:
+                    found = await self.rooms.legs.look(switch, call.leg)
+                if found is not None:
+                    answered, taken = found.info.answered, found.marker == call.id
+                elif self._lives(run):
+                    self._end(run, CallState.ENDED, run.hangup_cause or LOST)
+            if not self._lives(run):
+                return
+            if run.runner is not None:
+                run.runner.relinked(answered=answered)
             elif run.task is None:
-                run.call = replace(run.call, info=replace(run.call.info, answered=found.info.answered))
-                self._start(run, self._resume(run, taken=found.marker == run.call.id))
+                run.call = replace(run.call, info=replace(run.call.info, answered=answered))
+                self._start(run, self._resume(run, taken=taken))
 
         async def look_at_released(call: Call) -> None:
             async with gate:
-                found = None if call.core_uuid != core_uuid else await self.rooms.legs.look(switch, call.leg)
+                found = await self.rooms.legs.look(switch, call.leg)
             if found is None and self._released.pop((switch, call.leg), None) is not None:
                 self._record_end(call, LOST)
+            elif found is not None and found.marker == call.id:
+                await self._release(call)  # the link went before it was let go
 
         mine = [run for (name, _), run in self._runs.items() if name == switch]
         for run in [run for run in mine if run.latest.core_uuid != core_uuid]:
-            self._end(run, CallState.ENDED, "SWITCH_LOST")
+            self._end(run, CallState.ENDED, SWITCH_LOST)
+        released = [call for (name, _), call in self._released.items() if name == switch]
+        for call in [call for call in released if call.core_uuid != core_uuid]:
+            del self._released[switch, call.leg]
+            self._record_end(call, SWITCH_LOST)
         looks = [look(run) for run in mine if run.latest.core_uuid == core_uuid]
-        looks += [look_at_released(call) for (name, _), call in self._released.items() if name == switch]
+        looks += [look_at_released(call) for call in released if call.core_uuid == core_uuid]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if failure is not None:
                 raise failure
         for wait in (0.0, self.second_look):
             await asyncio.sleep(wait)
-            for leg in await self.rooms.legs.waiting(switch):
-                self.parked(leg)
+            with self._noting_who_leaves() as left:
+                waiting = await self.rooms.legs.waiting(switch)
+            for leg in waiting:
+                if (switch, leg.leg) not in left:
+                    self.parked(leg)
 
     async def adopt(self, switch: str) -> None:
         """Know the calls of a switch that have not ended, so that facts about their legs are understood."""
-        for call in await self.rooms.ledger.live(switch):
+        with self._noting_who_leaves() as left:
+            live = await self.rooms.ledger.live(switch)
+        for call in live:
+            if (switch, call.leg) in left:
+                continue
             if call.state is CallState.RELEASED:
                 self._released.setdefault((switch, call.leg), call)
             else:
                 self._runs.setdefault((switch, call.leg), _Run(call))
+
+    @contextlib.contextmanager
+    def _noting_who_leaves(self) -> Iterator[set[tuple[str, str]]]:
+        """Collect the legs that end or are released meanwhile: an answer that is under way may be older."""
+        left: set[tuple[str, str]] = set()
+        self._leaving.append(left)
+        try:
+            yield left
+        finally:
+            self._leaving.remove(left)
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id."""
@@ -222,29 +269,27 @@ class CallDesk:
                 self._tell_taken(run)
                 runner = CallRunner(run.call, dialect, program, self.rooms, taken=False)
                 await self._carry(run, runner, resumed=False)
-                return
         await self._give_up(run, "; ".join(problems))
 
     async def _resume(self, run: _Run, *, taken: bool) -> None:
         call = run.call
+        if call.cause is not None:  # its document is over
+            await hang_up(call, self.rooms)
         dialect = self.languages.dialects.get(call.dialect)
-        if call.cause is not None or dialect is None or not call.program:
-            await self._give_up(run, call.cause or "the call's document had not begun")
-            return
+        if dialect is None or not call.program:
+            await self._give_up(run, "the call's document had not begun")
         try:
             program = dialect.restore(call.text, call.document, call, call.program)
         except DocumentError as refusal:
             await self._give_up(run, str(refusal))
-            return
         except Exception as error:
             self._report("a document could not be gone on with", error)
             await self._give_up(run, "an error of fsrec's own")
-            return
         self.telemetry.observe(CallResumed(call.id, call.step))
         runner = CallRunner(run.call, dialect, program, self.rooms, taken=taken)
         await self._carry(run, runner, resumed=True)
 
-    async def _carry(self, run: _Run, runner: CallRunner, *, resumed: bool) -> None:
+    async def _carry(self, run: _Run, runner: CallRunner, *, resumed: bool) -> NoReturn:
         run.runner = runner
         try:
             await runner.run(resumed=resumed)
@@ -254,16 +299,21 @@ class CallDesk:
             self._report("a document's program failed", error)
             await self._give_up(run, "an error of fsrec's own")
 
-    async def _give_up(self, run: _Run, why: str) -> None:
-        """Hang up a call that cannot go on; nobody is left in silence."""
+    async def _give_up(self, run: _Run, why: str) -> NoReturn:
+        """Hang up a call that cannot go on; nobody is left in silence. Ends by cancellation, as a runner does."""
         call = run.latest
         self.telemetry.observe(CallFailed(call.id, why))
         run.runner, run.call = None, replace(call, cause=call.cause or REFUSED)
         await hang_up(run.call, self.rooms)
 
+    def _lives(self, run: _Run) -> bool:
+        return self._runs.get((run.call.switch, run.call.leg)) is run
+
     def _end(self, run: _Run, state: CallState, cause: str | None) -> None:
         call = run.latest
         self._runs.pop((call.switch, call.leg), None)
+        for left in self._leaving:
+            left.add((call.switch, call.leg))
         if run.task is not None:
             run.task.cancel()
         run.runner = None
@@ -293,9 +343,14 @@ class CallDesk:
             found = await self.rooms.legs.look(call.switch, call.leg)
         except (CommandFailed, SwitchAway):
             return  # the next connect looks
-        if found is not None and run.hangup_cause is None and self._runs.get((call.switch, call.leg)) is run:
-            self._end(run, CallState.RELEASED, None)
-            await self._release(run.call)
+        hanging_up = run.hangup_cause is not None or run.latest.cause is not None
+        if found is None or hanging_up or not self._lives(run):
+            return
+        self._end(run, CallState.RELEASED, None)
+        release = asyncio.ensure_future(self._release(run.call))
+        if run.again is not None:  # others parked it again already: it is a leg like any other
+            self.parked(replace(run.again, marker=None))
+        await release
 
     async def _close(self, call: Call) -> None:
         delay = 0.1

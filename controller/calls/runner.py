@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import NoReturn, TypeVar
 
 from controller.calls.ports import CallLedger, Legs
 from controller.documents.call import Call
@@ -31,6 +32,8 @@ from controller.documents.steps import (
 from controller.recordings.model import EndReason, Owner, Recording, RecordingRequest, State, new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
+
+T = TypeVar("T")
 
 ANSWER_WITHIN = 10.0
 """Seconds from the answer command to CHANNEL_ANSWER; a leg that takes longer failed to answer."""
@@ -55,7 +58,7 @@ class Rooms:
 class CallRunner:
     """One call's document, from its first step to the hangup.
 
-    ``call`` is always the value that was stored last. ``taken`` says that the leg carries our marker already.
+    ``call`` is the value that was stored last, or is being stored. ``taken`` says that the leg carries our marker.
     """
 
     def __init__(self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, *, taken: bool) -> None:
@@ -83,7 +86,7 @@ class CallRunner:
             if self._starting:
                 self._answer_unheard()
 
-    async def run(self, *, resumed: bool) -> None:
+    async def run(self, *, resumed: bool) -> NoReturn:
         """Carry the document out to its end, then hang up. Ends by cancellation when the leg is gone or released."""
         step = self._program.next(None)
         if resumed:
@@ -116,9 +119,7 @@ class CallRunner:
             case StartRecording(request):
                 return await self._start(request, resumed=resumed)
             case StopRecording(reference):
-                await self._save(self.call)
-                self._arrive()
-                return await self._stop(reference)
+                return await self._stop(reference, resumed=resumed)
 
     async def _answer(self) -> Outcome:
         if not self._answered.is_set():
@@ -128,8 +129,17 @@ class CallRunner:
             except CommandFailed as failure:
                 return Failed(f"the leg could not be answered: {failure}")
             except TimeoutError:
-                return Failed(f"the leg was not answered within {ANSWER_WITHIN:.0f} s")
+                if not await self._is_answered():
+                    return Failed(f"the leg was not answered within {ANSWER_WITHIN:.0f} s")
         return Done()
+
+    async def _is_answered(self) -> bool:
+        """Look at the leg itself: its CHANNEL_ANSWER may have been fired while there was no link."""
+        try:
+            found = await _insist(lambda: self._rooms.legs.look(self.call.switch, self.call.leg))
+        except CommandFailed:
+            return False
+        return found is not None and found.info.answered
 
     async def _wait(self, seconds: float | None, *, resumed: bool) -> Outcome:
         if not resumed:
@@ -164,6 +174,8 @@ class CallRunner:
                 await self._save(replace(self.call, recording=None))
                 self._arrive()
                 return RecordingRefused(str(refusal))
+        else:
+            self._answer_unheard()  # a crash came between the row and the commands, or after them
         self._starting = True
         try:
             recording = await recordings.begun(identity)
@@ -187,19 +199,29 @@ class CallRunner:
             return RecordingRefused(recording.error or "the recording did not start")
         return RecordingRuns(recording.id, self._dialect.recording_url(recording), recording.started_at)
 
-    async def _stop(self, reference: str | None) -> Outcome:
+    async def _stop(self, reference: str | None, *, resumed: bool) -> Outcome:
         recordings = self._rooms.recordings
-        active = [
-            recording
-            for recording in recordings.active(self.call.id)
-            if reference is None or recording.request.reference == reference
-        ]
-        if not active:
+        identity = self.call.recording if resumed else None
+        again = identity is not None
+        if identity is None:
+            active = [
+                recording.id
+                for recording in recordings.active(self.call.id)
+                if reference is None or recording.request.reference == reference
+            ]
+            identity = active[-1] if active else None
+            await self._save(replace(self.call, recording=identity))
+            self._arrive()
+        if identity is None:
             return Failed("no recording is active" + ("" if reference is None else f" under the name {reference!r}"))
         try:
-            stopped = await recordings.stop(active[-1].id, EndReason.VERB)
+            stopped = await recordings.stop(identity, EndReason.VERB)
         except NotPossible as refusal:
-            return Failed(str(refusal))
+            # Before a restart it may have been this step that ended it.
+            ended = await recordings.begun(identity) if again else None
+            if ended is None:
+                return Failed(str(refusal))
+            stopped = ended
         return Failed(stopped.error or "the recording failed") if stopped.state is State.FAILED else Done()
 
     # --- the leg -------------------------------------------------------------------------------------------------
@@ -215,7 +237,7 @@ class CallRunner:
         self.call = call
 
 
-async def hang_up(call: Call, rooms: Rooms) -> None:
+async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
     """End a call's leg with ``call.cause``, for as long as it takes; cancelled by the leg's end.
 
     The cause is durable first where that is possible: a ledger that fails keeps nobody in silence.
@@ -228,15 +250,13 @@ async def hang_up(call: Call, rooms: Rooms) -> None:
         await asyncio.sleep(HANG_UP_AGAIN)
 
 
-async def _insist(command: Callable[[], Awaitable[None]]) -> None:
+async def _insist(command: Callable[[], Awaitable[T]]) -> T:
     """Send a command again until there is a link that takes it; the leg's end cancels it."""
     while True:
         try:
-            await command()
+            return await command()
         except SwitchAway:
             await asyncio.sleep(LINK_AGAIN)
-        else:
-            return
 
 
 def _unheard(command: Awaitable[None]) -> None:

@@ -40,7 +40,7 @@ class Call:
     ``id`` is ours; ``leg`` is the switch's Unique-ID, which a caller may have chosen. ``document`` names the source,
     ``text`` is the document as it was read (so that a restart goes on with the same one), ``program`` the dialect
     program's snapshot (JSON types) while ``step`` (counted from 1) is carried out. ``waiting`` is the Unix time at
-    which that step's waiting ends, ``recording`` the id of the recording whose start it waits for. ``cause`` says why
+    which that step's waiting ends, ``recording`` the id of the recording that it starts or stops. ``cause`` says why
     fsrec hung it up, or the switch's cause once it is gone.
     """
 

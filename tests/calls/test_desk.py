@@ -1,0 +1,655 @@
+"""The desk: whose a leg is, from its park to its end, through lost links and restarts of daemon and switch."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller.calls.desk import AT_ONCE, CONGESTED, LOST, REFUSED, SECOND_LOOK, SWITCH_LOST
+from controller.calls.events import (
+    CallEnded,
+    CallFailed,
+    CallReleased,
+    CallResumed,
+    CallTaken,
+    CallTurnedAway,
+    DocumentRefused,
+    LegLeftAlone,
+)
+from controller.documents.call import Call, CallInfo, CallState
+from controller.recordings.model import new_id
+from controller.recordings.ports import CommandFailed, SwitchAway
+from tests.calls.world import FAILED_LEDGER, SWITCH, World, running
+from tests.recordings.virtual import run_virtually, settled, virtual
+
+FOREVER = [["wait", None]]
+
+
+def waiting_call(**fields: object) -> Call:
+    """A row whose document waits for ever."""
+    known: dict[str, object] = {"text": '[["wait", null]]', "program": {"position": 0, "waiting": True}, "step": 1}
+    return running(**{**known, **fields})
+
+
+async def started(document: object = FOREVER, **fields: object) -> World:
+    """A world with a daemon and a call under way."""
+    world = World(document, **fields)  # type: ignore[arg-type]  # a test's own fields, by name
+    world.boot()
+    world.park()
+    await world.settle()
+    return world
+
+
+async def after_restart(*calls: Call, parked: bool = True, **fields: object) -> World:
+    """A world whose daemon finds rows, and its leg parked and marked as the first row's, when it connects."""
+    world = World(FOREVER, **fields)  # type: ignore[arg-type]  # as above
+    world.calls = {call.id: call for call in calls}
+    world.linked = False
+    if parked:
+        world.park(marker=calls[0].id if calls else None, armed=False)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    return world
+
+
+# --- whose it is ----------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_leg_that_nobody_claims_is_left_alone() -> None:
+    """No command, no row: it is told, and that is all."""
+    world = await started(claimed=False)
+    assert (world.log, world.calls) == ([], {})
+    assert [event.destination for event in world.of(LegLeftAlone)] == ["1001"]
+
+
+@virtual
+async def test_a_claimed_leg_is_ours() -> None:
+    """Taken over once, its row says whose it is; a second CHANNEL_PARK of it changes nothing."""
+    world = await started()
+    world.tell(lambda daemon: daemon.desk.parked(world.parked(world.legs["leg"])))
+    await world.settle()
+    call = world.call
+    assert (call.switch, call.leg, call.account, call.dialect, call.document) == (
+        SWITCH,
+        "leg",
+        "acme",
+        "swml",
+        "main",
+    )
+    assert (call.text, call.core_uuid, call.state) == ('[["wait", null]]', "core", CallState.RUNNING)
+    assert world.log == ["take_over"]
+    assert world.legs["leg"].marker == call.id
+    assert [event.call for event in world.of(CallTaken)] == [call.id]
+    assert world.daemon is not None
+    assert world.daemon.desk.count == 1
+    assert world.daemon.desk.find(call.id) == call
+    assert world.daemon.desk.find("another") is None
+
+
+@virtual
+async def test_one_call_too_many_is_turned_away() -> None:
+    """Beyond the limit a leg is hung up with its own cause; a refused hangup is left to the dialplan's own."""
+    world = await started(limit=1)
+    world.park("second")
+    await world.settle()
+    world.refusals["hang_up"] = [CommandFailed("-ERR no")]
+    third = world.park("third")
+    await world.settle()
+    assert world.legs["second"].cause == CONGESTED
+    assert (third.alive, third.armed) == (True, True)
+    assert [event.leg for event in world.of(CallTurnedAway)] == ["second", "third"]
+    world.hang_up("leg")
+    await world.settle()
+    world.park("fourth")
+    await world.settle()
+    assert world.legs["fourth"].marker is not None
+
+
+# --- documents ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        ({"main": "{}"}, "main: line 1: top: no list"),
+        ({}, "main: no such file"),
+        ({"main": "<Response/>"}, "main: XML documents of signalwire accounts are not supported in this version"),
+    ],
+)
+@virtual
+async def test_a_document_that_is_refused(texts: dict[str, str], why: str) -> None:
+    """Nothing of it runs: hung up as a temporary failure, with every reason told; never left parked."""
+    world = await started(document=None, texts=texts)
+    assert world.log == [f"hang_up {REFUSED}"]
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, REFUSED)
+    assert [event.why for event in world.of(DocumentRefused)] == [why]
+    assert [event.why for event in world.of(CallFailed)] == [why]
+
+
+@virtual
+async def test_the_fallback_takes_the_place_of_a_refused_document() -> None:
+    """Its document runs instead, under its own name; where it is refused too both reasons are told."""
+    world = await started(document=None, texts={"main": "{}", "other": '[["hangup", "BUSY"]]'}, fallback="other")
+    assert (world.call.document, world.call.cause) == ("other", "BUSY")
+    assert len(world.of(DocumentRefused)) == 1
+    assert world.of(CallFailed) == []
+    world = await started(document=None, texts={"main": "{}"}, fallback="other")
+    assert [event.why for event in world.of(CallFailed)] == ["main: line 1: top: no list; other: no such file"]
+
+
+@pytest.mark.parametrize("text", ['"bug"', '[["bug"]]'])
+def test_a_bug_keeps_nobody_in_silence(text: str) -> None:
+    """A dialect or a program that raises: reported, and the leg is hung up."""
+
+    async def run() -> None:
+        world = await started(document=None, texts={"main": text})
+        assert world.legs["leg"].cause == REFUSED
+        assert len(world.of(CallFailed)) == 1
+
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run_virtually(run())
+
+
+def test_a_bug_in_going_on_keeps_nobody_in_silence() -> None:
+    """A document that cannot be restored for a fault of ours: reported, and the leg is hung up."""
+
+    async def run() -> None:
+        world = await after_restart(waiting_call(text='"bug"'))
+        assert world.legs["leg"].cause == REFUSED
+
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run_virtually(run())
+
+
+def test_a_bug_in_other_work_is_reported() -> None:
+    """What nobody waits for is not silent when it fails."""
+
+    async def run() -> None:
+        world = await started(refusals={"look": [ZeroDivisionError("a bug")]})
+        transfer(world)
+        await world.settle()
+        assert world.call.state is CallState.RUNNING
+
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run_virtually(run())
+
+
+@virtual
+async def test_a_hangup_that_waits_for_the_link() -> None:
+    """A call that is given up while there is no link is hung up when it is back; nothing else of it goes on."""
+    world = await started(document=None, texts={}, refusals={"hang_up": [SwitchAway("gone")]}, held={})
+    assert world.legs["leg"].cause == REFUSED
+    world = World(None, texts={})
+    world.boot()
+    world.park()
+    world.cut()
+    await world.settle(20)
+    assert world.log == []
+    await world.relink()
+    await world.settle()
+    assert world.log == [f"hang_up {REFUSED}"]
+
+
+# --- the end --------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_the_legs_end_ends_the_call() -> None:
+    """The document is over where it stands; the first cause told is kept."""
+    world = await started([["record", "a"], ["wait", 10]])
+    world.hang_up(cause="USER_BUSY")
+    world.tell(lambda daemon: daemon.desk.gone(SWITCH, "leg", "UNKNOWN"))  # CHANNEL_DESTROY
+    await world.settle(60)
+    call = world.call
+    assert (call.state, call.cause, call.waiting, call.recording) == (CallState.ENDED, "USER_BUSY", None, None)
+    assert [event.cause for event in world.of(CallEnded)] == ["USER_BUSY"]
+    assert world.daemon is not None
+    assert (world.daemon.desk.count, world.daemon.desk.find(call.id)) == (0, None)
+    assert "hang_up NORMAL_CLEARING" not in world.log
+    assert [found.state.final for found in world.recordings.values()] == [True]
+
+
+@virtual
+async def test_facts_of_other_legs() -> None:
+    """Events of legs that are not ours mean nothing."""
+    world = await started()
+    assert world.daemon is not None
+    desk = world.daemon.desk
+    desk.answered(SWITCH, "other")
+    desk.hanging_up(SWITCH, "other", "BUSY")
+    desk.unparked(SWITCH, "other")
+    desk.gone(SWITCH, "other", "BUSY")
+    desk.hanging_up(SWITCH, "leg", "FIRST")
+    desk.hanging_up(SWITCH, "leg", "SECOND")
+    desk.gone(SWITCH, "leg", "THIRD")
+    await world.settle()
+    assert world.call.cause == "FIRST"
+
+
+@virtual
+async def test_an_end_is_stored_in_the_end() -> None:
+    """A ledger that fails for a while: the end is tried again until it is durable."""
+    world = await started()
+    world.refusals["save"] = [FAILED_LEDGER] * 8
+    world.hang_up()
+    await world.settle(60)
+    assert world.call.state is CallState.ENDED
+
+
+# --- others take it -------------------------------------------------------------------------------------------------
+
+
+def transfer(world: World) -> None:
+    """Somebody transfers the leg: it leaves park and lives."""
+    world.legs["leg"].parked = False
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+
+
+@virtual
+async def test_a_leg_that_others_take_is_let_go() -> None:
+    """Its document ends, its marker is taken off, its recordings go on; its end is still noted, by leg."""
+    world = await started([["record", "a"], ["wait", 1], ["hangup", "BUSY"]])
+    transfer(world)
+    await world.settle(30)
+    assert (world.call.state, world.call.waiting) == (CallState.RELEASED, None)
+    assert world.legs["leg"].marker is None
+    assert world.log == ["take_over", "answer", "start a", "release"]
+    assert [event.call for event in world.of(CallReleased)] == [world.call.id]
+    assert world.daemon is not None
+    assert world.daemon.desk.find(world.call.id) is not None
+    assert len(world.recorders) == 1
+    world.hang_up(cause="USER_BUSY")
+    await world.settle(10)
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+    assert [found.state.final for found in world.recordings.values()] == [True]
+
+
+@virtual
+async def test_unparked_by_its_own_hangup() -> None:
+    """CHANNEL_UNPARK on the way out, before or after CHANNEL_HANGUP, by the caller or by us: nobody took it."""
+    world = await started()
+    world.legs["leg"].alive = False
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await settled()
+    world.tell(lambda daemon: daemon.desk.hanging_up(SWITCH, "leg", "USER_BUSY"))
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await world.settle()
+    assert world.of(CallReleased) == []
+    world.tell(lambda daemon: daemon.desk.gone(SWITCH, "leg", "USER_BUSY"))
+    await world.settle()
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+    world = await started([["wait", 2]])
+    world.held["hang_up"] = asyncio.Event()
+    await world.settle(3)
+    transfer(world)
+    await world.settle()
+    assert world.of(CallReleased) == []
+
+
+@virtual
+async def test_a_hangup_that_begins_during_the_look() -> None:
+    """The leg lived when it was looked at, and its document has hung it up since: it is not let go."""
+    world = await started([["wait", 2]])
+    world.held["look"] = world.held["hang_up"] = asyncio.Event()
+    transfer(world)
+    await world.settle(3)
+    world.held["look"].set()
+    world.held.clear()
+    await world.settle(10)
+    assert world.of(CallReleased) == []
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "NORMAL_CLEARING")
+
+
+@pytest.mark.parametrize("failure", [SwitchAway("gone"), CommandFailed("no dump")])
+@virtual
+async def test_a_look_that_fails_decides_nothing(failure: Exception) -> None:
+    """Without an answer the call stays as it is."""
+    world = await started(refusals={"look": [failure]})
+    transfer(world)
+    await world.settle()
+    assert world.call.state is CallState.RUNNING
+
+
+@virtual
+async def test_a_leg_that_is_parked_again() -> None:
+    """Others took it and parked it again, at once or later: it is a new call of ours, and the old one has its end."""
+    for pause in (0.0, 5.0):
+        world = await started()
+        first = world.call
+        transfer(world)
+        await asyncio.sleep(pause)
+        leg = world.legs["leg"]
+        leg.parked = True
+        world.tell(lambda daemon, w=world, leg=leg: daemon.desk.parked(w.parked(leg)))  # type: ignore[misc]
+        await world.settle(5)
+        assert world.calls[first.id].state is CallState.RELEASED
+        [second] = [call for call in world.calls.values() if call.id != first.id]
+        assert (second.state, leg.marker) == (CallState.RUNNING, second.id)
+        assert world.log == ["take_over", "release", "take_over"]
+        world.hang_up()
+        await world.settle()
+        assert {call.state for call in world.calls.values()} == {CallState.ENDED}
+
+
+@virtual
+async def test_a_leg_that_is_parked_again_before_its_marker_is_off() -> None:
+    """The marker of the call that was let go is no stranger's: the leg is claimed, not hung up."""
+    world = await started(refusals={"release": [SwitchAway("gone")]})
+    transfer(world)
+    await world.settle()
+    leg = world.legs["leg"]
+    assert leg.marker == world.call.id
+    leg.parked = True
+    world.tell(lambda daemon: daemon.desk.parked(world.parked(leg)))
+    await world.settle()
+    assert leg.alive
+    assert len(world.calls) == 2
+
+
+# --- a new connect --------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_legs_parked_while_nobody_was_there() -> None:
+    """Those parked now are taken, and, a second later, those whose row came late; each once, claimed ones only."""
+    world = World(FOREVER)
+    world.boot()
+    world.linked = False
+    world.park("early")
+    world.linked = True
+    connecting = asyncio.get_running_loop().create_task(world.relink())
+    await world.settle(SECOND_LOOK / 2)
+    world.linked = False
+    world.park("late")
+    world.linked = True
+    await connecting
+    await world.settle()
+    assert world.log == ["take_over", "take_over"]
+    assert {call.leg for call in world.calls.values()} == {"early", "late"}
+
+
+@virtual
+async def test_a_parked_leg_that_ends_before_it_is_looked_up() -> None:
+    """The list of parked legs is older than a leg's end: no call comes of it that would never end."""
+    world = World(FOREVER)
+    daemon = world.boot()
+    world.linked = False
+    world.park()
+    world.linked = True
+    legs = daemon.rooms.legs
+    original = legs.waiting
+
+    async def slowly(switch: str) -> object:
+        found = await original(switch)
+        world.hang_up()
+        return found
+
+    legs.waiting = slowly  # type: ignore[assignment,method-assign]  # the switch's answer takes its time
+    await world.relink()
+    await world.settle()
+    assert (world.calls, daemon.desk.count) == ({}, 0)
+
+
+@virtual
+async def test_a_call_goes_on_after_a_restart() -> None:
+    """Its leg lives and carries its marker: the document goes on where it stood, and is not taken over again."""
+    world = await after_restart(waiting_call())
+    assert world.log == []
+    assert [event.step for event in world.of(CallResumed)] == [1]
+    assert world.call.state is CallState.RUNNING
+
+
+@virtual
+async def test_a_call_whose_marker_is_missing() -> None:
+    """The crash came between the row and the take-over: it is taken over now, disarmed and marked."""
+    call = waiting_call()
+    world = World(FOREVER)
+    world.calls = {call.id: call}
+    world.linked = False
+    world.park()
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert world.log == ["take_over"]
+    assert (world.legs["leg"].marker, world.legs["leg"].armed) == (call.id, False)
+    assert list(world.calls) == [call.id]
+
+
+@virtual
+async def test_a_call_whose_leg_is_gone() -> None:
+    """It ended while nobody watched: its row says so, once."""
+    call = waiting_call(cause=None)
+    world = await after_restart(call, parked=False)
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, LOST)
+    assert len(world.of(CallEnded)) == 1
+    assert world.log == []
+
+
+@virtual
+async def test_a_leg_that_ends_while_it_is_looked_at() -> None:
+    """Its end is heard before the look's answer: the end's own cause is kept, told once, and nothing goes on."""
+    for answer in ([], [CommandFailed("no dump")]):
+        world = World(FOREVER)
+        call = waiting_call()
+        world.calls = {call.id: call}
+        world.linked = False
+        world.park(marker=call.id)
+        daemon = world.boot()
+        await daemon.desk.adopt(SWITCH)
+        world.refusals["look"] = list(answer)
+        world.held["look"] = asyncio.Event()
+        connecting = asyncio.get_running_loop().create_task(world.relink())
+        await world.settle(0.5)
+        world.hang_up(cause="USER_BUSY")
+        await world.settle(0.5)
+        world.held["look"].set()
+        await connecting
+        await world.settle()
+        assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+        assert len(world.of(CallEnded)) == 1
+        assert world.of(CallResumed) == []
+
+
+@virtual
+async def test_a_leg_that_was_hanging_up_when_the_link_went() -> None:
+    """CHANNEL_HANGUP was heard, its end was not: the cause that was told is kept."""
+    world = await started()
+    world.tell(lambda daemon: daemon.desk.hanging_up(SWITCH, "leg", "USER_BUSY"))
+    world.cut()
+    world.legs.clear()
+    await world.relink()
+    await world.settle()
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+
+
+@virtual
+async def test_a_leg_that_cannot_be_looked_at_goes_on() -> None:
+    """A dump that cannot be read is no end: the document goes on, after a restart and after a lost link."""
+    world = await after_restart(waiting_call(), refusals={"look": [CommandFailed("no dump")]})
+    assert world.log == ["take_over"]
+    world.cut()
+    world.refusals["look"] = [CommandFailed("no dump")]
+    await world.relink()
+    await world.settle()
+    assert world.log == ["take_over", "take_over"]
+    assert world.call.state is CallState.RUNNING
+
+
+@virtual
+async def test_a_link_that_goes_during_the_looks() -> None:
+    """SwitchAway reaches who connects; the next connect looks again."""
+    call = waiting_call()
+    world = World(FOREVER)
+    world.calls = {call.id: call}
+    world.linked = False
+    world.park(marker=call.id)
+    world.boot()
+    world.refusals["look"] = [SwitchAway("gone")]
+    with pytest.raises(SwitchAway):
+        await world.relink()
+    assert world.log == []
+    await world.relink()
+    await world.settle()
+    assert len(world.of(CallResumed)) == 1
+
+
+@virtual
+async def test_a_switch_that_restarted() -> None:
+    """Another Core-UUID: every call of it has ended, released ones too; no leg of that name is taken for them."""
+    gone, released = waiting_call(), waiting_call(leg="other", state=CallState.RELEASED)
+    world = await after_restart(gone, released, core="another core")
+    assert {call.cause for call in world.calls.values() if call.id in {gone.id, released.id}} == {SWITCH_LOST}
+    assert world.of(CallResumed) == []
+    world = await started()
+    world.restart_switch()
+    await world.relink()
+    await world.settle()
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, SWITCH_LOST)
+
+
+@virtual
+async def test_a_marked_leg_without_a_row() -> None:
+    """Marked as ours and unknown: disarmed, so it is hung up, even where no route claims it any more."""
+    for claimed in (True, False):
+        world = World(FOREVER, claimed=claimed)
+        world.linked = False
+        world.park(marker=new_id(), armed=False)
+        world.boot()
+        await world.relink()
+        await world.settle()
+        assert world.log == [f"hang_up {REFUSED}"]
+        assert (world.call.state, world.call.cause) == (CallState.ENDED, REFUSED)
+        assert [event.why for event in world.of(CallFailed)] == ["the leg is marked as ours and its call is unknown"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"program": {}}, "the call's document had not begun"),
+        ({"dialect": "plivo"}, "the call's document had not begun"),
+        ({"text": "{}"}, "main: line 1: top: no list"),
+    ],
+)
+@virtual
+async def test_a_call_that_cannot_go_on(fields: dict[str, object], why: str) -> None:
+    """It is hung up with a stated cause."""
+    world = await after_restart(waiting_call(**fields))
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, REFUSED)
+    assert [event.why for event in world.of(CallFailed)] == [why]
+
+
+@virtual
+async def test_a_hangup_goes_on_after_a_restart() -> None:
+    """A call that was being hung up is hung up with its own cause, which is no failure."""
+    world = await after_restart(waiting_call(cause="USER_BUSY"))
+    assert world.log == ["hang_up USER_BUSY"]
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+    assert world.of(CallFailed) == []
+
+
+@virtual
+async def test_a_recording_that_no_row_knows() -> None:
+    """A step that waits for a recording which is in no row is refused, and the document goes on."""
+    world = await after_restart(
+        waiting_call(text='[["record", "a"]]', recording=new_id(), info=CallInfo("1001", answered=True))
+    )
+    assert world.told == {0: "RecordingRefused: the recording is unknown"}
+    assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_released_calls_after_a_restart() -> None:
+    """Gone: ended. Alive and still marked: let go of again. Alive and not ours any more: left; its end is heard."""
+    gone = waiting_call(leg="gone", state=CallState.RELEASED)
+    marked = waiting_call(leg="marked", state=CallState.RELEASED)
+    free = waiting_call(leg="free", state=CallState.RELEASED)
+    world = World(FOREVER)
+    world.calls = {call.id: call for call in (gone, marked, free)}
+    world.linked = False
+    world.park("marked", marker=marked.id, parked=False)
+    world.park("free", parked=False)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert world.log == ["release"]
+    states = {call.leg: call.state for call in world.calls.values()}
+    assert states == {"gone": CallState.ENDED, "marked": CallState.RELEASED, "free": CallState.RELEASED}
+    assert world.calls[gone.id].cause == LOST
+    world.hang_up("free", "USER_BUSY")
+    await world.settle()
+    assert world.calls[free.id].cause == "USER_BUSY"
+
+
+@virtual
+async def test_a_released_leg_whose_end_is_heard_while_it_is_looked_at() -> None:
+    """Told once."""
+    call = waiting_call(state=CallState.RELEASED)
+    world = World(FOREVER)
+    world.calls = {call.id: call}
+    world.linked = False
+    world.park(marker=None, parked=False)
+    daemon = world.boot()
+    await daemon.desk.adopt(SWITCH)
+    world.held["look"] = asyncio.Event()
+    connecting = asyncio.get_running_loop().create_task(world.relink())
+    await world.settle(0.5)
+    world.hang_up(cause="USER_BUSY")
+    world.held["look"].set()
+    await connecting
+    await world.settle()
+    assert [event.cause for event in world.of(CallEnded)] == ["USER_BUSY"]
+
+
+@virtual
+async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
+    """The ledger's answer may be older than an end: the call stays ended, and nothing of it runs again."""
+    world = await started()
+    assert world.daemon is not None
+    world.held["live"] = asyncio.Event()
+    adopting = asyncio.get_running_loop().create_task(world.daemon.desk.adopt(SWITCH))
+    await world.settle()
+    world.hang_up()
+    await world.settle()
+    world.held["live"].set()
+    await adopting
+    assert world.daemon.desk.count == 0
+    assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_many_calls_after_a_restart() -> None:
+    """More than are looked at at once: all go on, and none twice."""
+    calls = [waiting_call(leg=f"leg{number}") for number in range(AT_ONCE + 10)]
+    world = World(FOREVER)
+    world.calls = {call.id: call for call in calls}
+    world.linked = False
+    for call in calls:
+        world.park(call.leg, marker=call.id)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert len(world.of(CallResumed)) == len(calls)
+    await world.relink()
+    await world.settle()
+    assert len(world.of(CallResumed)) == len(calls)
+
+
+@virtual
+async def test_close_touches_no_leg() -> None:
+    """A daemon that stops lets go of everything: no task is left, rows and legs stay as they are."""
+    world = await started([["record", "a"], ["wait", 10]])
+    world.park("second")
+    world.held["look"] = asyncio.Event()
+    transfer(world)
+    await settled()
+    log, calls = list(world.log), dict(world.calls)
+    assert world.daemon is not None
+    await world.daemon.desk.close()
+    await world.daemon.service.close()
+    world.held["look"].set()
+    await world.settle(100)
+    assert (world.log, world.calls) == (log, calls)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

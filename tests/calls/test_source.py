@@ -1,0 +1,108 @@
+"""Documents from files: bounded, read once while they do not change, a clear error for whatever is no document."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from controller.calls import source
+from controller.calls.ports import Languages
+from controller.calls.source import LIMIT, Files, SourceFailed, read_file
+from tests.calls.world import ScriptDialect
+
+
+async def test_a_document_is_read(tmp_path: Path) -> None:
+    """Text as UTF-8, a byte order mark taken off; of exactly the limit at most."""
+    path = tmp_path / "a.yaml"
+    path.write_bytes("\ufeffmain: [ä]".encode())
+    assert await Files().read(str(path)) == read_file(path) == "main: [ä]"
+    path.write_bytes(b"x" * LIMIT)
+    assert len(await Files().read(str(path))) == LIMIT
+
+
+async def test_a_document_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Known ones cost one stat; a change of size, time or file is seen at once."""
+    reads: list[str] = []
+    real = source._read
+
+    def counted(name: str) -> tuple[tuple[int, int, int], str]:
+        reads.append(name)
+        return real(name)
+
+    monkeypatch.setattr(source, "_read", counted)
+    path, files = tmp_path / "a.yaml", Files()
+    path.write_text("one")
+    assert [await files.read(str(path)) for _ in range(3)] == ["one"] * 3
+    assert len(reads) == 1
+    path.write_text("three")
+    assert await files.read(str(path)) == "three"
+    other = tmp_path / "b.yaml"
+    other.write_text("thref")
+    found = path.stat()
+    os.utime(other, ns=(found.st_atime_ns, found.st_mtime_ns))
+    other.replace(path)
+    assert await files.read(str(path)) == "thref"
+    path.unlink()
+    with pytest.raises(SourceFailed, match="No such file"):
+        await files.read(str(path))
+    assert len(reads) == 3
+
+
+async def test_what_is_no_document(tmp_path: Path) -> None:
+    """Each error names the file, what is wrong, and what would be right; none waits, none reads without end."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "big").write_bytes(b"x" * (LIMIT + 1))
+    (tmp_path / "latin").write_bytes(b"ab\xe4")
+    cases = {
+        str(tmp_path / "none"): "No such file or directory; name a file that fsrec may read",
+        str(tmp_path): "not a regular file; name one that fsrec may read",
+        str(tmp_path / "fifo"): "not a regular file; name one that fsrec may read",
+        "/dev/zero": "not a regular file; name one that fsrec may read",
+        str(tmp_path / "big"): f"{LIMIT + 1} bytes; a document may have {LIMIT}",
+        str(tmp_path / "latin"): "byte 2 is not UTF-8; save the document as UTF-8",
+        "http://127.0.0.1/doc": "documents come from files in this version; name a path",
+        "a\0b": "no file has such a name; name a file that fsrec may read",
+        "\ud800": "no file has such a name; name a file that fsrec may read",
+    }
+    for path, why in cases.items():
+        with pytest.raises(SourceFailed) as refused:
+            await Files().read(path)
+        assert str(refused.value) == f"{path}: {why}"
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count is all that is wanted
+    for _ in range(20):
+        with pytest.raises(SourceFailed):
+            read_file(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
+
+
+async def test_a_file_that_goes_between_stat_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same error as for one that was never there."""
+    path = tmp_path / "a.yaml"
+    path.write_text("one")
+    mark = source._mark
+
+    def vanish(found: os.stat_result) -> tuple[int, int, int]:
+        path.unlink(missing_ok=True)
+        return mark(found)
+
+    monkeypatch.setattr(source, "_mark", vanish)
+    with pytest.raises(SourceFailed, match="No such file"):
+        await Files().read(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "vendor", "name"),
+    [
+        ("main: []", "signalwire", "swml"),
+        ("", "twilio", "swml"),
+        ("<Response/>", "twilio", "twilio"),
+        ("\ufeff \r\n\t<Response/>", "plivo", None),
+    ],
+)
+def test_a_documents_kind_is_told_by_its_content(text: str, vendor: str, name: str | None) -> None:
+    """XML is the account's vendor's, all else SWML; a dialect that is not there is None."""
+    languages = Languages({"swml": ScriptDialect({}, "swml"), "twilio": ScriptDialect({}, "twilio")})
+    found = languages.of(text, vendor)
+    assert (None if found is None else found.name) == name

@@ -1,0 +1,501 @@
+"""A switch, a store and a daemon's calls and recordings rooms, in memory and in virtual time.
+
+Every command and commit passes two points, before and after it takes effect. A test may kill the daemon at any of
+them: what it has not done by then it never does, and the next daemon has nothing but the store and the switch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from controller.calls.desk import CallDesk
+from controller.calls.ports import Claim, Languages, ParkedLeg
+from controller.calls.runner import Rooms
+from controller.calls.source import Files, SourceFailed
+from controller.documents.call import Call, CallInfo, CallState
+from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.steps import (
+    Answer,
+    End,
+    Failed,
+    Outcome,
+    RecordingRefused,
+    StartRecording,
+    Step,
+    StopRecording,
+    Wait,
+)
+from controller.recordings.facts import Cause, Started, StartOver, Stopped
+from controller.recordings.model import Delivery, Notice, Recording, new_id
+from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
+from controller.recordings.reconcile import reconcile
+from controller.recordings.service import RecordingService
+from controller.telemetry import Telemetry
+from tests.recordings.fakes import REQUEST, FakeMedia
+
+T = TypeVar("T")
+
+COMMIT, COMMAND, FRAME = 0.003, 0.005, 0.02
+FOR_EVER = 1e9
+ACCOUNT = Account("acme", "signalwire", "identity")
+SWITCH = "fs1"
+
+
+@dataclass
+class Leg:
+    """A leg as the switch has it."""
+
+    id: str
+    answered: bool = False
+    alive: bool = True
+    parked: bool = True
+    marker: str | None = None
+    armed: bool = True
+    cause: str = ""
+
+
+# --- a dialect of steps -------------------------------------------------------------------------------------------
+
+
+class Script:
+    """A program of JSON steps; what came of each is noted in the world, where a test sees it."""
+
+    def __init__(
+        self, steps: list[list[Any]], told: dict[int, str], position: int = 0, waiting: bool = False
+    ) -> None:
+        self.session = "session"
+        self._steps = steps
+        self._told = told
+        self._position = position
+        self._waiting = waiting
+
+    def next(self, outcome: Outcome | None) -> Step | End:
+        if self._waiting and outcome is not None:
+            bad = outcome if isinstance(outcome, Failed | RecordingRefused) else None
+            self._told[self._position] = "good" if bad is None else f"{type(bad).__name__}: {bad.reason}"
+            self._position += 1
+            self._waiting = False
+        if self._position >= len(self._steps):
+            return End()
+        verb, *values = self._steps[self._position]
+        if verb == "hangup":
+            return End(values[0])
+        self._waiting = True
+        match verb:
+            case "answer":
+                return Answer()
+            case "wait":
+                return Wait(values[0])
+            case "record":
+                return StartRecording(replace(REQUEST, reference=values[0]))
+            case "stop":
+                return StopRecording(values[0])
+        raise ZeroDivisionError("a program's bug")
+
+    def snapshot(self) -> Mapping[str, Any]:
+        return {"position": self._position, "waiting": self._waiting}
+
+
+@dataclass
+class ScriptDialect:
+    """Reads JSON lists; ``"bug"`` breaks it, and so does restoring ``"forgetful"``."""
+
+    told: dict[int, str]
+    name: str = "swml"
+
+    def check(self, text: str, source: str) -> tuple[Problem, ...]:
+        return ()
+
+    def start(self, text: str, source: str, call: Call) -> Script:
+        if text == '"bug"':
+            raise ZeroDivisionError("a dialect's bug")
+        steps = json.loads(text)
+        if not isinstance(steps, list):
+            raise DocumentError(source, (Problem(1, "top", "no list"),))
+        return Script(steps, self.told)
+
+    def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Script:
+        script = self.start(text, source, call)
+        return Script(script._steps, self.told, snapshot["position"], snapshot["waiting"])
+
+    def recording_url(self, recording: Recording) -> str:
+        return f"http://127.0.0.1/{recording.id}"
+
+    def render(self, notice: Notice, account: Account) -> Delivery | None:
+        return None
+
+    def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
+        return {}
+
+
+@dataclass(slots=True)
+class Documents(Files):
+    """Documents by name; one that is not there cannot be had."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    async def read(self, source: str) -> str:
+        if source not in self.texts:
+            raise SourceFailed(f"{source}: no such file")
+        return self.texts[source]
+
+
+# --- the world ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class World:
+    """What outlives a daemon: legs and recorders on the switch, rows in the store, and what was done to them."""
+
+    document: object = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    claimed: bool = True
+    fallback: str | None = None
+    limit: int = 100
+    core: str = "core"
+    linked: bool = True
+    session: int = 0
+    legs: dict[str, Leg] = field(default_factory=dict)
+    recorders: dict[str, Recording] = field(default_factory=dict)
+    calls: dict[str, Call] = field(default_factory=dict)
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    told: dict[int, str] = field(default_factory=dict)
+    seen: list[object] = field(default_factory=list)
+    refusals: dict[str, list[Exception]] = field(default_factory=dict)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    deaf: set[str] = field(default_factory=set)
+    answers: bool = True
+    points: int = 0
+    kill_at: int | None = None
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
+    daemon: Daemon | None = None
+    dead: Daemon | None = None
+
+    def __post_init__(self) -> None:
+        if self.document is not None:
+            self.texts["main"] = json.dumps(self.document)
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def boot(self) -> Daemon:
+        """A new daemon, which knows nothing yet."""
+        self.daemon = Daemon(self)
+        return self.daemon
+
+    async def kill(self) -> None:
+        """As kill -9: from now on the daemon does nothing."""
+        dead, self.daemon, self.dead = self.daemon or self.dead, None, None
+        if dead is not None:
+            await dead.desk.close()
+            await dead.service.close()
+
+    async def do(self, daemon: Daemon, name: str, delay: float, effect: Callable[[], T], *, link: bool = True) -> T:
+        """Carry something out for a daemon, unless it dies or its link goes before or after."""
+        session = self.session
+        if link and not self.linked:
+            raise SwitchAway("no link")
+        await self._point(daemon)
+        await asyncio.sleep(delay)
+        if name in self.held:
+            await self.held[name].wait()
+        if link and session != self.session:
+            raise SwitchAway("the link went")
+        if daemon is not self.daemon:
+            await asyncio.sleep(FOR_EVER)
+        if self.refusals.get(name):
+            raise self.refusals[name].pop(0)
+        result = effect()
+        await self._point(daemon)
+        if link and session != self.session:
+            raise SwitchAway("the link went")
+        return result
+
+    async def _point(self, daemon: Daemon) -> None:
+        self.points += 1
+        if self.points == self.kill_at and daemon is self.daemon:
+            self.daemon, self.dead = None, daemon
+            self.killed.set()
+        if daemon is not self.daemon:
+            await asyncio.sleep(FOR_EVER)
+
+    def cut(self) -> None:
+        """The link is gone."""
+        self.linked = False
+        self.session += 1
+
+    async def relink(self) -> None:
+        """The link is back, and what is true is found out."""
+        self.linked = True
+        if self.daemon is not None:
+            await self.daemon.connected()
+
+    # --- legs: what callers and the switch do
+
+    def park(self, leg: str = "leg", **fields: Any) -> Leg:
+        """A call comes in and is parked."""
+        made = self.legs[leg] = Leg(leg, **fields)
+        self.tell(lambda daemon: daemon.desk.parked(self.parked(made)))
+        return made
+
+    def parked(self, leg: Leg) -> ParkedLeg:
+        info = CallInfo("1001", answered=leg.answered)
+        return ParkedLeg(SWITCH, leg.id, self.now, info, self.core, marker=leg.marker)
+
+    def tell(self, what: Callable[[Daemon], object]) -> None:
+        """An event: heard by a daemon that has a link, by nobody else."""
+        if self.linked and self.daemon is not None:
+            what(self.daemon)
+
+    def later(self, seconds: float, what: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_later(seconds, what)
+
+    def hang_up(self, leg: str = "leg", cause: str = "NORMAL_CLEARING") -> None:
+        """A leg's end, in the switch's order of events."""
+        ended = self.legs[leg]
+        if not ended.alive:
+            return
+        ended.alive, ended.parked, ended.cause = False, False, cause
+        self.tell(lambda daemon: daemon.desk.hanging_up(SWITCH, leg, cause))
+        self.tell(lambda daemon: daemon.desk.unparked(SWITCH, leg))
+        for path in [path for path, found in self.recorders.items() if found.owner.leg == leg]:
+            self.end_recorder(path, hangup=True)
+        self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
+        self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
+
+    def end_recorder(self, path: str, *, hangup: bool = False) -> None:
+        recording = self.recorders.pop(path)
+        cause = Cause.SILENCE if hangup else Cause.MAXTIME
+        self.tell(lambda daemon: daemon.service.apply(recording.id, Stopped(self.now, cause, hangup)))
+
+    def restart_switch(self) -> None:
+        """The switch dies, and another process answers in its place; the link goes with it."""
+        self.cut()
+        self.core = "another core"
+        self.legs.clear()
+        self.recorders.clear()
+
+    # --- what tests look at
+
+    @property
+    def call(self) -> Call:
+        """The only call of the store."""
+        [found] = self.calls.values()
+        return found
+
+    def of(self, kind: type[T]) -> list[T]:
+        return [event for event in self.seen if type(event) is kind]
+
+    async def settle(self, seconds: float = 1.0) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Daemon:
+    """The rooms under test, on a world; thrown away when killed."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        telemetry = Telemetry()
+        telemetry.subscribe(world.seen.append)
+        self.recorder = WorldRecorder(world, self)
+        self.service = RecordingService(
+            recorder=self.recorder,
+            ledger=WorldLedger(world, self),
+            media=FakeMedia(),
+            telemetry=telemetry,
+            path_of=lambda _switch, identity: f"/{identity}.wav",
+        )
+        claim = Claim(ACCOUNT, "main", world.fallback)
+        self.rooms = Rooms(WorldLegs(world, self), WorldCalls(world, self), self.service, lambda: world.now)
+        self.desk = CallDesk(
+            rooms=self.rooms,
+            claims=lambda _leg: claim if world.claimed else None,
+            languages=Languages({"swml": ScriptDialect(world.told)}),
+            telemetry=telemetry,
+            limit=world.limit,
+            files=Documents(texts=world.texts),
+        )
+
+    async def connected(self) -> None:
+        """What a connect does: recordings first."""
+        await reconcile(self.service, self.recorder, SWITCH, self.world.core)
+        await self.desk.reconnected(SWITCH, self.world.core)
+
+
+@dataclass
+class WorldLegs:
+    """`calls.ports.Legs`."""
+
+    world: World
+    daemon: Daemon
+
+    def _post(self, name: str, leg: str, effect: Callable[[Leg], T], detail: str = "") -> asyncio.Future[T]:
+        def happen() -> T:
+            self.world.log.append(f"{name}{detail}")
+            found = self.world.legs.get(leg)
+            if found is None or not found.alive:
+                raise CommandFailed("-ERR No such channel!")
+            return effect(found)
+
+        return asyncio.ensure_future(self.world.do(self.daemon, name, COMMAND, happen))
+
+    def take_over(self, switch: str, leg: str, call: str) -> Awaitable[None]:
+        def happen(found: Leg) -> None:
+            found.armed, found.marker = False, call
+
+        return self._post("take_over", leg, happen)
+
+    def release(self, switch: str, leg: str) -> Awaitable[None]:
+        def happen(found: Leg) -> None:
+            found.marker = None
+
+        return self._post("release", leg, happen)
+
+    def answer(self, switch: str, leg: str) -> Awaitable[None]:
+        def answered(found: Leg) -> None:
+            if found.alive and not found.answered:
+                found.answered = True
+                if "answered" not in self.world.deaf:
+                    self.world.tell(lambda daemon: daemon.desk.answered(SWITCH, leg))
+
+        def happen(found: Leg) -> None:
+            if self.world.answers:
+                self.world.later(FRAME, lambda: answered(found))
+
+        return self._post("answer", leg, happen)
+
+    def hang_up(self, switch: str, leg: str, cause: str) -> Awaitable[None]:
+        def happen() -> None:
+            self.world.log.append(f"hang_up {cause}")
+            if leg in self.world.legs:
+                self.world.later(0, lambda: self.world.hang_up(leg, cause))
+
+        return asyncio.ensure_future(self.world.do(self.daemon, "hang_up", COMMAND, happen))
+
+    def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
+        def happen() -> ParkedLeg | None:
+            found = self.world.legs.get(leg)
+            return self.world.parked(found) if found is not None and found.alive else None
+
+        return asyncio.ensure_future(self.world.do(self.daemon, "look", COMMAND, happen))
+
+    def waiting(self, switch: str) -> Awaitable[Sequence[ParkedLeg]]:
+        def happen() -> list[ParkedLeg]:
+            return [self.world.parked(found) for found in self.world.legs.values() if found.alive and found.parked]
+
+        return asyncio.ensure_future(self.world.do(self.daemon, "waiting", COMMAND, happen))
+
+
+@dataclass
+class WorldCalls:
+    """`calls.ports.CallLedger`."""
+
+    world: World
+    daemon: Daemon
+
+    def save(self, call: Call) -> Awaitable[None]:
+        def happen() -> None:
+            self.world.calls[call.id] = call
+
+        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, happen, link=False))
+
+    def along(self, call: Call) -> Along:
+        return lambda calls: calls.update({call.id: call})
+
+    async def live(self, switch: str) -> Sequence[Call]:
+        found = [call for call in self.world.calls.values() if call.state is not CallState.ENDED]
+        if "live" in self.world.held:
+            await self.world.held["live"].wait()
+        return found
+
+
+@dataclass
+class WorldLedger:
+    """`recordings.ports.Ledger`."""
+
+    world: World
+    daemon: Daemon
+
+    def commit(
+        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+    ) -> Awaitable[None]:
+        def happen() -> None:
+            self.world.recordings.update({recording.id: recording for recording in recordings})
+            if along is not None:
+                along(self.world.calls)
+
+        return asyncio.ensure_future(self.world.do(self.daemon, "commit", COMMIT, happen, link=False))
+
+    async def recording(self, identity: str) -> Recording | None:
+        return self.world.recordings.get(identity)
+
+    async def unfinished(self, switch: str) -> Sequence[Recording]:
+        return [found for found in self.world.recordings.values() if not found.state.final]
+
+
+@dataclass
+class WorldRecorder:
+    """`recordings.ports.Recorder`."""
+
+    world: World
+    daemon: Daemon
+
+    async def start(self, recording: Recording) -> None:
+        def began() -> None:
+            leg = self.world.legs.get(recording.owner.leg)
+            if leg is None or not leg.alive:
+                return
+            if recording.path not in self.world.recorders:
+                self.world.recorders[recording.path] = recording
+                self.world.tell(lambda daemon: daemon.service.apply(recording.id, Started(self.world.now)))
+            self.world.tell(lambda daemon: daemon.service.apply(recording.id, StartOver(self.world.now)))
+
+        def happen() -> None:
+            self.world.log.append(f"start {recording.request.reference}")
+            leg = self.world.legs.get(recording.owner.leg)
+            if leg is None or not leg.alive:
+                raise CommandFailed("-ERR invalid session id")
+            self.world.later(FRAME, began)
+
+        await self.world.do(self.daemon, "start", COMMAND, happen)
+
+    async def stop(self, recording: Recording) -> float:
+        def happen() -> float:
+            self.world.log.append(f"stop {recording.request.reference}")
+            if recording.path not in self.world.recorders:
+                raise CommandFailed("-ERR Cannot stop record session!")
+            self.world.end_recorder(recording.path)
+            return self.world.now
+
+        return await self.world.do(self.daemon, "stop", COMMAND, happen)
+
+    async def mask(self, recording: Recording) -> float:
+        return self.world.now
+
+    async def unmask(self, recording: Recording) -> float:
+        return self.world.now
+
+    async def inquire(self, recording: Recording) -> Presence:
+        def happen() -> Presence:
+            leg = self.world.legs.get(recording.owner.leg)
+            return Presence(recording.path in self.world.recorders, leg is not None and leg.alive)
+
+        return await self.world.do(self.daemon, "inquire", COMMAND, happen)
+
+    def now(self, switch: str) -> float:
+        return self.world.now
+
+
+def running(**fields: Any) -> Call:
+    """A call's row as a former daemon left it."""
+    known = Call(new_id(), SWITCH, "leg", "acme", "swml", "main", "[]", CallInfo("1001"), CallState.RUNNING, 1.0)
+    return replace(known, core_uuid="core", **fields)
+
+
+FAILED_LEDGER = LedgerFailed("disk full")
