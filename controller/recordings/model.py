@@ -250,8 +250,8 @@ class Notice:
 class Delivery:
     """A notice rendered for its receiver, unsigned; signed at each attempt with the account's secret.
 
-    ``headers`` are those the dialect fixes (content type …). ``account`` names whose secret signs; ``retry`` is the
-    schedule's name. One notice has at most one delivery in this slice, and a stable ``id`` over all attempts.
+    ``headers`` are those the dialect fixes (content type …), ``account`` names whose secret signs. The ``id`` is the
+    same on all attempts.
     """
 
     id: str
