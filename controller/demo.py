@@ -197,7 +197,11 @@ async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
                 telemetry.subscribe(lambda event: ready.set() if isinstance(event, SwitchReady) else None)
                 app = App(settings, telemetry, watch=timeline.fact)
                 async with app.running():
-                    await ready.wait()
+                    try:
+                        await asyncio.wait_for(ready.wait(), DEADLINE)
+                    except TimeoutError:
+                        timeline.say("failed", f"no switch within {DEADLINE:.0f} s: {'; '.join(app.problems())}")
+                        return 1
                     timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
                     return await _call(switch, receiver, timeline, app, once=once)
             finally:
