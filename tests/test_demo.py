@@ -158,7 +158,6 @@ async def test_a_recording_left_unfinished_is_a_failure(monkeypatch: pytest.Monk
 async def test_a_switch_that_refuses_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a switch nothing is waited for without end: exit 1, and why."""
     monkeypatch.setattr(demo, "SETTINGS", demo.SETTINGS.replace("{password}", "another"))
-    monkeypatch.setattr(demo, "DEADLINE", 0.5)
     lines: list[str] = []
     assert await demo.demo(once=True, out=lines.append) == 1
     assert "refused the password" in lines[-1]
@@ -167,7 +166,6 @@ async def test_a_switch_that_refuses_is_a_failure(monkeypatch: pytest.MonkeyPatc
 async def test_a_document_that_is_refused_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The problem is on the timeline, and nothing came: exit 1."""
     monkeypatch.setattr(demo, "DOCUMENT", "sections: {{main: [{{dance: {{}}}}]}} # {url}")
-    monkeypatch.setattr(demo, "DEADLINE", 0.5)
     lines: list[str] = []
     assert await demo.demo(once=True, out=lines.append) == 1
     assert any(" problem " in line and "dance" in line for line in lines)
