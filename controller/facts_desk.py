@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controller.calls.desk import CallDesk
-from controller.recordings.facts import Cause, Started, StartOver, Stopped
+from controller.recordings.facts import Started, StartOver, Stopped
 from controller.recordings.ports import Recorder
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -55,7 +55,7 @@ class FactsDesk:
             case RecordStarted():
                 self._recorder_fact(switch, fact, Started(fact.at))
             case RecordStopped():
-                self._recorder_fact(switch, fact, Stopped(fact.at, Cause(fact.cause.value), fact.hangup))
+                self._recorder_fact(switch, fact, Stopped(fact.at, fact.cause, fact.hangup))
             case Executed(application="record_session", event_uuid=event_uuid, at=at):
                 identity = recording_id(event_uuid)
                 if identity is not None and self.recordings.get(identity) is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from controller.recordings.ports import SwitchAway
+from controller.recordings.ports import LedgerFailed, SwitchAway
 from controller.switch.facts import EVENTS, Fact, Forged, Heartbeat, Unusable, parse
 from controller.switch.link import (
     JobRefused,
@@ -22,8 +23,8 @@ from controller.switch.link import (
 )
 from controller.telemetry import Telemetry
 
-SKEW_DRIFT = 0.001
-"""Seconds a second by which the difference of the clocks may fall: one late event must not move it."""
+SKEW_WINDOW = 60.0
+"""Seconds: the clocks' difference is the greatest seen in this one and the last. A heartbeat comes every 20 s."""
 
 
 class Listener(Protocol):
@@ -80,8 +81,10 @@ class _Line:
     session: Session | None = None
     ready: bool = False
     refused: str | None = None
-    skew: float | None = None
-    skew_at: float = 0.0
+    skew: float = 0.0
+    window: float | None = None
+    newer: float = -math.inf
+    older: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -124,7 +127,7 @@ class Switchboard:
     def now(self, switch: str) -> float:
         """Return the switch's clock: ours, put right by what its events said last."""
         line = self._lines.get(switch)
-        return self.clock() + (line.skew or 0.0 if line is not None else 0.0)
+        return self.clock() + (0.0 if line is None else line.skew)
 
     def problems(self) -> list[str]:
         """Say which switches are not served now, and why; none when all are."""
@@ -163,7 +166,7 @@ class Switchboard:
         began = time.monotonic()
         try:
             await listener.connected(name, session.core_uuid)
-        except (SwitchAway, LinkLost, JobTimeout, JobRefused) as failure:
+        except (SwitchAway, LedgerFailed, LinkLost, JobTimeout, JobRefused) as failure:
             session.close(f"reconciling failed: {failure}")  # the next connect begins anew
         except Exception as error:
             session.close("reconciling failed by an error of fsrec's own")
@@ -194,9 +197,14 @@ class Switchboard:
                 listener.fact(name, session.core_uuid, fact)
 
     def _set_clock(self, line: _Line, at: float) -> None:
-        """Learn the difference of the clocks: an event is late by 0 to 20 ms and more, never early."""
+        """Learn the difference of the clocks: an event is late by 0 to 20 ms and more, never early.
+
+        So the greatest difference is the truest: a late event doesn't move it, a clock that was set does, in time.
+        """
         now = self.clock()
-        seen = at - now
-        fallen = None if line.skew is None else line.skew - SKEW_DRIFT * (now - line.skew_at)
-        line.skew = seen if fallen is None else max(seen, fallen)
-        line.skew_at = now
+        windows = 2.0 if line.window is None else (now - line.window) / SKEW_WINDOW
+        if not 0 <= windows < 1:
+            line.older = line.newer if 1 <= windows < 2 else -math.inf
+            line.newer, line.window = -math.inf, now
+        line.newer = max(line.newer, at - now)
+        line.skew = max(line.older, line.newer)

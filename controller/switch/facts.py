@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from controller.recordings.facts import Cause
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_hex_id, is_leg_id
 from controller.switch.facts_legs import cause_of, is_hanging_up, leg_info, marker, wish
@@ -56,7 +57,6 @@ from controller.switch.facts_types import (
     LegUnparked,
     RecordStarted,
     RecordStopped,
-    StopCause,
     Unusable,
 )
 
@@ -83,7 +83,6 @@ __all__ = [
     "RecordStopped",
     "Refusal",
     "ReplyError",
-    "StopCause",
     "Unusable",
     "parse",
     "parse_buglist",
@@ -150,9 +149,9 @@ def _started(event: _Event, at: float) -> Fact:
 
 def _stopped(event: _Event, at: float) -> Fact:
     try:
-        cause = StopCause(clean.string(event, "Record-Completion-Cause") or StopCause.UNKNOWN)
+        cause = Cause(clean.string(event, "Record-Completion-Cause") or Cause.UNKNOWN)
     except ValueError:
-        cause = StopCause.UNKNOWN
+        cause = Cause.UNKNOWN
     return RecordStopped(_leg(event), at, _path(event), _recording(event), cause, is_hanging_up(event))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+
+from controller.recordings.facts import Cause
 
 EVENTS: tuple[str, ...] = (
     "CHANNEL_PARK",
@@ -21,18 +22,6 @@ EVENTS: tuple[str, ...] = (
     "BACKGROUND_JOB",
 )
 """The events to subscribe to. BACKGROUND_JOB is the link's own business and no fact."""
-
-
-class StopCause(StrEnum):
-    """Record-Completion-Cause (spec 1.8). It is FreeSWITCH's word, not the reason a recording ended (DESIGN 3)."""
-
-    MAXTIME = "success-maxtime"
-    SILENCE = "success-silence"
-    NO_INPUT = "no-input-timeout"
-    EMPTY_FILE = "empty-file"
-    TOO_SHORT = "input-too-short"
-    URI_FAILURE = "uri-failure"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +167,7 @@ class RecordStopped:
         at: Unix seconds.
         path: the file, as the switch names it.
         recording: our id; None if the recording is not ours.
-        cause: FreeSWITCH's word.
+        cause: FreeSWITCH's word, not the reason the recording ended (DESIGN 3).
         hangup: whether the leg is hanging up.
 
     """
@@ -187,7 +176,7 @@ class RecordStopped:
     at: float
     path: str
     recording: str | None
-    cause: StopCause
+    cause: Cause
     hangup: bool
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,8 +96,11 @@ class EslLegs:
         return self._post(switch, lambda: (UuidKill(leg, named),), gone_is_fine=True)
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
-        """``uuid_dump``."""
-        snapshot = await self._dump(switch, leg)
+        """``uuid_dump``; one that cannot be read is no word of the leg's end."""
+        try:
+            snapshot = await self._dump(switch, leg)
+        except BadReplyError as unreadable:
+            raise CommandFailed(str(unreadable)) from None
         return None if snapshot is None else self._as_parked(switch, snapshot)
 
     async def waiting(self, switch: str) -> Sequence[ParkedLeg]:
@@ -110,18 +114,20 @@ class EslLegs:
             return ()  # doctor says so; calls that park from now on are seen all the same
         found = []
         for row in rows:
-            snapshot = await self._dump(switch, row.leg)
-            if snapshot is not None and snapshot.application == "park":
-                found.append(self._as_parked(switch, snapshot))
+            with contextlib.suppress(BadReplyError):  # left alone, as a CHANNEL_PARK that cannot be used is
+                snapshot = await self._dump(switch, row.leg)
+                if snapshot is not None and snapshot.application == "park":
+                    found.append(self._as_parked(switch, snapshot))
         return found
 
     async def _dump(self, switch: str, leg: str) -> LegSnapshot | None:
+        """Return a living leg, or None. Raises SwitchAway, BadReplyError."""
         try:
             reply = await self.board.session(switch).send(UuidDump(leg))
             snapshot = parse_dump(reply.text)
         except LinkLost as lost:
             raise SwitchAway(str(lost)) from None
-        except (NoSuchLegError, BadReplyError, ValueError):
+        except NoSuchLegError:
             return None
         return None if snapshot.hanging_up else snapshot
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.recordings.facts import Cause
 from controller.switch import facts
 from controller.switch.facts import (
     EVENTS,
@@ -35,7 +36,6 @@ from controller.switch.facts import (
     RecordStarted,
     RecordStopped,
     Refusal,
-    StopCause,
     Unusable,
 )
 
@@ -73,7 +73,7 @@ def changed(name: str, headers: dict[str, object]) -> dict[str, Any]:
             Executed(LEG, 1795147987.42238, "record_session", "ed4f6be4-b26b-46c5-9068-c738e47af3b5", "_none_"),
         ),
         ("DTMF", DigitPressed(LEG, 1795147987.902393, "5", 0.25)),
-        ("RECORD_STOP", RecordStopped(LEG, 1795147988.202492, WAV, RECORDING, StopCause.MAXTIME, hangup=False)),
+        ("RECORD_STOP", RecordStopped(LEG, 1795147988.202492, WAV, RECORDING, Cause.MAXTIME, hangup=False)),
         (
             "HEARTBEAT",
             Heartbeat(
@@ -263,9 +263,9 @@ def test_what_is_no_id_of_ours_marks_nothing(sent: object) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "cause"),
-    [*((cause.value, cause) for cause in StopCause), *((sent, StopCause.UNKNOWN) for sent in ("huh", None, ["a"]))],
+    [*((cause.value, cause) for cause in Cause), *((sent, Cause.UNKNOWN) for sent in ("huh", None, ["a"]))],
 )
-def test_completion_causes(sent: object, cause: StopCause) -> None:
+def test_completion_causes(sent: object, cause: Cause) -> None:
     """Every cause of spec 1.8, and unknown for another one or none (native and older recorders)."""
     fact = facts.parse(changed("RECORD_STOP", {"Record-Completion-Cause": sent}))
     assert isinstance(fact, RecordStopped)

@@ -1,0 +1,157 @@
+"""Who may import whom (DESIGN section 2), read from the imports themselves; no circles."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import controller
+
+PACKAGE = Path(controller.__file__).parent
+
+ROOMS: dict[str, set[str]] = {
+    "telemetry": set(),
+    "recordings": {"telemetry"},
+    "documents": {"recordings"},
+    "dialects": {"documents", "recordings"},
+    "calls": {"documents", "recordings", "telemetry"},
+    "switch": {"recordings", "documents", "calls", "telemetry"},
+    "store": {"recordings", "documents", "telemetry"},
+    "media": {"recordings", "telemetry"},
+    "webhooks": {"recordings", "documents", "store", "telemetry"},
+    "http": {"documents", "recordings", "dialects", "media", "telemetry"},
+    "softswitch": set(),
+    # single modules
+    "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "metrics": {"http", "media", "recordings", "telemetry"},  # what these observe, and the face of an exposition
+    "logs": {"settings_model", "telemetry"},  # how secrets are hidden
+    "settings_values": set(),
+    "settings_yaml": set(),
+    "settings_model": {"settings_values", "documents"},
+    "settings": {"settings_model", "settings_values", "settings_yaml"},
+}
+"""Every room, and the rooms it may import. Whole rooms, except as ONLY says."""
+
+ALL = {"app", "cli", "demo", "doctor", "doctor_findings", "doctor_local", "doctor_probe", "doctor_switch"}
+"""What puts the rooms together, and what looks at all of them."""
+
+ONLY = {
+    ("documents", "recordings"): {"recordings.model"},
+    ("dialects", "recordings"): {"recordings.model"},
+    ("switch", "calls"): {"calls.ports"},
+    ("store", "recordings"): {"recordings.model", "recordings.ports"},
+    ("media", "recordings"): {"recordings.model", "recordings.ports"},
+    ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
+    ("http", "recordings"): {"recordings.model", "recordings.ports"},
+    ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
+    ("metrics", "http"): {"http.base"},
+}
+"""Where not the whole room may be imported, but these modules of it."""
+
+OUTSIDE = {
+    "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
+    "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
+    "sqlalchemy": {"store"},
+    "prometheus_client": {"metrics"},
+    "structlog": {"logs", "cli"},
+    "aiohttp": {"http", "webhooks", "demo"},  # the demo is its own callback receiver
+    "pydantic": {"settings", "settings_model", "settings_values", "logs"},
+    "yaml": {"dialects.swml", "settings_yaml"},
+    "numpy": {"media", "softswitch"},
+}
+"""Libraries that only these know; a room or module of this list speaks for all below it."""
+
+MODULES = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.py"))
+
+
+def name_of(path: str) -> str:
+    return path.replace("/", ".").removesuffix(".__init__")
+
+
+@cache
+def imports(path: str) -> frozenset[str]:
+    """What a module imports: ours as `room.module`, others as `/library`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{path}.py").read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            found.add(node.module or "")
+            # `from controller.media import wav` imports a module by its package
+            found.update(
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if node.module and (PACKAGE.parent / node.module.replace(".", "/") / f"{alias.name}.py").exists()
+            )
+    ours = {name.removeprefix("controller.") for name in found if name.startswith("controller.")}
+    return frozenset({*ours, *(f"/{name.split('.')[0]}" for name in found if not name.startswith("controller"))})
+
+
+def under(name: str, roof: str) -> bool:
+    return name == roof or name.startswith(f"{roof}.")
+
+
+def crossings(path: str) -> Iterator[tuple[str, str, str]]:
+    """The rooms that a module imports: (its room, their room, their module)."""
+    room = name_of(path).split(".")[0]
+    for target in imports(path):
+        other = target.split(".")[0]
+        if not target.startswith("/") and other not in {room, ""}:
+            yield room, other, target
+
+
+def test_imports_are_read() -> None:
+    """Modules imported by name, by their package, and libraries are all seen."""
+    assert ("switch", "calls", "calls.ports") in set(crossings("switch/legs"))
+    assert ("app", "media", "media.wav") in set(crossings("app"))
+    assert "/sqlalchemy" in imports("store/store")
+
+
+def test_every_module_has_a_room() -> None:
+    """A new module or room must be named here before it imports anything."""
+    rooms = {name_of(path).split(".")[0] for path in MODULES} - {"__init__", "__main__"}
+    assert rooms == set(ROOMS) | ALL
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_rooms(path: str) -> None:
+    """A module imports only from the rooms that its own may see, and only what may be seen of them."""
+    for room, other, target in crossings(path):
+        if room in ALL:
+            continue
+        assert other in ROOMS[room], f"{path} imports {target}"
+        only = ONLY.get((room, other))
+        if only is not None:
+            assert target == other or any(under(target, allowed) for allowed in only), f"{path} imports {target}"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.startswith("dialects/")])
+def test_no_dialect_knows_another(path: str) -> None:
+    """Each stands alone."""
+    own = name_of(path).split(".")[1] if "." in name_of(path) else ""
+    for target in imports(path):
+        parts = target.split(".")
+        assert parts[0] != "dialects" or parts[1] == own, f"{path} imports {target}"
+
+
+@pytest.mark.parametrize("library", sorted(OUTSIDE))
+def test_libraries_stay_where_they_belong(library: str) -> None:
+    """A library is known to the rooms that are built on it, and to nobody else."""
+    users = {name_of(path) for path in MODULES if f"/{library}" in imports(path)}
+    assert users
+    for user in users:
+        assert any(under(user, roof) for roof in OUTSIDE[library]), f"{user} imports {library}"
+
+
+def test_no_circles() -> None:
+    """Rooms can be put in an order in which each sees only those before it."""
+    sees = {room: {other for path in MODULES for mine, other, _ in crossings(path) if mine == room} for room in ROOMS}
+    while sees:
+        free = {room for room, others in sees.items() if not others & set(sees)}
+        assert free, f"a circle among {sorted(sees)}"
+        sees = {room: others for room, others in sees.items() if room not in free}
