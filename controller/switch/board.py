@@ -135,7 +135,7 @@ class Switchboard:
         for name, line in self._lines.items():
             if line.refused is not None:
                 told.append(f"switch {name}: {line.refused}")
-            elif line.session is None:
+            elif line.session is None or line.session.closed is not None:
                 told.append(f"switch {name}: not connected")
             elif not line.ready:
                 told.append(f"switch {name}: reconciling")

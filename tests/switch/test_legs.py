@@ -1,0 +1,282 @@
+"""Legs over ESL: which packets, in which order, and what each answer means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.calls.ports import ParkedLeg
+from controller.documents.call import CallInfo
+from controller.recordings.ports import CommandFailed, SwitchAway
+from controller.switch.board import Switchboard
+from controller.switch.facts import LegInfo
+from controller.switch.legs import EslLegs, call_info
+from controller.switch.link import SwitchAddress
+from controller.telemetry import Telemetry
+from tests.switch.answering import LEG, QUICK, SWITCH, Answers, connected, dies, eventually
+from tests.switch.peer import CORE, Conn
+
+CALL = "3f0c7b52-9a51-4f6f-8d2c-2d1c6b9a7e10"
+HEX = CALL.replace("-", "")
+OTHER = "7e0e1c8e-6d1c-4a4b-9f0f-0d2f6a3c7b12"
+GONE = "-ERR No such channel!\n"
+
+Act = Callable[[EslLegs], Awaitable[Any]]
+
+ACTS: dict[str, tuple[Act, list[str]]] = {
+    "take_over": (lambda legs: legs.take_over(SWITCH, LEG, CALL), ["api sched_del", "api uuid_setvar_multi"]),
+    "release": (lambda legs: legs.release(SWITCH, LEG), ["api uuid_setvar_multi"]),
+    "answer": (lambda legs: legs.answer(SWITCH, LEG), ["sendmsg"]),
+    "hang_up": (lambda legs: legs.hang_up(SWITCH, LEG, "USER_BUSY"), ["api uuid_kill"]),
+}
+
+
+def dump(leg: str = LEG, **headers: str) -> str:
+    known = {
+        "Unique-ID": leg,
+        "Event-Date-Timestamp": "1795147988000000",
+        "Channel-State": "CS_EXECUTE",
+        "Answer-State": "answered",
+        "Call-Direction": "outbound",
+        "Caller-Destination-Number": "1001",
+        "Caller-Caller-ID-Name": "Ann",
+        "Caller-Caller-ID-Number": "1000",
+        "Channel-Name": "sofia/x",
+        "Channel-Read-Codec-Rate": "16000",
+        "Caller-Channel-Created-Time": "1795147980000000",
+        "variable_current_application": "park",
+        "variable_fsrec_call": HEX,
+        "variable_fsrec_account": "acme",
+        "variable_fsrec_document": "a.yaml",
+    }
+    return json.dumps({**known, **{name.replace("__", "-"): value for name, value in headers.items()}})
+
+
+SEEN = ParkedLeg(
+    SWITCH,
+    LEG,
+    1795147988.0,
+    CallInfo("1001", "Ann", "1000", "outbound", "sofia/x", True, 16000, 1795147980.0),
+    CORE,
+    CALL,
+    "acme",
+    "a.yaml",
+)
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_the_packets_of_each(name: str) -> None:
+    """Each act sends what it should, and is done when the last of it is answered."""
+    act, starts = ACTS[name]
+    answers = Answers()
+    async with connected(answers) as board:
+        assert await act(EslLegs(board)) is None
+    assert len(answers.lines) == len(starts)
+    for line, start in zip(answers.lines, starts, strict=True):
+        assert line.startswith(f"{start} {LEG}")
+
+
+async def test_a_takeover_disarms_before_it_marks() -> None:
+    """A marked leg is one whose hangup is disarmed; marker and lock are one command. Release takes them off."""
+    answers = Answers()
+    async with connected(answers) as board:
+        await EslLegs(board).take_over(SWITCH, LEG, CALL)
+        await EslLegs(board).release(SWITCH, LEG)
+    disarm, mark, free = answers.lines
+    assert disarm == f"api sched_del {LEG}"
+    assert f"fsrec_call={HEX}" in mark
+    assert "app_disable_expand_variables=true" in mark
+    assert "fsrec_call=;" in f"{free};"
+    assert "app_disable_expand_variables=;" in f"{free};"
+
+
+async def test_the_packet_of_an_answer() -> None:
+    """In the leg's own thread, so that what is queued behind it finds it answered."""
+    answers = Answers()
+    async with connected(answers) as board:
+        await EslLegs(board).answer(SWITCH, LEG)
+    assert answers.packets[0].startswith(f"sendmsg {LEG}\ncall-command: execute\nexecute-app-name: answer\n")
+
+
+@pytest.mark.parametrize(
+    ("cause", "sent"),
+    [("USER_BUSY", "USER_BUSY"), ("reload mod_event_socket", "NORMAL_CLEARING"), ("", "NORMAL_CLEARING")],
+)
+async def test_causes_are_the_switchs_own(cause: str, sent: str) -> None:
+    """A cause that FreeSWITCH does not know is a normal end, never text of ours in a command."""
+    answers = Answers()
+    async with connected(answers) as board:
+        await EslLegs(board).hang_up(SWITCH, LEG, cause)
+    assert answers.lines == [f"api uuid_kill {LEG} {sent}"]
+
+
+async def test_commands_of_one_turn_keep_their_order() -> None:
+    """Posted as soon as they are called, before anything is awaited, whatever is awaited first."""
+    answers = Answers()
+    async with connected(answers) as board:
+        legs = EslLegs(board)
+        made = [legs.take_over(SWITCH, LEG, CALL), legs.answer(SWITCH, LEG), legs.hang_up(SWITCH, LEG, "USER_BUSY")]
+        for one in reversed(made):
+            await one
+    assert [line.split()[1 if line.startswith("api") else 0] for line in answers.lines] == [
+        "sched_del",
+        "uuid_setvar_multi",
+        "sendmsg",
+        "uuid_kill",
+    ]
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_a_leg_that_is_gone(name: str) -> None:
+    """A hangup of it is no failure, anything else is one, with the switch's own words."""
+    act, starts = ACTS[name]
+    async with connected(Answers({starts[-1]: GONE})) as board:
+        if name == "hang_up":
+            assert await act(EslLegs(board)) is None
+        else:
+            with pytest.raises(CommandFailed, match=r"^-ERR No such channel!$"):
+                await act(EslLegs(board))
+
+
+async def test_a_refused_hangup() -> None:
+    """A refusal for another reason is told."""
+    async with connected(Answers({"api uuid_kill": "-USAGE: <uuid> [cause]\n"})) as board:
+        with pytest.raises(CommandFailed, match="USAGE"):
+            await EslLegs(board).hang_up(SWITCH, LEG, "USER_BUSY")
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_a_link_that_is_down_or_breaks(name: str) -> None:
+    """Without a session, and when the connection goes before the answer: SwitchAway."""
+    act, starts = ACTS[name]
+    board = Switchboard([SwitchAddress(SWITCH, "127.0.0.1", 1, "secret")], Telemetry(), QUICK)
+    with pytest.raises(SwitchAway, match="not connected"):
+        await act(EslLegs(board))
+    async with connected(Answers({starts[-1]: dies}), Answers()) as board:
+        with pytest.raises(SwitchAway):
+            await act(EslLegs(board))
+
+
+@pytest.mark.parametrize("name", ACTS)
+async def test_a_leg_that_no_command_can_name(name: str) -> None:
+    """It fails before anything is sent."""
+    answers = Answers()
+    hostile = "a b\n\nexit"
+    legs_of: dict[str, Act] = {
+        "take_over": lambda legs: legs.take_over(SWITCH, hostile, CALL),
+        "release": lambda legs: legs.release(SWITCH, hostile),
+        "answer": lambda legs: legs.answer(SWITCH, hostile),
+        "hang_up": lambda legs: legs.hang_up(SWITCH, hostile, "USER_BUSY"),
+    }
+    async with connected(answers) as board:
+        with pytest.raises(CommandFailed, match="no leg id"):
+            await legs_of[name](EslLegs(board))
+    assert answers.packets == []
+
+
+async def test_a_busy_leg() -> None:
+    """So many commands of a leg are outstanding that an answer's turn does not come: it failed, and was not sent."""
+    answers = Answers({"sendmsg": "+OK"})
+    async with connected(answers, timings=replace(QUICK, reply=0.3)) as board:
+        results = await asyncio.gather(
+            *(EslLegs(board).answer(SWITCH, LEG) for _ in range(33)), return_exceptions=True
+        )
+    assert results[:32] == [None] * 32
+    assert isinstance(results[32], CommandFailed)
+    assert len(answers.packets) == 32
+
+
+async def test_who_stops_waiting_disturbs_nobody() -> None:
+    """A cancelled command may have happened; its answer is nobody's, the next one's is its own."""
+    gate = asyncio.Event()
+
+    async def later(conn: Conn) -> None:
+        await gate.wait()
+        await conn.send(b"Content-Type: command/reply\nReply-Text: +OK\n\n")
+
+    answers = Answers({"sendmsg": later})
+    async with connected(answers) as board:
+        waiting = EslLegs(board).answer(SWITCH, LEG)
+        await eventually(lambda: answers.packets)
+        waiting.cancel()
+        gate.set()
+        await EslLegs(board).hang_up(SWITCH, LEG, "USER_BUSY")
+    assert len(answers.packets) == 2
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_living_leg() -> None:
+    """What uuid_dump tells, in the calls room's terms."""
+    answers = Answers({"api uuid_dump": dump()})
+    async with connected(answers) as board:
+        assert await EslLegs(board).look(SWITCH, LEG) == SEEN
+    assert answers.lines == [f"api uuid_dump {LEG} json"]
+
+
+@pytest.mark.parametrize(
+    "reply", [GONE, dump(**{"Answer-State": "hangup"}), dump(**{"Channel-State": "CS_REPORTING"})]
+)
+async def test_a_leg_that_ends(reply: str) -> None:
+    """Gone, or hanging up: None."""
+    async with connected(Answers({"api uuid_dump": reply})) as board:
+        assert await EslLegs(board).look(SWITCH, LEG) is None
+
+
+@pytest.mark.parametrize("reply", ["", "-USAGE: x\n", "[]", "{", dump(variable_fsrec_document="a\nb")])
+async def test_a_dump_that_cannot_be_read(reply: str) -> None:
+    """It is no word of the leg's end."""
+    async with connected(Answers({"api uuid_dump": reply})) as board:
+        with pytest.raises(CommandFailed, match="uuid_dump"):
+            await EslLegs(board).look(SWITCH, LEG)
+
+
+async def test_a_link_that_breaks_while_looking() -> None:
+    """SwitchAway, of a look and of a list."""
+    async with connected(Answers({"api": dies})) as board:
+        with pytest.raises(SwitchAway):
+            await EslLegs(board).look(SWITCH, LEG)
+        await eventually(lambda: not board.problems())
+        with pytest.raises(SwitchAway):
+            await EslLegs(board).waiting(SWITCH)
+
+
+def rows(*legs: str) -> str:
+    return json.dumps({"row_count": len(legs), "rows": [{"uuid": leg, "application": "?"} for leg in legs]})
+
+
+async def test_parked_legs() -> None:
+    """The list says which legs there are, each leg itself whether it is parked; unreadable ones are left alone."""
+    legs = [LEG, OTHER, *(f"{n}e0e1c8e-6d1c-4a4b-9f0f-0d2f6a3c7b1{n}" for n in range(3))]
+    answers = Answers(
+        {
+            "api show": rows(*legs),
+            f"api uuid_dump {LEG}": dump(),
+            f"api uuid_dump {OTHER}": dump(OTHER, variable_current_application="bridge"),
+            f"api uuid_dump {legs[2]}": GONE,
+            f"api uuid_dump {legs[3]}": dump(legs[3], variable_fsrec_account="\x01"),
+            f"api uuid_dump {legs[4]}": dump(legs[4], **{"Answer-State": "hangup"}),
+        }
+    )
+    async with connected(answers) as board:
+        assert await EslLegs(board).waiting(SWITCH) == [SEEN]
+    assert answers.lines == ["api show channels as json", *(f"api uuid_dump {leg} json" for leg in legs)]
+
+
+@pytest.mark.parametrize("reply", ["-ERR SQL disabled, no data available!\n", '{"row_count": 0}', "odd"])
+async def test_no_list_of_legs(reply: str) -> None:
+    """Without core SQL, without rows, without sense: none; those that park from now on are seen all the same."""
+    async with connected(Answers({"api show": reply})) as board:
+        assert list(await EslLegs(board).waiting(SWITCH)) == []
+
+
+def test_what_calls_keep_of_a_leg() -> None:
+    """What is not known of it has the form that calls expect."""
+    info = LegInfo("1001", "", "", "", "", "", False, 8000, None, "")
+    assert call_info(info) == CallInfo("1001")
