@@ -209,7 +209,7 @@ class RecordingService:
             life, lambda seen: seen.state.final or (seen.state is not State.REQUESTED and seen.wish.pause is None)
         )
         if recording.wish.pause is not None:
-            raise NotPossible("the recording is not paused yet; it will be as soon as the switch can be reached")
+            raise NotPossible("the recording is not paused yet: the switch has not answered")
         if recording.state is State.RECORDING:
             raise NotPossible("FreeSWITCH did not pause the recording")
         return recording
@@ -222,7 +222,7 @@ class RecordingService:
             life, lambda seen: seen.state.final or (not seen.wish.resume and seen.wish.pause is None)
         )
         if recording.wish.resume:
-            raise NotPossible("the recording is not resumed yet; it will be as soon as the switch can be reached")
+            raise NotPossible("the recording is not resumed yet: the switch has not answered")
         if recording.state is State.PAUSED:
             raise NotPossible("FreeSWITCH did not resume the recording")
         return recording

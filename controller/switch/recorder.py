@@ -14,8 +14,9 @@ from controller.switch.commands_values import Track, silence_threshold
 from controller.switch.facts import BadReplyError, NoSuchLegError, parse_buglist
 from controller.switch.link import JobRefused, JobTimeout, LegBusy, LinkLost, PacketRefused
 
-JOB_WITHIN = 10.0
-"""Seconds a job may take before its recording is given up to an inquiry: closing a file may block on a slow disk."""
+JOB_WITHIN = 8.0
+"""Seconds a job may take before its recording is given up to an inquiry: closing a file may block on a slow disk.
+Shorter than a caller waits for its wish, so that it hears what became of it."""
 
 SETTLE = 1.0
 """Seconds until an absent recorder is believed: the switch takes it off its list before it fires RECORD_STOP."""
