@@ -347,10 +347,9 @@ class CallDesk:
         if found is None or hanging_up or not self._lives(run):
             return
         self._end(run, CallState.RELEASED, None)
-        release = asyncio.ensure_future(self._release(run.call))
+        self._spawn(self._release(run.call))
         if run.again is not None:  # others parked it again already: it is a leg like any other
             self.parked(replace(run.again, marker=None))
-        await release
 
     async def _close(self, call: Call) -> None:
         delay = 0.1

@@ -445,7 +445,6 @@ class RecordingService:
         self.apply(recording.id, StillRuns(at) if presence.recorder else NotThere(at, presence.leg))
 
     async def _examine(self, life: _Life, recording: Recording) -> None:
-        self._disarm(life)
         delay = self._timings.retry
         tries = 1
         while True:

@@ -208,6 +208,7 @@ async def test_the_legs_end_ends_the_call() -> None:
     assert [event.cause for event in world.of(CallEnded)] == ["USER_BUSY"]
     assert world.daemon is not None
     assert (world.daemon.desk.count, world.daemon.desk.find(call.id)) == (0, None)
+    assert not world.daemon.desk._tasks
     assert "hang_up NORMAL_CLEARING" not in world.log
     assert [found.state.final for found in world.recordings.values()] == [True]
 
@@ -502,6 +503,8 @@ async def test_a_switch_that_restarted() -> None:
     gone, released = waiting_call(), waiting_call(leg="other", state=CallState.RELEASED)
     world = await after_restart(gone, released, core="another core")
     assert {call.cause for call in world.calls.values() if call.id in {gone.id, released.id}} == {SWITCH_LOST}
+    assert world.daemon is not None
+    assert world.daemon.desk.find(released.id) is None
     assert world.of(CallResumed) == []
     world = await started()
     world.restart_switch()
@@ -616,7 +619,24 @@ async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
     world.held["live"].set()
     await adopting
     assert world.daemon.desk.count == 0
+    assert not world.daemon.desk._leaving
     assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_adopt_takes_back_nothing_that_was_let_go_meanwhile() -> None:
+    """Nor does a call that others took meanwhile become ours again."""
+    world = await started()
+    assert world.daemon is not None
+    world.held["live"] = asyncio.Event()
+    adopting = asyncio.get_running_loop().create_task(world.daemon.desk.adopt(SWITCH))
+    await world.settle()
+    transfer(world)
+    await world.settle()
+    world.held["live"].set()
+    await adopting
+    assert world.daemon.desk.count == 0
+    assert world.call.state is CallState.RELEASED
 
 
 @virtual
@@ -648,6 +668,7 @@ async def test_close_touches_no_leg() -> None:
     log, calls = list(world.log), dict(world.calls)
     assert world.daemon is not None
     await world.daemon.desk.close()
+    assert not world.daemon.desk._tasks
     await world.daemon.service.close()
     world.held["look"].set()
     await world.settle(100)

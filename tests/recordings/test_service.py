@@ -128,6 +128,7 @@ async def test_a_life_from_start_to_end() -> None:
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
     assert bench.service.get(identity) is None
     assert bench.service.active("call") == []
+    assert not (bench.service._lives or bench.service._by_leg or bench.service._by_call or bench.service._tasks)
 
 
 @virtual
