@@ -145,8 +145,8 @@ async def _playback(leg: "Leg", argument: str) -> None:
     leg.variables.set("playback_samples", str(read))
     status = "break" if woken in (Woken.BREAK, Woken.DIGIT) else "done"
     leg.fire("PLAYBACK_STOP", after=[*about, ("Playback-Status", status), *block.items()])
-    # Hung up from within, by a command that ran meanwhile, it does not notice
-    failed = woken is Woken.HANGUP and not leg.hung_up_itself
+    # Hung up by, or in the time of, a command that ran within it, it does not notice
+    failed = woken is Woken.HANGUP and not (leg.hung_up_itself or leg.hung_up_within)
     leg.variables.set("current_application_response", "PLAYBACK ERROR" if failed else "FILE PLAYED")
 
 

@@ -137,6 +137,8 @@ async def _media(leg: "Leg", timeout: float, dialler: "Leg | None") -> bool:
     leg.on_answer.append(waiting)
     deadline = leg.switch.now() + timeout
     while not (leg.answered or leg.early):
+        if dialler is not None:
+            await dialler.run_queued()
         if leg.hungup or leg.switch.now() >= deadline or (dialler is not None and dialler.hungup):
             return False
         await asyncio.wait((waiting,), timeout=0.02)

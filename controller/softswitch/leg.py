@@ -60,6 +60,7 @@ class Leg(Channel):
         self.transfer_to: Sequence[tuple[str, str]] | None = None
         self.transferred = False
         self.hung_up_itself = False
+        self.hung_up_within = False
         self._task: asyncio.Task[Any] | None = None
         self.nested_seconds = 0.0
         self.wake_on_hangup: Leg | None = None
@@ -192,11 +193,16 @@ class Leg(Channel):
         `stops` false lets a break pass unnoticed.
         """
         deadline = None if seconds is None else self.switch.now() + seconds
-        aligned = False
+        aligned = nested = False
         while True:
             if self.hungup:
+                self.hung_up_within = nested
                 return Woken.HANGUP, ""
             if self._broken and stops:
+                if not aligned:
+                    await self.tick()
+                    aligned = True
+                    continue
                 self._broken = False
                 return Woken.BREAK, ""
             if self.transfer_to is not None:
@@ -208,6 +214,7 @@ class Leg(Channel):
                     continue
                 began = self.switch.now()
                 await self._run_messages()
+                nested = True
                 spent = self.switch.now() - began
                 self.nested_seconds += spent
                 if deadline is not None:
@@ -216,7 +223,7 @@ class Leg(Channel):
                     # A break ends this frame's turn of commands: a digit comes before the rest (switch_ivr.c:793)
                     if self._keys and take_digits:
                         return Woken.DIGIT, self._take_digit()
-                    aligned = False
+                    aligned = nested = False
                 continue
             if self._keys and not take_digits:
                 return Woken.DIGIT, ""
@@ -229,7 +236,7 @@ class Leg(Channel):
             now = self.switch.now()
             if deadline is not None and now >= deadline:
                 return Woken.DONE, ""
-            aligned = False
+            aligned = nested = False
             self._wake.clear()
             await self._sleep_until(deadline)
 
@@ -269,10 +276,7 @@ class Leg(Channel):
             self._messages.clear()
         self._broadcast_stopped = self._broadcast_stopped or self._broadcasting
         self._broken = True
-        self._wake_at_next_frame()
-
-    def _wake_at_next_frame(self) -> None:
-        self.switch.loop.call_at(self.frame_time(self.frame_number(self.switch.now()) + 1), self._wake.set)
+        self._wake.set()
 
     def transfer(self, dialplan: Sequence[tuple[str, str]]) -> None:
         """Leave what is running and go on with another dialplan."""
@@ -283,21 +287,26 @@ class Leg(Channel):
             self.wake_on_hangup.break_out()
 
     async def run_leftovers(self) -> None:
-        """Go through what was queued when the leg was hung up, as park does: it was reading a frame then.
+        """Finish the frame in which a parked leg was hung up, as park does: its commands, and one digit.
 
-        All commands, and one digit.
+        Where a command ran when it was hung up, the frame's turn of commands is over.
         """
-        if self._messages:
-            await self._run_messages()
+        if not self.hung_up_within:
+            await self.run_queued()
         if self._keys:
             self._take_digit()
+
+    async def run_queued(self) -> None:
+        """Run what was sent to the leg, as what waits without reading frames does once a frame."""
+        if self._messages and not self._locked:
+            await self._run_messages()
 
     async def _run_messages(self) -> None:
         self._suspend_output()
         # A hangup meanwhile does not end this: what is queued is run, as far as it can be on a dead channel
         while self._messages and not self._locked:
             await self._run_message(self._messages.popleft())
-            if self._broken and not self.hungup:
+            if self._broken:
                 break
         if not self.hungup:
             self._resume_output()
@@ -364,7 +373,7 @@ class Leg(Channel):
             self._wake.set()
         else:
             # The channel's thread sees it at its next frame.
-            self._wake_at_next_frame()
+            self.switch.loop.call_at(self.frame_time(self.frame_number(self.switch.now()) + 1), self._wake.set)
         if self.on_hangup is not None:
             self.on_hangup(self)
         if self.wake_on_hangup is not None:

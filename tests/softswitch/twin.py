@@ -55,6 +55,8 @@ class Outcome:
 
     replies: list[tuple[str, str, str]] = field(default_factory=list)
     events: list[Shown] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    """Names of the events before CHANNEL_PARK, sorted."""
     jobs: dict[str, str] = field(default_factory=dict)
     files: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     """Name → channels, rate, masked spans."""
@@ -66,7 +68,7 @@ class Outcome:
     def differences(self, other: Outcome) -> list[str]:
         """Where two differ, in words; none when they are the same."""
         found = []
-        for name in ("replies", "events", "jobs", "files"):
+        for name in ("replies", "before", "events", "jobs", "files"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 found.append(f"{name}:\n{_first_difference(mine, theirs)}")
@@ -131,7 +133,13 @@ class Teller:
 
     def outcome(self) -> Outcome:
         events = self.mine()
-        found = Outcome(self.replies, [self.shown(event) for event in events])
+        parked = next((n for n, event in enumerate(events) if event["Event-Name"] == "CHANNEL_PARK"), len(events))
+        # Until it is parked the leg's own thread and the one that originates it race: there the order is no promise.
+        found = Outcome(
+            self.replies,
+            [self.shown(event) for event in events[parked:]],
+            sorted(event["Event-Name"] for event in events[:parked]),
+        )
         for event in self.client.events:
             job = event.get("Job-UUID", "")
             if job.startswith("job-") and self.leg in event.get("Job-Command-Arg", ""):
@@ -147,12 +155,12 @@ class Teller:
         tone = "loopback/tone" in self.sent[0][1].text
         runs = _zero_runs(sound.samples, round(_SHORTEST_MASK * sound.rate)) if tone else []
         found.files[name] = (sound.channels, sound.rate, len(runs))
-        ran = [
-            (_moment(event), event["Event-Name"]) for event in events if event.get("Record-File-Path") == str(path)
-        ]
-        if len(ran) != 2 or "RECORD_BRIDGE_REQ" in str(events):
-            return  # written to twice, or gated: no length to be expected of it
-        (begin, _), (end, _) = ran
+        starts = [event for event in events if event.get("Record-File-Path") == str(path)]
+        ran = [_moment(event) for event in starts]
+        plain = all(event.get("Recording-Variable-RECORD_PRE_BUFFER_FRAMES") == "0" for event in starts)
+        if len(ran) != 2 or not plain or "RECORD_BRIDGE_REQ" in str(events):
+            return  # written to twice, gated, or with a pre-buffer, whose loss hangs on who sent when
+        begin, end = ran
         paused = sum(b - a for a, b in self._spans(path, ("pause", "resume"), end))
         masks = sum(b - a for a, b in self._spans(path, ("mask", "unmask"), end))
         found.missing[name] = end - begin - paused - sound.seconds

@@ -91,10 +91,11 @@ def vary(base: Sequence, seed: int) -> Sequence:
 def _delay(before: Command, chance: random.Random) -> float:
     """None at all, or long enough that what was sent before has been carried out for certain.
 
-    Never none after a bgapi: it has a thread of its own, and whether that or the next command is first differs from
-    time to time on a real switch too.
+    Never none after a bgapi, which has a thread of its own, nor after a digit, which may be taken between two frames:
+    what is first then differs from time to time on a real switch too.
     """
-    at_once = chance.random() < 0.25 and not before.text.startswith("bgapi")
+    racing = before.text.startswith(("bgapi", "api uuid_recv_dtmf"))
+    at_once = chance.random() < 0.25 and not racing
     return 0.0 if at_once else chance.uniform(_RACY, LONGEST_DELAY)
 
 
