@@ -578,6 +578,7 @@ async def test_released_calls_after_a_restart() -> None:
     await world.relink()
     await world.settle()
     assert world.log == ["release"]
+    assert world.legs["marked"].marker is None
     states = {call.leg: call.state for call in world.calls.values()}
     assert states == {"gone": CallState.ENDED, "marked": CallState.RELEASED, "free": CallState.RELEASED}
     assert world.calls[gone.id].cause == LOST

@@ -128,7 +128,8 @@ async def test_a_life_from_start_to_end() -> None:
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
     assert bench.service.get(identity) is None
     assert bench.service.active("call") == []
-    assert not (bench.service._lives or bench.service._by_leg or bench.service._by_call or bench.service._tasks)
+    kept = (bench.service._lives, bench.service._by_leg, bench.service._by_call, bench.service._tasks)
+    assert [len(one) for one in kept] == [0, 0, 0, 0]
 
 
 @virtual
