@@ -22,6 +22,7 @@ from controller.recordings.facts import (
     Stopped,
     Unmasked,
 )
+from controller.recordings.life import Timings
 from controller.recordings.model import (
     EndReason,
     Measured,
@@ -31,7 +32,7 @@ from controller.recordings.model import (
     State,
 )
 from controller.recordings.ports import CommandFailed, Found, LedgerFailed, NotPossible, Presence, SwitchAway
-from controller.recordings.service import RecordingService, Timings
+from controller.recordings.service import RecordingService
 from controller.telemetry import (
     FactOrphaned,
     FactUnexpected,

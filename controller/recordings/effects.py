@@ -1,0 +1,161 @@
+"""What the table's effects do: commands to the switch, timers, media. What comes of each is a fact again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+
+from controller.recordings.facts import (
+    Examined,
+    Fact,
+    LegOverdue,
+    LimitReached,
+    Masked,
+    MaskRefused,
+    NotThere,
+    StartOver,
+    StillRuns,
+    StopOverdue,
+    Unmasked,
+)
+from controller.recordings.life import Life, Timings
+from controller.recordings.lifecycle import Effect
+from controller.recordings.model import PauseBehavior, Recording, State
+from controller.recordings.ports import CommandFailed, Found, Media, Recorder, SwitchAway
+
+
+class Effects:
+    """Carries effects out on the switch and on files.
+
+    ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        media: Media,
+        timings: Timings,
+        apply: Callable[[str, Fact], None],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._recorder = recorder
+        self._media = media
+        self._timings = timings
+        self._apply = apply
+        self._report = report
+
+    def work(self, life: Life, effect: Effect) -> Coroutine[None, None, None] | None:
+        """Set a timer now, and return None; or return the work to be run."""
+        if effect is Effect.TIME:
+            self._time(life)
+            return None
+        if effect is Effect.GRACE:
+            self._arm(life, Effect.GRACE, self._timings.grace, LegOverdue)
+            return None
+        work: dict[Effect, Callable[[Life, Recording], Coroutine[None, None, None]]] = {
+            Effect.START: self._start,
+            Effect.STOP: self._stop,
+            Effect.MASK: self._mask,
+            Effect.UNMASK: self._unmask,
+            Effect.INQUIRE: self._inquire,
+            Effect.EXAMINE: self._examine,
+        }
+        return work[effect](life, life.recording)
+
+    async def _start(self, life: Life, recording: Recording) -> None:
+        try:
+            await self._recorder.start(recording)
+        except CommandFailed as failure:
+            self._apply(recording.id, StartOver(self._now(life), str(failure)))
+        except SwitchAway:
+            return  # the reconciliation at the next connect asks the switch, and commands again if it must
+
+    async def _stop(self, life: Life, recording: Recording) -> None:
+        async with life.commands:
+            if life.recording.state is not State.STOPPING:
+                return
+            self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
+            try:
+                await self._recorder.stop(recording)
+            except CommandFailed:
+                if not life.stop_refused:  # it may have ended already; refused again, the timer asks, in its own time
+                    life.stop_refused = True
+                    self._apply(recording.id, StopOverdue(self._now(life)))
+            except SwitchAway:
+                return
+
+    async def _mask(self, life: Life, recording: Recording) -> None:
+        behavior = recording.wish.pause or recording.paused_behavior
+        if behavior is not None:
+            await self._switch_mask(life, recording, self._recorder.mask, lambda at: Masked(at, behavior))
+
+    async def _unmask(self, life: Life, recording: Recording) -> None:
+        await self._switch_mask(life, recording, self._recorder.unmask, Unmasked)
+
+    async def _switch_mask(
+        self,
+        life: Life,
+        recording: Recording,
+        command: Callable[[Recording], Awaitable[float]],
+        fact: Callable[[float], Fact],
+    ) -> None:
+        async with life.commands:
+            if not life.recording.state.active:
+                return
+            try:
+                at = await command(recording)
+            except CommandFailed as failure:
+                self._apply(recording.id, MaskRefused(self._now(life), str(failure)))
+            except SwitchAway:
+                return
+            else:
+                self._apply(recording.id, fact(at))
+
+    async def _inquire(self, life: Life, recording: Recording) -> None:
+        try:
+            presence = await self._recorder.inquire(recording)
+        except SwitchAway:
+            if life.recording.state is State.STOPPING:  # the link may be up for all that: ask again
+                self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
+            return
+        at = self._now(life)
+        self._apply(recording.id, StillRuns(at) if presence.recorder else NotThere(at, presence.leg))
+
+    async def _examine(self, life: Life, recording: Recording) -> None:
+        delay = self._timings.retry
+        tries = 1
+        while True:
+            recording = life.recording
+            try:
+                found = await self._media.examine(recording)
+            except Exception as error:
+                if isinstance(error, OSError):
+                    found = Found(None, f"the file could not be read: {error.strerror or error}")
+                else:
+                    found = Found(None, f"the file could not be examined: {type(error).__name__}")
+                    self._report(error)
+                if tries < self._timings.examine:
+                    tries += 1
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, self._timings.retry_cap)
+                    continue
+            if life.recording.pauses == recording.pauses:  # a late Masked changes what must be cut
+                break
+        self._apply(recording.id, Examined(self._now(life), found))
+
+    def _time(self, life: Life) -> None:
+        """Arm the timer of max_length, or disarm it while a skipping pause holds it still."""
+        life.cancel(Effect.TIME)
+        recording = life.recording
+        limit = recording.request.max_length
+        running = recording.state in {State.RECORDING, State.PAUSED}
+        if limit is not None and running and recording.paused_behavior is not PauseBehavior.SKIP:
+            left = limit - recording.recorded(self._now(life))
+            self._arm(life, Effect.TIME, max(0.0, left), LimitReached)
+
+    def _arm(self, life: Life, name: Effect, seconds: float, fact: Callable[[float], Fact]) -> None:
+        identity = life.recording.id
+        life.arm(name, seconds, lambda: self._apply(identity, fact(self._now(life))))
+
+    def _now(self, life: Life) -> float:
+        return self._recorder.now(life.recording.owner.switch)
