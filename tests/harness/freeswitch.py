@@ -65,7 +65,7 @@ class FreeSwitch:
         else:
             self.home = Path(tempfile.mkdtemp(prefix="fsrec-live-"))
             self.address = Address("127.0.0.1", _free_port(socket.SOCK_STREAM), secrets.token_hex(12))
-            self.sip_port = _free_port(socket.SOCK_DGRAM)
+            self.sip_port = _free_port(socket.SOCK_DGRAM, socket.SOCK_STREAM)
         self.recordings = self.home / "recordings" if binary else self.home
         self.scripts = self.recordings / "scripts"
 
@@ -153,10 +153,16 @@ class FreeSwitch:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+def _free_port(*kinds: int) -> int:
+    """A port that is free for each kind of socket, below those that outgoing connections and the RTP ranges take."""
+    while True:
+        port = random.randrange(10240, 20000)  # noqa: S311 - spreads the workers' ports; no secret
+        try:
+            for kind in kinds:
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
         return port
 
 
