@@ -855,6 +855,7 @@ async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
     await bench.start(reference="new")
     bench.ledger.holder.let_go("unfinished")
     assert await adopting == []
+    assert not bench.service._leaving
     assert bench.service.get(identity) is None
     assert bench.ledger.told.count(N.COMPLETED) == 1
 
