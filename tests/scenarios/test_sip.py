@@ -263,13 +263,13 @@ async def test_callers_words_are_only_words(
     touched = tmp_path / "touched"
     callers = hostile(touched)
     daemon.changes["log"] = {"level": "debug"}
-    daemon.say(record_call(daemon.receiver), {"sleep": 400}, {"hangup": {}})
+    daemon.say(record_call(daemon.receiver), {"sleep": 800}, {"hangup": {}})
     await daemon.spawn()
 
     async def one(words: Words) -> None:
         async with calling(switch.sip_port, words) as phone:
             await phone.until(lambda: phone.answered)
-            await phone.say([Tone(0.3)])
+            await phone.say([Tone(0.6)])
             await phone.until(lambda: phone.over)
 
     with switch.client.watch() as seen:
@@ -279,10 +279,10 @@ async def test_callers_words_are_only_words(
     assert {end["state"] for end in ends} == {"finished"}
     assert callbacks.states().count("recording") == len(callers)
     for end in ends:
-        assert end["duration"] == pytest.approx(0.4, abs=0.15)
+        assert end["duration"] == pytest.approx(0.8, abs=0.15)
         sound = await fetched(daemon, end, tmp_path / "got.wav")
         assert sound.channels == 1
-        assert sum(interval.seconds for interval in sound.sounding()) > 0.2
+        assert sum(interval.seconds for interval in sound.sounding()) > 0.3
     assert not touched.exists()
     assert not switch.client.closed.is_set(), "the event socket was reloaded"
     assert daemon.unfinished() == []
