@@ -15,7 +15,7 @@ from controller.documents.call import CallState
 from controller.recordings.model import EndReason, State
 from controller.recordings.ports import CommandFailed, SwitchAway
 from tests.calls.world import FAILED_LEDGER, World
-from tests.recordings.virtual import run_virtually, virtual
+from tests.recordings.virtual import run_virtually, settled, virtual
 
 REFUSED = "NORMAL_TEMPORARY_FAILURE"
 
@@ -99,6 +99,26 @@ async def test_an_answer_nobody_told() -> None:
     refusals = {"look": [CommandFailed("no dump")]}
     world = await played([["answer"]], deaf={"answered"}, refusals=refusals)
     assert world.told == {0: "Failed: the leg was not answered within 10 s"}
+
+
+@virtual
+async def test_an_answer_told_by_the_links_return() -> None:
+    """CHANNEL_ANSWER was lost with the link: the look at its return tells it, long before the deadline."""
+    world = World([["answer"], ["wait", None]], deaf={"answered"})
+    world.boot()
+    world.park()
+    await world.settle(1)
+    assert world.told == {}
+    world.cut()
+    await world.relink()
+    await settled()
+    assert world.told == {0: "good"}
+
+
+@virtual
+async def test_a_step_that_does_nothing_takes_the_leg_over() -> None:
+    """Whatever a document begins with: the leg is ours from its first step on."""
+    assert (await played([["stop", None]])).log == ["take_over", "hang_up NORMAL_CLEARING"]
 
 
 @virtual
