@@ -96,7 +96,7 @@ class SoftSwitch:
                 caller_number=caller_number,
                 variables=variables or {},
             )
-            while not inner.controlled and not inner.gone:  # noqa: ASYNC110 - park has no event but the wire's
+            while not inner.controlled and not inner.gone:
                 await asyncio.sleep(0.001)
         call = SoftCall(inner)
         self._calls.append(call)
