@@ -18,9 +18,10 @@ from controller.calls.events import (
     LegLeftAlone,
 )
 from controller.documents.call import Call, CallInfo, CallState
-from controller.recordings.model import new_id
+from controller.recordings.model import Recording, State, new_id
 from controller.recordings.ports import CommandFailed, SwitchAway
 from tests.calls.world import FAILED_LEDGER, SWITCH, World, running
+from tests.recordings.fakes import REQUEST, owner
 from tests.recordings.virtual import run_virtually, settled, virtual
 
 FOREVER = [["wait", None]]
@@ -562,6 +563,22 @@ async def test_a_recording_that_no_row_knows() -> None:
     )
     assert world.told == {0: "RecordingRefused: the recording is unknown"}
     assert world.call.state is CallState.ENDED
+
+
+@pytest.mark.parametrize(("error", "why"), [("disk full", "disk full"), (None, "the recording failed")])
+@virtual
+async def test_a_stop_whose_recording_failed_meanwhile(error: str | None, why: str) -> None:
+    """Before the restart the step had begun to stop it; it has failed since: the step fails, with the reason."""
+    made = Recording("r", owner(), REQUEST, State.FAILED, "/r.wav", 1.0, error=error)
+    call = waiting_call(text='[["stop", "ref"]]', recording=made.id)
+    world = World(FOREVER)
+    world.calls, world.recordings = {call.id: call}, {made.id: made}
+    world.linked = False
+    world.park(marker=call.id)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert world.told == {0: f"Failed: {why}"}
 
 
 @virtual

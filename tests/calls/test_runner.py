@@ -118,7 +118,10 @@ async def test_an_answer_told_by_the_links_return() -> None:
 @virtual
 async def test_a_step_that_does_nothing_takes_the_leg_over() -> None:
     """Whatever a document begins with: the leg is ours from its first step on."""
-    assert (await played([["stop", None]])).log == ["take_over", "hang_up NORMAL_CLEARING"]
+    expected = ["take_over", "hang_up NORMAL_CLEARING"]
+    assert (await played([["stop", None]])).log == expected
+    world = await played([["record", "a"]], full="the disk is full")
+    assert (world.log, world.told) == (expected, {0: "RecordingRefused: the disk is full"})
 
 
 @virtual

@@ -170,6 +170,7 @@ class World:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
+    full: str | None = None
     points: int = 0
     kill_at: int | None = None
     killed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -310,6 +311,7 @@ class Daemon:
             media=FakeMedia(),
             telemetry=telemetry,
             path_of=lambda _switch, identity: f"/{identity}.wav",
+            admit=lambda _switch: world.full,
         )
         claim = Claim(ACCOUNT, "main", world.fallback)
         self.rooms = Rooms(WorldLegs(world, self), WorldCalls(world, self), self.service, lambda: world.now)
