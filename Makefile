@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JOBS ?= 6
+JOBS ?= 4
 
-.PHONY: test check live demo clean lock
+.PHONY: test check live demo bench clean lock
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ live: $(STAMP)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary o
 
 demo: $(STAMP)  ## a recorded call on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)
+
+bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one
+	$(BIN)/python -m benchmarks.start_latency $(ARGS)
 
 lock:  ## renew requirements/*.txt (needs pip-tools)
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --output-file=requirements/run.txt pyproject.toml

@@ -47,9 +47,9 @@ class App:
     """A daemon. ``async with app.running():`` starts it, serves inside, stops it in order.
 
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
-    each fact of a switch. ``look_at_disks`` are the seconds between looks at the recording directories: a full or
-    missing one refuses new recordings. ``store_patience`` are those for which a lock of another process on the store
-    is waited for.
+    each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
+    recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
+    of another process on the store is waited for.
     """
 
     settings: Settings
@@ -57,6 +57,7 @@ class App:
     base: Path = field(default_factory=Path.cwd)
     timings: Timings | None = None
     watch: Callable[[Fact], None] | None = None
+    clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     store_patience: float = 5.0
     base_url: str = ""
@@ -148,7 +149,7 @@ class App:
             SwitchAddress(switch.name, switch.host, switch.port, switch.password.get_secret_value())
             for switch in settings.switches
         ]
-        self.board = Switchboard(addresses, self.telemetry, self.timings)
+        self.board = Switchboard(addresses, self.telemetry, self.timings, self.clock)
         recorder = EslRecorder(self.board)
         self.recordings = RecordingService(
             recorder=recorder,
@@ -160,7 +161,7 @@ class App:
             per_call=settings.limits.recordings_per_call,
         )
         stack.push_async_callback(self.recordings.close)
-        rooms = Rooms(EslLegs(self.board), StoreCalls(self.store), self.recordings, time.time)
+        rooms = Rooms(EslLegs(self.board), StoreCalls(self.store), self.recordings, self.clock)
         self.desk = CallDesk(
             rooms=rooms,
             claims=self._claim,

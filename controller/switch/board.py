@@ -147,6 +147,8 @@ class Switchboard:
         try:
             async for session in line.link.sessions():
                 line.session = session
+                if session.greeted_at:  # before anything is reconciled: timers are armed by the switch's clock
+                    self._set_clock(line, session.greeted_at)
                 prepared = asyncio.create_task(self._prepare(name, line, session, listener))
                 try:
                     async for batch in session.events():

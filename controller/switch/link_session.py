@@ -86,6 +86,7 @@ class Session:
         core_uuid: of the running switch process; another one than before means it restarted, its calls gone.
         previous_core_uuid: of the session before this one, None if there was none that we know of.
         switchname: as the switch calls itself; hostname: of its machine; version: its own text, "" if it has none.
+        greeted_at: Unix seconds by the switch's clock of its first answer; 0.0 if it told none.
         closed: why the connection is over, None while it is not.
 
     """
@@ -105,6 +106,7 @@ class Session:
         self.address = address
         self.core_uuid = self.hostname = self.switchname = self.version = ""
         self.previous_core_uuid = previous_core_uuid
+        self.greeted_at = 0.0
         self.closed: str | None = None
         self._loop = asyncio.get_running_loop()
         self._observer = observe
@@ -149,6 +151,7 @@ class Session:
         self.core_uuid = text_of(about, "Core-UUID")
         if not self.core_uuid:
             raise LinkLost("the switch sent an event without Core-UUID; is this FreeSWITCH?")
+        self.greeted_at = timestamp_of(about)
         self.hostname = text_of(about, "FreeSWITCH-Hostname")
         self.switchname = text_of(about, "FreeSWITCH-Switchname")
         body = text_of(about, "_body")

@@ -168,7 +168,7 @@ async def test_kill_9_amid_fifty_recordings_and_fifty_documents(
 
 
 async def test_a_hangup_at_any_moment_leaves_a_true_end(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
-    """Callers hang up at random moments before, at, within and after their recording, paused and stopped ones too."""
+    """Callers hang up at random moments before, at, within and after their recordings, stopped ones too."""
     daemon.say(
         record_call(daemon.receiver, "a"),
         {"sleep": 120},

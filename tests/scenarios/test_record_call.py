@@ -155,6 +155,31 @@ async def test_a_pause_is_cut_out_or_silent_to_the_sample(
     assert abs(end["duration"] - served.seconds) < 0.001
 
 
+@pytest.mark.parametrize("behavior", list(PauseBehavior))
+async def test_a_hangup_within_a_pause_ends_it_truly(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, behavior: PauseBehavior
+) -> None:
+    """The caller hangs up while it is paused: skip leaves the pause out to the end, silence leaves it in."""
+    daemon.say(record_call(daemon.receiver), FOREVER)
+    await daemon.start()
+    call = await switch.call(script=(Tone(30.0),))
+    began = await callbacks.wait("recording")
+    await asyncio.sleep(0.6)
+    await daemon.command(began["call_id"], "calling.record.pause", control_id="rec", behavior=behavior.value)
+    await callbacks.wait("paused")
+    await asyncio.sleep(0.6)
+    await call.hangup()
+    end = await callbacks.wait("finished")
+    assert callbacks.states() == ["recording", "paused", "finished"]
+    assert await daemon.fetch(end["url"], tmp_path / "got.wav") == 200
+    served, master = read_wav(tmp_path / "got.wav"), read_wav(switch.recordings / f"{end['recording_id']}.wav")
+    masked = [(start, stop) for start, stop in zero_runs(master.samples) if start > 0.3 * master.rate]
+    assert len(masked) == 1
+    kept = master.samples[: masked[0][0]] if behavior is PauseBehavior.SKIP else master.samples
+    assert np.array_equal(served.samples[: len(kept)], kept)
+    assert len(served.samples) - len(kept) <= 0.04 * master.rate  # a frame or two after the leg's end
+
+
 async def test_methods_that_fail_let_the_document_go_on(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     """Nothing to stop, a control_id that is active already: each fails alone (DESIGN 9)."""
     daemon.say(
