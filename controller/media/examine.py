@@ -145,6 +145,11 @@ class DiskMedia:
         self._observe(examined)
         return Found(measured)
 
+    async def begun(self, recording: Recording) -> bool:
+        """Tell whether a master is there; true as well where that cannot be known."""
+        root = self._roots.get(recording.owner.switch)
+        return root is None or await self._in_thread(lambda: _may_be_there(root, recording.path))
+
     async def free_bytes(self, switch: str) -> int:
         """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
         root = self._roots[switch]
@@ -229,6 +234,16 @@ def _look(root: Root, path: str) -> tuple[str | None, bool]:
         return f"{master.name} may not be read: give this daemon the group of FreeSWITCH", True
     except NotADirectoryError:
         return f"{root.local_path} is no directory", True
+
+
+def _may_be_there(root: Root, path: str) -> bool:
+    try:
+        root.local(path).lstat()
+    except FileNotFoundError:
+        return bool(_directory_problems(root))
+    except (OSError, ValueError):
+        return True
+    return True
 
 
 def _directory_problems(root: Root) -> Sequence[str]:

@@ -113,13 +113,22 @@ class Effects:
 
     async def _inquire(self, life: Life, recording: Recording) -> None:
         try:
-            presence = await self._recorder.inquire(recording)
+            found = await self.inquire(recording)
         except SwitchAway:
             if life.recording.state is State.STOPPING:  # the link may be up for all that: ask again
                 self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
             return
-        at = self._now(life)
-        self._apply(recording.id, StillRuns(at) if presence.recorder else NotThere(at, presence.leg))
+        self._apply(recording.id, found)
+
+    async def inquire(self, recording: Recording) -> StillRuns | NotThere:
+        """Ask the switch for a recording's recorder; without one on a leg that lives, look for its file.
+
+        Raises SwitchAway.
+        """
+        presence = await self._recorder.inquire(recording)
+        master = presence.leg and not presence.recorder and await self._media.begun(recording)
+        at = self._recorder.now(recording.owner.switch)
+        return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master)
 
     async def _examine(self, life: Life, recording: Recording) -> None:
         delay = self._timings.retry

@@ -80,10 +80,14 @@ class StillRuns:
 
 @dataclass(frozen=True, slots=True)
 class NotThere:
-    """Asked, the switch says that no recorder is there; ``leg`` whether the leg itself lives."""
+    """Asked, the switch says that no recorder is there.
+
+    ``leg``: the leg itself lives. ``master``: a file is there, or may be, so that a recorder was at work before.
+    """
 
     at: float
     leg: bool
+    master: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ Only media's word ends it well: RECORD_STOP is not proof. Five rules make the ta
 3. Every state that waits for the switch has a way out without it: the leg's end plus a grace (``LegOverdue``), a
    stop that is never confirmed (``StopOverdue`` asks the switch), the switch's own end (``SwitchLost``), and what an
    inquiry finds (``StillRuns``, ``NotThere``). So every sequence of facts ends in a final state once the leg is gone.
+   A start is commanded again only where there is no master: the switch would overwrite what it recorded before.
 4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error.
 5. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
    nothing and is reported as unexpected by ``advance``, never raised.
@@ -117,8 +118,8 @@ def _empty(_recording: Recording, fact: Stopped) -> bool:
     return fact.cause in {Cause.EMPTY, Cause.TOO_SHORT}
 
 
-def _leg_lives(_recording: Recording, fact: NotThere) -> bool:
-    return fact.leg
+def _nothing_began(_recording: Recording, fact: NotThere) -> bool:
+    return fact.leg and not fact.master
 
 
 def _unreadable(_recording: Recording, fact: Examined) -> bool:
@@ -329,7 +330,7 @@ TABLE: tuple[Row, ...] = (
     Row(_REQ, PauseWished, _not_stop_wished, _REQ, _wish_pause),
     Row(_REQ, ResumeWished, _pause_wished, _REQ, _drop_pause),
     Row(_REQ, StartOver, _always, State.FAILED, _refused, (), _N.FAILED),
-    Row(_REQ, NotThere, _leg_lives, _REQ, _same, (_E.START,)),
+    Row(_REQ, NotThere, _nothing_began, _REQ, _same, (_E.START,)),
     Row(_REQ, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_REQ, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
     Row(_REQ, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),

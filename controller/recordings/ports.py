@@ -99,6 +99,10 @@ class Found:
 class Media(Protocol):
     """The files."""
 
+    def begun(self, recording: Recording) -> Awaitable[bool]:
+        """Tell whether a master is there, or may be: also true while its directory cannot be looked at."""
+        ...
+
     def examine(self, recording: Recording) -> Awaitable[Found]:
         """Open, measure, mend and cut the master, so that what is announced is there; OSError when it can't."""
         ...

@@ -38,9 +38,7 @@ async def reconcile(service: RecordingService, recorder: Recorder, switch: str, 
 
     async def ask(recording: Recording) -> None:
         async with gate:
-            presence = await recorder.inquire(recording)
-        at = recorder.now(switch)
-        fact = StillRuns(at) if presence.recorder else NotThere(at, presence.leg)
+            fact = await service.inquire(recording)
         counts[type(fact)] += 1
         service.apply(recording.id, fact)
 

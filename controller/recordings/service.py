@@ -15,8 +15,10 @@ from controller.recordings.effects import Effects
 from controller.recordings.facts import (
     Fact,
     LegEnded,
+    NotThere,
     PauseWished,
     ResumeWished,
+    StillRuns,
     StopWished,
 )
 from controller.recordings.life import Life, Timings
@@ -247,6 +249,10 @@ class RecordingService:
         """Tell every recording of a leg that it is gone."""
         for identity in tuple(self._by_leg.get((switch, leg), ())):
             self.apply(identity, LegEnded(at))
+
+    async def inquire(self, recording: Recording) -> StillRuns | NotThere:
+        """Return what the switch says of a recording now. Raises SwitchAway."""
+        return await self._effects.inquire(recording)
 
     async def adopt(self, switch: str) -> list[Recording]:
         """Return all that was not final on a switch when this was called, in memory or only in the ledger.

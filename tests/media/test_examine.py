@@ -299,3 +299,14 @@ async def test_the_directory_is_checked(disk: Disk, tmp_path: Path, monkeypatch:
     with pytest.raises(FileNotFoundError):
         await others.free_bytes("gone")
     others.close()
+
+
+async def test_what_began_is_told_by_its_file(disk: Disk, tmp_path: Path) -> None:
+    """A master of any size has begun; so may one that can't be looked at: directory away, no such path, no root."""
+    assert await disk.media.begun(disk.recording(b""))
+    missing = disk.recording()
+    assert not await disk.media.begun(missing)
+    assert await disk.media.begun(replace(missing, path="/etc/passwd"))
+    assert await disk.media.begun(replace(missing, owner=replace(missing.owner, switch="fs9")))
+    disk.local.rename(tmp_path / "unmounted")
+    assert await disk.media.begun(missing)

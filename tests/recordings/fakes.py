@@ -146,7 +146,12 @@ class FakeMedia:
     found: Found = field(default_factory=lambda: Found(Measured(2.0, 32044)))
     errors: list[Exception] = field(default_factory=list)
     asked: list[Recording] = field(default_factory=list)
+    masters: set[str] = field(default_factory=set)
+    """Ids of recordings whose file is there already when that is asked."""
     holder: Holder = field(default_factory=Holder)
+
+    async def begun(self, recording: Recording) -> bool:
+        return recording.id in self.masters
 
     async def examine(self, recording: Recording) -> Found:
         self.asked.append(recording)

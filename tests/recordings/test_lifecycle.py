@@ -121,6 +121,8 @@ def cases() -> list[Case]:
     row(8, wishing(REQ, pause=SKIP), resume, REQ, wish=Wish())
     row(9, recording(REQ), StartOver(AT, "no"), State.FAILED, N.FAILED, (), reason=R.ERROR, error="no", ended_at=AT)
     row(10, recording(REQ), NotThere(AT, leg=True), REQ, None, (E.START,), revision=7)
+    began = NotThere(AT, leg=True, master=True)
+    row(11, recording(REQ), began, PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API, started_at=None)
     row(11, recording(REQ), NotThere(AT, leg=False), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.HANGUP)
     row(12, recording(REQ), Stopped(AT, Cause.EMPTY), State.ABSENT, N.ABSENT, (), measured=EMPTY, reason=R.API)
     row(13, recording(REQ), Stopped(AT, Cause.SILENCE, hangup=True), PRO, None, (E.EXAMINE,), reason=R.HANGUP)

@@ -114,6 +114,18 @@ async def test_wishes_are_commanded_again() -> None:
 
 
 @virtual
+async def test_what_began_is_not_started_again() -> None:
+    """A recorder that ran and ended unseen left a file: a second start would overwrite it, so it is examined."""
+    bench = Bench(row(REQ), row(REQ, 1))
+    bench.recorder.presence = AWAY
+    bench.media.masters = {"r0"}
+    await bench.reconcile()
+    assert bench.recorder.log == ["inquire", "inquire", "start"]
+    assert bench.ledger.rows["r0"].state is COMPLETED
+    assert bench.ledger.rows["r1"].state is REQ
+
+
+@virtual
 async def test_final_rows_and_other_switches_are_left() -> None:
     """Only what is not final, and only of this switch, is asked after."""
     bench = Bench(row(State.COMPLETED), row(REC, 1, owner=owner(switch="fs2")))
