@@ -121,13 +121,16 @@ async def _serve(settings: Settings, base: Path) -> int:
 def _softswitch(options: argparse.Namespace) -> int:
     options.directory.mkdir(parents=True, exist_ok=True)
 
+    def tell(port: int) -> None:
+        print(f"event socket on {options.host}:{port}, recordings under {options.directory}", flush=True)
+
     async def work() -> int:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         if task is not None:
             loop.add_signal_handler(signal.SIGTERM, task.cancel)
         with contextlib.suppress(asyncio.CancelledError):
-            await serve(options.port, options.directory, options.password, host=options.host)
+            await serve(options.port, options.directory, options.password, host=options.host, ready=tell)
         return OK
 
     return _wait(work())

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -416,11 +416,13 @@ async def serve(
     password: str = "ClueCon",  # noqa: S107 (FreeSWITCH's own default)
     *,
     host: str = "127.0.0.1",
+    ready: Callable[[int], None] = lambda _port: None,
     **options: Any,
 ) -> None:
-    """Run a softswitch until cancelled; `options` are those of `Softswitch`. Stops in order."""
+    """Run a softswitch until cancelled; `ready` is told its port, `options` are `Softswitch`'s. Stops in order."""
     switch = Softswitch(directory=directory, host=host, port=port, password=password, **options)
     await switch.start()
+    ready(switch.port)
     try:
         await asyncio.Event().wait()
     finally:
