@@ -204,9 +204,14 @@ async def _uuid_transfer(leg: "Leg", fields: list[str]) -> str:
         legs = [leg.partner] if fields.pop(0) == "-bleg" else [leg, leg.partner]
     if not fields or None in legs:
         return "-ERR\n"
+    destination, dialplan, context = (*fields, *("", "default")[len(fields) - 1 :])[:3]
+    plan = leg.switch.plan(destination, context)
+    if dialplan == "inline":  # the destination is the dialplan: application:argument, and the next after a comma
+        plan = [(name, argument) for name, _, argument in (item.partition(":") for item in destination.split(","))]
     for each in legs:
         if each is not None:
-            each.transfer(leg.switch.plan(fields[0]))
+            each.profile.route()
+            each.transfer(plan)
     return "+OK\n"
 
 

@@ -84,6 +84,7 @@ async def _sched_hangup(leg: "Leg", argument: str) -> None:
 
 async def _transfer(leg: "Leg", argument: str) -> None:
     fields = split_arguments(argument, 3)
+    leg.profile.route()
     leg.transfer(leg.switch.plan(fields[0] if fields else ""))
 
 

@@ -52,13 +52,20 @@ class Profile:
     hit_dialplan: bool = True
     call_uuid: str = ""
     times: dict[str, int] = field(default_factory=dict)
+    index: int = 1
 
     def __post_init__(self) -> None:
         self.call_uuid = self.call_uuid or self.uuid
         self.stamp("Created")
+        self.times["Profile"] = self.times["Created"]
+
+    def route(self) -> None:
+        """Become another caller profile, as each transfer makes one."""
+        self.index += 1
+        self.stamp("Profile")
 
     def stamp(self, what: str) -> None:
-        """Note when something happened: Created, Answered, Progress-Media, Hangup, Bridged."""
+        """Note when something happened: Created, Profile, Answered, Progress-Media, Hangup, Bridged."""
         self.times[what] = int(time.time() * 1_000_000)
 
     def flip(self) -> None:
@@ -127,8 +134,8 @@ class Profile:
             ("Source", self.source),
             ("Context", self.context),
             ("Channel-Name", self.channel_name),
-            ("Profile-Index", "1"),
-            ("Profile-Created-Time", self._time("Created")),
+            ("Profile-Index", str(self.index)),
+            ("Profile-Created-Time", self._time("Profile")),
             ("Channel-Created-Time", self._time("Created")),
             ("Channel-Answered-Time", self._time("Answered")),
             ("Channel-Progress-Time", "0"),
