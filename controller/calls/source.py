@@ -11,6 +11,9 @@ from pathlib import Path
 LIMIT = 1 << 20
 """Bytes a document may have."""
 
+KEPT = 256
+"""Documents kept in memory; beyond it, the one that was asked for the longest ago is forgotten."""
+
 _OPENED_AT_ONCE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -33,11 +36,13 @@ class Files:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
         except (OSError, ValueError) as error:
             raise _unreadable(source, error) from None
-        if known is not None and known[0] == mark:
-            return known[1]
-        mark, text = await asyncio.to_thread(_read, source)
-        self._known[source] = (mark, text)
-        return text
+        if known is None or known[0] != mark:
+            known = await asyncio.to_thread(_read, source)
+        self._known.pop(source, None)
+        self._known[source] = known
+        while len(self._known) > KEPT:
+            del self._known[next(iter(self._known))]
+        return known[1]
 
 
 def read_file(source: str | Path) -> str:

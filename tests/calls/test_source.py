@@ -9,7 +9,7 @@ import pytest
 
 from controller.calls import source
 from controller.calls.ports import Languages
-from controller.calls.source import LIMIT, Files, SourceFailed, read_file
+from controller.calls.source import KEPT, LIMIT, Files, SourceFailed, read_file
 from tests.calls.world import ScriptDialect
 
 
@@ -48,6 +48,20 @@ async def test_a_document_is_read_once(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(SourceFailed, match="No such file"):
         await files.read(str(path))
     assert len(reads) == 3
+
+
+async def test_what_is_kept_of_documents(tmp_path: Path) -> None:
+    """As many as are asked for often: of more, those asked for the longest ago are forgotten, and read again."""
+    files = Files()
+    names = [str(tmp_path / f"{number}.yaml") for number in range(KEPT + 10)]
+    for name in names:
+        Path(name).write_text(name)
+        assert await files.read(name) == name
+        await files.read(names[0])
+    assert len(files._known) == KEPT
+    assert names[0] in files._known
+    assert names[1] not in files._known
+    assert await files.read(names[1]) == names[1]
 
 
 async def test_what_is_no_document(tmp_path: Path) -> None:
