@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,8 @@ class CallInfo:
     """What is known of a leg when it is taken over; texts come from callers and are shown, never trusted.
 
     ``direction`` is inbound or outbound as the switch sees it, ``rate`` its codec's samples per second.
+    ``profile_at`` is when the leg got its caller profile (Unix seconds, None if not told): each transfer gives it
+    another, and nothing that is done to a parked leg does.
     """
 
     destination: str
@@ -31,6 +33,7 @@ class CallInfo:
     answered: bool = False
     rate: int = 8000
     created_at: float = 0.0
+    profile_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Call:
     ``text`` is the document as it was read (so that a restart goes on with the same one), ``program`` the dialect
     program's snapshot (JSON types) while ``step`` (counted from 1) is carried out. ``waiting`` is the Unix time at
     which that step's waiting ends, ``recording`` the id of the recording that it starts or stops. ``cause`` says why
-    fsrec hung it up, or the switch's cause once it is gone.
+    fsrec hung it up, or the switch's cause once it is gone. ``marked`` says that the leg was seen to carry our
+    marker. ``revision`` grows with each change that is stored: no older value overwrites a newer one.
     """
 
     id: str
@@ -61,3 +65,9 @@ class Call:
     core_uuid: str = ""
     ended_at: float | None = None
     cause: str | None = None
+    marked: bool = False
+    revision: int = 0
+
+    def changed(self, **fields: Any) -> Call:
+        """Return the call as it is with these fields, one revision later."""
+        return replace(self, revision=self.revision + 1, **fields)

@@ -15,7 +15,12 @@ from controller.store.values import StoreError
 
 Step = Callable[[Connection], None]
 
-STEPS: tuple[Step, ...] = ()
+
+def _revise_calls(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
+
+
+STEPS: tuple[Step, ...] = (_revise_calls,)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 
 

@@ -49,6 +49,7 @@ def call_columns(call: Call) -> Columns:
         "live_on": None if call.state is CallState.ENDED else switch,
         "started_at": call.started_at,
         "ended_at": call.ended_at,
+        "revision": call.revision,
         "data": encode(call),
     }
 

@@ -90,8 +90,9 @@ REPLAYED = (
 def _upsert(dialect: str, table: Table) -> Any:
     statement = _INSERT[dialect](table)
     columns = {column.name: statement.excluded[column.name] for column in table.columns if column.name != "id"}
-    # The revision is compared before, with an error; here it only guards against what came in between.
-    newer = table.c.revision <= statement.excluded.revision if "revision" in table.c else None
+    # A recording's revision is compared before, with an error; here it only guards against what came in between.
+    # A call's is compared here alone: an older value of it has nothing to say any more.
+    newer = table.c.revision <= statement.excluded.revision
     return statement.on_conflict_do_update(index_elements=["id"], set_=columns, where=newer)
 
 

@@ -35,6 +35,7 @@ CALLS = Table(
     Column("live_on", Text),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("revision", Integer, nullable=False),
     Column("data", Text, nullable=False),
 )
 Index("calls_by_leg", CALLS.c.switch, CALLS.c.leg, CALLS.c.started_at)

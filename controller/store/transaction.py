@@ -53,13 +53,20 @@ class Buffer:
 
     def merge(self, other: Buffer) -> None:
         """Take over what a later work wrote."""
-        self.calls.update(other.calls)
+        for row in other.calls.values():
+            self.add_call(row)
         self.recordings.update(other.recordings)
         self.notices += other.notices
         self.deliveries += other.deliveries
         self.attempts += other.attempts
         self.attempted.update(other.attempted)
         self.moves += other.moves
+
+    def add_call(self, row: Columns) -> None:
+        """Have a call's row written, unless a newer one is to be."""
+        known = self.calls.get(row["id"])
+        if known is None or known["revision"] <= row["revision"]:
+            self.calls[row["id"]] = row
 
     def clear(self) -> None:
         """Forget everything."""
@@ -141,8 +148,8 @@ class Transaction(Reader):
         self._own.recordings[recording.id] = recording_columns(recording)
 
     def save_call(self, call: Call) -> None:
-        """Store a call as it is now."""
-        self._own.calls[call.id] = call_columns(call)
+        """Store a call as it is now; one that was stored with a higher revision stays as it is."""
+        self._own.add_call(call_columns(call))
 
     def add_notice(self, notice: Notice, delivery: Delivery | None, error: str | None = None) -> None:
         """Store a notice of a stored recording and put its delivery, if there is one, into the outbox.

@@ -48,6 +48,23 @@ def test_an_older_database_is_led_through_the_steps(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_calls_get_a_revision(tmp_path: Path) -> None:
+    """From version 1 to 2: rows of calls that are there already keep what they say, at revision 0."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.begin() as connection:
+        migrate(connection, ())
+        connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN revision")
+        connection.exec_driver_sql(
+            "INSERT INTO calls (id, switch, leg, account, dialect, state, started_at, data)"
+            " VALUES ('c', 'fs1', 'leg', 'acme', 'swml', 'running', 1.0, '{}')"
+        )
+    with engine.begin() as connection:
+        assert migrate(connection) == 2
+        rows = connection.exec_driver_sql("SELECT id, revision FROM calls").fetchall()
+        assert [tuple(row) for row in rows] == [("c", 0)]
+    engine.dispose()
+
+
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """The error names the file, both versions and what to do, and the file is not touched."""
     path = tmp_path / "a.db"
@@ -55,5 +72,5 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 7")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 1: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 2: run"):
         await open_store(path)

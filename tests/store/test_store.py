@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.documents.call import Call, CallState
 from controller.store import Reader, StaleRevision, Store, StoreFailed, Transaction, open_store
 from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
 from tests.store.conftest import Told
@@ -124,6 +125,30 @@ async def test_a_work_sees_its_own_writes_and_its_groups(store: Store) -> None:
     assert seen == (1, 2, 1)
     assert await store.read(lambda reader: reader.unfinished("fs1")) == [one, two]
     assert await store.read(lambda reader: reader.call("c")) is not None
+
+
+async def test_an_older_value_of_a_call_is_passed_over(store: Store) -> None:
+    """In the same work, in the same group and against the stored one: the newer stays, and the work succeeds."""
+    old = call(revision=1)
+    new = replace(old, revision=3, state=CallState.ENDED)
+
+    def save_calls(*calls: Call) -> Callable[[Transaction], None]:
+        def work(transaction: Transaction) -> None:
+            for each in calls:
+                transaction.save_call(each)
+
+        return work
+
+    for works in ([(new, old)], [(new,), (old,)]):
+        await asyncio.gather(*(store.write(save_calls(*work)) for work in works))
+        assert await store.read(lambda reader: reader.call(old.id)) == new
+    await store.write(save_calls(old))
+    assert await store.read(lambda reader: reader.call(old.id)) == new
+    assert await store.read(lambda reader: reader.live_calls("fs1")) == []
+    other, same = call(), replace(new, cause="USER_BUSY")
+    await asyncio.gather(store.write(save_calls(old, other)), store.write(save_calls(same)))
+    assert await store.read(lambda reader: reader.call(old.id)) == same
+    assert await store.read(lambda reader: reader.call(other.id)) == other
 
 
 async def test_an_older_revision_never_overwrites(store: Store) -> None:
