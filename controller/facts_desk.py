@@ -64,9 +64,15 @@ class FactsDesk:
                 pass  # digits, moves and other applications mean nothing to what is built so far
 
     async def connected(self, switch: str, core_uuid: str) -> None:
-        """Reconcile recordings first: a document that goes on may wait for one of them."""
-        self.observe(await reconcile(self.recordings, self.recorder, switch, core_uuid))
+        """Look at the calls, reconcile their recordings, then let documents go on, in this order.
+
+        A recording whose start was lost is started again, on a leg that is ours, taken over and answered by then; a
+        document that goes on may wait for a recording.
+        """
+        self.desk.connecting(switch)
         await self.desk.reconnected(switch, core_uuid)
+        self.observe(await reconcile(self.recordings, self.recorder, switch, core_uuid))
+        await self.desk.go_on(switch)
 
     def _recorder_fact(self, switch: str, fact: RecordStarted | RecordStopped, meaning: Started | Stopped) -> None:
         identity = recording_id(fact.recording)

@@ -65,6 +65,9 @@ class Rooms:
     async def reconnected(self, switch: str, core_uuid: str) -> None:
         self.log.append(("reconnected", switch, core_uuid))
 
+    async def go_on(self, switch: str) -> None:
+        self.log.append(("go_on", switch))
+
 
 def desk_of(rooms: Rooms, watch: Any = None) -> tuple[FactsDesk, list[object]]:
     seen: list[object] = []
@@ -129,12 +132,12 @@ def test_recorders_that_are_not_ours(fact: RecordStarted | RecordStopped) -> Non
     assert seen == [FactOrphaned("fs1", "leg", type(fact).__name__)]
 
 
-async def test_a_connect_reconciles_recordings_first() -> None:
-    """A document that goes on may wait for one of them; what was found is told."""
+async def test_the_order_of_a_connect() -> None:
+    """Whose the legs are, then what became of recordings, then documents go on; what was found is told."""
     rooms = Rooms()
     desk, seen = desk_of(rooms)
     await desk.connected("fs1", "core")
-    assert rooms.log == [("adopt", "fs1"), ("reconnected", "fs1", "core")]
+    assert rooms.log == [("connecting", "fs1"), ("reconnected", "fs1", "core"), ("adopt", "fs1"), ("go_on", "fs1")]
     assert seen == [Reconciled("fs1", 0, 0, 0)]
 
 
@@ -144,4 +147,4 @@ async def test_a_connect_whose_link_goes() -> None:
     desk, _ = desk_of(rooms)
     with pytest.raises(SwitchAway):
         await desk.connected("fs1", "core")
-    assert rooms.log == [("adopt", "fs1")]
+    assert rooms.log == [("connecting", "fs1"), ("reconnected", "fs1", "core"), ("adopt", "fs1")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+import functools
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -19,7 +20,7 @@ from controller.calls.events import (
     LegLeftAlone,
 )
 from controller.calls.ports import Claim, Claims, Languages, ParkedLeg
-from controller.calls.runner import CallRunner, Rooms, hang_up
+from controller.calls.runner import GONE_FOR, CallRunner, LegLost, LegTaken, Rooms, belongs, hang_up, unheard
 from controller.calls.source import Files, SourceFailed
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, DocumentError
@@ -45,12 +46,18 @@ LOST = "LOST_MEANWHILE"
 AT_ONCE = 32
 """Legs looked at at the same time."""
 
+PATROL = 60.0
+"""Seconds in which each living call's leg is looked at once, one after the other: an event may be lost."""
+
+_Leg = tuple[str, str]
+
 
 @dataclass(slots=True)
 class _Run:
     """One living call: its value before a runner has it, then its runner and task.
 
-    ``again`` is the leg as it was parked once more, where that may be after others took it.
+    ``again`` is the leg as it was parked once more, where that may be after others took it. ``taken`` says that the
+    leg was seen to carry the call's marker.
     """
 
     call: Call
@@ -58,6 +65,7 @@ class _Run:
     task: asyncio.Task[None] | None = None
     hangup_cause: str | None = None
     again: ParkedLeg | None = None
+    taken: bool = False
 
     @property
     def latest(self) -> Call:
@@ -75,10 +83,13 @@ class CallDesk:
     limit: int = 2000
     files: Files = field(default_factory=Files)
     second_look: float = SECOND_LOOK
-    _runs: dict[tuple[str, str], _Run] = field(default_factory=dict)
-    _released: dict[tuple[str, str], Call] = field(default_factory=dict)
+    patrol: float = PATROL
+    _runs: dict[_Leg, _Run] = field(default_factory=dict)
+    _released: dict[_Leg, dict[str, Call]] = field(default_factory=dict)
+    _closing: dict[str, Call] = field(default_factory=dict)
+    _patrols: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _leaving: list[set[tuple[str, str]]] = field(default_factory=list)
+    _leaving: list[set[_Leg]] = field(default_factory=list)
 
     # --- what happens to legs ------------------------------------------------------------------------------------
 
@@ -89,8 +100,9 @@ class CallDesk:
             ours.again = leg
             return
         claim = self.claims(leg)
-        released = self._released.get((leg.switch, leg.leg))
-        lost = leg.marker is not None and (released is None or released.id != leg.marker)
+        lost = leg.marker is not None and leg.marker not in self._released.get((leg.switch, leg.leg), {})
+        if not lost and not leg.parked:
+            return  # it still carries the marker of a call that was let go
         if claim is None and not lost:
             self.telemetry.observe(LegLeftAlone(leg.switch, leg.leg, leg.info.destination))
             return
@@ -115,9 +127,9 @@ class CallDesk:
         if claim is None or lost:
             # Marked, yet in no row of ours that lives: its row is lost, so nobody can say how it goes on, and the
             # hangup that the dialplan armed is disarmed.
-            self._start(run, self._give_up(run, "the leg is marked as ours and its call is unknown"))
+            self._start(run, lambda: self._give_up(run, "the leg is marked as ours and its call is unknown"))
         else:
-            self._start(run, self._take(run, claim))
+            self._start(run, lambda: self._take(run, claim))
 
     def answered(self, switch: str, leg: str) -> None:
         """CHANNEL_ANSWER of a leg."""
@@ -152,53 +164,39 @@ class CallDesk:
         run = self._runs.get((switch, leg))
         if run is not None:
             self._end(run, CallState.ENDED, run.hangup_cause or cause)
-        released = self._released.pop((switch, leg), None)
-        if released is not None:
+        for released in self._released.pop((switch, leg), {}).values():
             self._record_end(released, cause)
 
-    async def reconnected(self, switch: str, core_uuid: str) -> None:
-        """Go on with the calls of a switch, and take the legs that were parked meanwhile. Raises SwitchAway."""
-        gate = asyncio.Semaphore(AT_ONCE)
-        await self.adopt(switch)
-
-        async def look(run: _Run) -> None:
-            call = run.latest
-            answered, taken = call.info.answered, False
-            with contextlib.suppress(CommandFailed):  # it cannot be told: what is commanded will show
-                async with gate:
-                    found = await self.rooms.legs.look(switch, call.leg)
-                if found is not None:
-                    answered, taken = found.info.answered, found.marker == call.id
-                elif self._lives(run):
-                    self._end(run, CallState.ENDED, run.hangup_cause or LOST)
-            if not self._lives(run):
-                return
+    def connecting(self, switch: str) -> None:
+        """Hear that a link is there: no step begins on a leg that may have been taken by others meanwhile."""
+        for run in self._of(switch):
             if run.runner is not None:
-                run.runner.relinked(answered=answered)
-            elif run.task is None:
-                run.call = replace(run.call, info=replace(run.call.info, answered=answered))
-                self._start(run, self._resume(run, taken=taken))
+                run.runner.unsure()
 
-        async def look_at_released(call: Call) -> None:
-            async with gate:
-                found = await self.rooms.legs.look(switch, call.leg)
-            if found is None and self._released.pop((switch, call.leg), None) is not None:
-                self._record_end(call, LOST)
-            elif found is not None and found.marker == call.id:
-                await self._release(call)  # the link went before it was let go
+    async def reconnected(self, switch: str, core_uuid: str) -> None:
+        """Find out which calls of a switch are still ours, and send again what their legs lack. Raises SwitchAway.
 
-        mine = [run for (name, _), run in self._runs.items() if name == switch]
-        for run in [run for run in mine if run.latest.core_uuid != core_uuid]:
-            self._end(run, CallState.ENDED, SWITCH_LOST)
-        released = [call for (name, _), call in self._released.items() if name == switch]
-        for call in [call for call in released if call.core_uuid != core_uuid]:
-            del self._released[switch, call.leg]
-            self._record_end(call, SWITCH_LOST)
-        looks = [look(run) for run in mine if run.latest.core_uuid == core_uuid]
-        looks += [look_at_released(call) for call in released if call.core_uuid == core_uuid]
+        What a leg is told here goes before the start of a recording that is told again.
+        """
+        await self.adopt(switch)
+        for run in self._of(switch):
+            if run.latest.core_uuid != core_uuid:
+                self._end(run, CallState.ENDED, SWITCH_LOST)
+        for call in self._released_of(switch):
+            if call.core_uuid != core_uuid:
+                self._forget(call, SWITCH_LOST)
+        gate = asyncio.Semaphore(AT_ONCE)
+        looks = [self._look(run, gate) for run in self._of(switch)]
+        looks += [self._look_at_released(call, gate) for call in self._released_of(switch)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if failure is not None:
                 raise failure
+
+    async def go_on(self, switch: str) -> None:
+        """Go on with the documents of a switch's calls, and take the legs parked meanwhile. Raises SwitchAway."""
+        for run in self._of(switch):
+            if run.runner is None and run.task is None:
+                self._start(run, functools.partial(self._resume, run))
         for wait in (0.0, self.second_look):
             await asyncio.sleep(wait)
             with self._noting_who_leaves() as left:
@@ -206,23 +204,120 @@ class CallDesk:
             for leg in waiting:
                 if (switch, leg.leg) not in left:
                     self.parked(leg)
+        former = self._patrols.get(switch)
+        if former is not None:
+            former.cancel()
+        self._patrols[switch] = self._spawn(self._patrol(switch))
+
+    async def _look(self, run: _Run, gate: asyncio.Semaphore) -> None:
+        call = run.latest
+        answered, run.taken = call.info.answered, False
+        with contextlib.suppress(CommandFailed):  # it cannot be told: what is commanded will show
+            async with gate:
+                found = await self.rooms.legs.look(call.switch, call.leg)
+            if not self._lives(run):
+                return
+            if found is None:
+                self._end(run, CallState.ENDED, run.hangup_cause or LOST)
+                return
+            if not belongs(run.latest, found):
+                self._taken_by_others(run, found)
+                return
+            answered, run.taken = found.info.answered, found.marker == call.id
+        if not self._lives(run):
+            return
+        if run.runner is not None:
+            run.runner.relinked(answered=answered)
+        elif run.task is None:
+            run.call = replace(
+                run.call, info=replace(run.call.info, answered=answered), marked=run.call.marked or run.taken
+            )
+            if run.call.recording is not None and run.call.cause is None:
+                self._prepare(run)
+
+    def _prepare(self, run: _Run) -> None:
+        """Tell a leg of a former daemon's what goes before a recording's start, which may be told again."""
+        call, legs = run.call, self.rooms.legs
+        if not run.taken:
+            run.taken = True
+            unheard(legs.take_over(call.switch, call.leg, call.id))
+        if not call.info.answered:
+            unheard(legs.answer(call.switch, call.leg))
+
+    async def _look_at_released(self, call: Call, gate: asyncio.Semaphore) -> None:
+        try:
+            async with gate:
+                found = await self.rooms.legs.look(call.switch, call.leg)
+        except CommandFailed:
+            return  # it cannot be told; its end is heard, or seen later
+        if found is None or found.info.created_at != call.info.created_at:
+            self._forget(call, LOST)
+        elif found.marker == call.id and (call.switch, call.leg) not in self._runs:
+            await self._release(call)  # the link went before it was let go
+
+    async def _patrol(self, switch: str) -> None:
+        """Look at each call's leg now and then, evenly: an end or an answer that was not told is seen at last."""
+        with contextlib.suppress(SwitchAway):  # the next connect looks at all, and begins anew
+            while True:
+                calls = [*(run.latest for run in self._of(switch)), *self._released_of(switch)]
+                if not calls:
+                    await asyncio.sleep(self.patrol)
+                for call in calls:
+                    await asyncio.sleep(self.patrol / len(calls))
+                    with contextlib.suppress(CommandFailed):
+                        await self._visit(call)
+
+    async def _visit(self, call: Call) -> None:
+        leg = call.switch, call.leg
+        found = await self.rooms.legs.look(*leg)
+        if found is None:
+            await asyncio.sleep(GONE_FOR)  # its end may be on its way
+        run = self._runs.get(leg)
+        if call.id in self._released.get(leg, {}):
+            if found is None:
+                self._forget(call, LOST)
+        elif run is None or run.latest.id != call.id:
+            return
+        elif found is None:
+            self._end(run, CallState.ENDED, run.hangup_cause or LOST)
+        elif not belongs(run.latest, found):
+            self._taken_by_others(run, found)
+        elif found.info.answered:
+            self.answered(*leg)
+
+    def _of(self, switch: str) -> list[_Run]:
+        return [run for (name, _), run in self._runs.items() if name == switch]
+
+    def _released_of(self, switch: str) -> list[Call]:
+        return [call for (name, _), calls in self._released.items() if name == switch for call in calls.values()]
+
+    def _forget(self, call: Call, cause: str) -> None:
+        """Note the end of a call that was let go, unless that is done already."""
+        leg = call.switch, call.leg
+        calls = self._released.get(leg, {})
+        known = calls.pop(call.id, None)
+        if not calls:
+            self._released.pop(leg, None)
+        if known is not None:
+            self._record_end(known, cause)
 
     async def adopt(self, switch: str) -> None:
         """Know the calls of a switch that have not ended, so that facts about their legs are understood."""
         with self._noting_who_leaves() as left:
             live = await self.rooms.ledger.live(switch)
-        for call in live:
-            if (switch, call.leg) in left:
+        for call in sorted(live, key=lambda call: call.started_at, reverse=True):
+            leg = (switch, call.leg)
+            if leg in left or call.id in self._closing or call.id in self._released.get(leg, {}):
                 continue
             if call.state is CallState.RELEASED:
-                self._released.setdefault((switch, call.leg), call)
-            else:
-                self._runs.setdefault((switch, call.leg), _Run(call))
+                self._released.setdefault(leg, {})[call.id] = call
+            elif self._runs.setdefault(leg, _Run(call)).call.id != call.id:
+                self._let_go(call)  # a later call took its leg, and its own end was not stored
 
     @contextlib.contextmanager
-    def _noting_who_leaves(self) -> Iterator[set[tuple[str, str]]]:
+    def _noting_who_leaves(self) -> Iterator[set[_Leg]]:
         """Collect the legs that end or are released meanwhile: an answer that is under way may be older."""
-        left: set[tuple[str, str]] = set()
+        left: set[_Leg] = set()
         self._leaving.append(left)
         try:
             yield left
@@ -231,8 +326,9 @@ class CallDesk:
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id."""
-        calls = (*(run.latest for run in self._runs.values()), *self._released.values())
-        return next((living for living in calls if living.id == call), None)
+        calls = (run.latest for run in self._runs.values())
+        released = (call for calls in self._released.values() for call in calls.values())
+        return next((living for living in (*calls, *released) if living.id == call), None)
 
     @property
     def count(self) -> int:
@@ -267,11 +363,11 @@ class CallDesk:
                 self._report("a document could not be begun", error)
             else:
                 self._tell_taken(run)
-                runner = CallRunner(run.call, dialect, program, self.rooms, taken=False)
+                runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=False)
                 await self._carry(run, runner, resumed=False)
         await self._give_up(run, "; ".join(problems))
 
-    async def _resume(self, run: _Run, *, taken: bool) -> None:
+    async def _resume(self, run: _Run) -> None:
         call = run.call
         if call.cause is not None:  # its document is over
             await hang_up(call, self.rooms)
@@ -286,13 +382,15 @@ class CallDesk:
             self._report("a document could not be gone on with", error)
             await self._give_up(run, "an error of fsrec's own")
         self.telemetry.observe(CallResumed(call.id, call.step))
-        runner = CallRunner(run.call, dialect, program, self.rooms, taken=taken)
+        runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=run.taken)
         await self._carry(run, runner, resumed=True)
 
     async def _carry(self, run: _Run, runner: CallRunner, *, resumed: bool) -> NoReturn:
         run.runner = runner
         try:
             await runner.run(resumed=resumed)
+        except (LegLost, LegTaken):
+            raise
         except LedgerFailed as failure:
             await self._give_up(run, f"the call could not be stored: {failure}")
         except Exception as error:
@@ -303,7 +401,7 @@ class CallDesk:
         """Hang up a call that cannot go on; nobody is left in silence. Ends by cancellation, as a runner does."""
         call = run.latest
         self.telemetry.observe(CallFailed(call.id, why))
-        run.runner, run.call = None, replace(call, cause=call.cause or REFUSED)
+        run.runner, run.call = None, call.changed(cause=call.cause or REFUSED)
         await hang_up(run.call, self.rooms)
 
     def _lives(self, run: _Run) -> bool:
@@ -314,20 +412,23 @@ class CallDesk:
         self._runs.pop((call.switch, call.leg), None)
         for left in self._leaving:
             left.add((call.switch, call.leg))
-        if run.task is not None:
+        if run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()
-        run.runner = None
+        run.call, run.runner = call, None
         if state is CallState.ENDED:
             self._record_end(call, cause)
         else:
-            run.call = replace(call, state=state, waiting=None, recording=None)
-            self._released[call.switch, call.leg] = run.call
-            self.telemetry.observe(CallReleased(call.id))
-            self._spawn(self._close(run.call))
+            self._let_go(call)
+
+    def _let_go(self, call: Call) -> None:
+        """Others have its leg. A hangup of ours that did not come to pass is no cause of its end."""
+        released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
+        self._released.setdefault((call.switch, call.leg), {})[call.id] = released
+        self.telemetry.observe(CallReleased(call.id))
+        self._close(released)
 
     def _record_end(self, call: Call, cause: str | None) -> None:
-        ended = replace(
-            call,
+        ended = call.changed(
             state=CallState.ENDED,
             ended_at=self.rooms.clock(),
             cause=call.cause or cause,
@@ -335,7 +436,7 @@ class CallDesk:
             recording=None,
         )
         self.telemetry.observe(CallEnded(call.id, ended.cause or ""))
-        self._spawn(self._close(ended))
+        self._close(ended)
 
     async def _unparked(self, run: _Run) -> None:
         call = run.latest
@@ -351,16 +452,38 @@ class CallDesk:
         if run.again is not None:  # others parked it again already: it is a leg like any other
             self.parked(replace(run.again, marker=None))
 
-    async def _close(self, call: Call) -> None:
+    def _taken_by_others(self, run: _Run, found: ParkedLeg) -> None:
+        """Let go of a leg that is not where the call left it, or end the call where the leg is another."""
+        call = run.latest
+        if found.info.created_at != call.info.created_at:
+            self._end(run, CallState.ENDED, run.hangup_cause or LOST)
+        else:
+            self._end(run, CallState.RELEASED, None)
+        if found.marker == call.id:
+            self._spawn(self._release(call))
+            found = replace(found, marker=None)
+        if found.parked:
+            self.parked(found)
+
+    def _close(self, call: Call) -> None:
+        """Store what became of a call, until it is stored; of one call never an older value after a newer."""
+        under_way = call.id in self._closing
+        self._closing[call.id] = call
+        if not under_way:
+            self._spawn(self._store(call.id))
+
+    async def _store(self, identity: str) -> None:
         delay = 0.1
-        while True:
+        while identity in self._closing:
+            call = self._closing[identity]
             try:
                 await self.rooms.ledger.save(call)
             except LedgerFailed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
             else:
-                return
+                if self._closing[identity] is call:
+                    del self._closing[identity]
 
     async def _turn_away(self, leg: ParkedLeg) -> None:
         with contextlib.suppress(CommandFailed, SwitchAway):  # then the hangup that the dialplan armed ends it
@@ -380,8 +503,18 @@ class CallDesk:
         call = run.call
         self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, call.document))
 
-    def _start(self, run: _Run, work: Coroutine[None, None, None]) -> None:
-        run.task = self._spawn(work)
+    def _start(self, run: _Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        run.task = self._spawn(self._watched(run, work))
+
+    async def _watched(self, run: _Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await work()
+        except LegLost:
+            if self._lives(run):
+                self._end(run, CallState.ENDED, run.hangup_cause or LOST)
+        except LegTaken as taken:
+            if self._lives(run):
+                self._taken_by_others(run, taken.found)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -66,6 +66,16 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step of a call's document was refused or failed; the document goes on. ``number`` counts its steps from 1."""
+
+    call: str
+    number: int
+    step: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallTurnedAway:
     """A parked leg was hung up because ``limit`` calls live already."""
 

@@ -13,10 +13,11 @@ from controller.recordings.ports import Along
 
 @dataclass(frozen=True, slots=True)
 class ParkedLeg:
-    """A leg that is parked: what the claim is decided by.
+    """A leg as it was parked or looked at: what the claim is decided by.
 
     ``marker`` is our call id where the leg is taken over already; ``account`` and ``document`` are the channel
-    variables fsrec_account and fsrec_document, which win over routes (DESIGN section 8).
+    variables fsrec_account and fsrec_document, which win over routes (DESIGN section 8). ``parked`` says that nothing
+    but park was executed on it: one of ours on which it was may be parked all the same.
     """
 
     switch: str
@@ -27,6 +28,7 @@ class ParkedLeg:
     marker: str | None = None
     account: str | None = None
     document: str | None = None
+    parked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Legs(Protocol):
         ...
 
     def waiting(self, switch: str) -> Awaitable[Sequence[ParkedLeg]]:
-        """Return the legs that are parked now, whoever parked them."""
+        """Return the legs that are parked now, whoever parked them, and all that carry a marker of ours."""
         ...
 
 

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from controller.calls.ports import CallLedger, Legs
+from controller.calls.events import StepFailed
+from controller.calls.ports import CallLedger, Legs, ParkedLeg
 from controller.documents.call import Call
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
@@ -32,6 +33,7 @@ from controller.documents.steps import (
 from controller.recordings.model import EndReason, Owner, Recording, RecordingRequest, State, new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
+from controller.telemetry import Hook
 
 T = TypeVar("T")
 
@@ -40,6 +42,9 @@ ANSWER_WITHIN = 10.0
 
 HANG_UP_AGAIN = 5.0
 """Seconds after which a hangup that had no effect (the link broke on it) is commanded again."""
+
+GONE_FOR = 1.0
+"""Seconds that a leg which is not there any more is given to have its end told, before nobody waits for that."""
 
 LINK_AGAIN = 0.25
 """Seconds between tries of a command while there is no link."""
@@ -55,19 +60,47 @@ class Rooms:
     clock: Callable[[], float]
 
 
+class LegLost(Exception):
+    """A call's leg is gone, and its end was told by nothing but that."""
+
+
+class LegTaken(Exception):
+    """A call's leg is not the call's any more: ``found`` is what it is now."""
+
+    def __init__(self, found: ParkedLeg) -> None:
+        super().__init__(found.leg)
+        self.found = found
+
+
+def belongs(call: Call, found: ParkedLeg) -> bool:
+    """Tell whether a living leg is where its call left it: neither routed anew by others, nor without our marker.
+
+    Whoever transfers a leg gives it a new caller profile; so has another leg of the same id.
+    """
+    if call.marked and found.marker != call.id:
+        return False
+    known, seen = call.info.profile_at, found.info.profile_at
+    return known is None or seen is None or known == seen
+
+
 class CallRunner:
     """One call's document, from its first step to the hangup.
 
     ``call`` is the value that was stored last, or is being stored. ``taken`` says that the leg carries our marker.
     """
 
-    def __init__(self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, *, taken: bool) -> None:
+    def __init__(
+        self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, observe: Hook, *, taken: bool
+    ) -> None:
         self.call = call
+        self._observe = observe
         self._dialect = dialect
         self._program = program
         self._rooms = rooms
         self._taken = taken
         self._starting = False
+        self._sure = asyncio.Event()
+        self._sure.set()
         self._answered = asyncio.Event()
         if call.info.answered:
             self._answered.set()
@@ -76,22 +109,31 @@ class CallRunner:
         """CHANNEL_ANSWER came."""
         self._answered.set()
 
+    def unsure(self) -> None:
+        """Begin no step until the leg has been looked at: others may have taken it while there was no link."""
+        self._sure.clear()
+
     def relinked(self, *, answered: bool) -> None:
-        """Send again what may have been lost with the link, now that it is back."""
+        """Send again what may have been lost with the link, now that it is back and the leg is still ours."""
+        self._sure.set()
         if answered:
             self._answered.set()
         if self._taken:
             self._taken = False
             self._arrive()
             if self._starting:
-                self._answer_unheard()
+                self._answerunheard()
 
     async def run(self, *, resumed: bool) -> NoReturn:
-        """Carry the document out to its end, then hang up. Ends by cancellation when the leg is gone or released."""
+        """Carry the document out to its end, then hang up. Ends by cancellation when the leg is gone or released.
+
+        Raises LedgerFailed, LegLost, LegTaken.
+        """
         step = self._program.next(None)
         if resumed:
             self._arrive()
         while not isinstance(step, End):
+            await self._sure.wait()
             if not resumed:
                 self.call = replace(
                     self.call,
@@ -101,9 +143,11 @@ class CallRunner:
                     recording=None,
                 )
             outcome = await self._carry_out(step, resumed=resumed)
+            if isinstance(outcome, Failed | RecordingRefused):
+                self._observe(StepFailed(self.call.id, self.call.step, type(step).__name__, outcome.reason))
             resumed = False
             step = self._program.next(outcome)
-        self.call = replace(self.call, cause=self.call.cause or step.cause)
+        self.call = self.call.changed(cause=self.call.cause or step.cause)
         await hang_up(self.call, self._rooms)
 
     # --- the steps ---------------------------------------------------------------------------------------------
@@ -111,7 +155,7 @@ class CallRunner:
     async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
         match step:
             case Answer():
-                await self._save(self.call)
+                await self._save()
                 self._arrive()
                 return await self._answer()
             case Wait(seconds):
@@ -124,7 +168,7 @@ class CallRunner:
     async def _answer(self) -> Outcome:
         if not self._answered.is_set():
             try:
-                await _insist(lambda: self._rooms.legs.answer(self.call.switch, self.call.leg))
+                await _insist(lambda: self._rooms.legs.answer(self.call.switch, self.call.leg), self._sure)
                 await asyncio.wait_for(self._answered.wait(), ANSWER_WITHIN)
             except CommandFailed as failure:
                 return Failed(f"the leg could not be answered: {failure}")
@@ -144,7 +188,7 @@ class CallRunner:
     async def _wait(self, seconds: float | None, *, resumed: bool) -> Outcome:
         if not resumed:
             until = None if seconds is None else self._rooms.clock() + seconds
-            await self._save(replace(self.call, waiting=until))
+            await self._save(waiting=until)
             self._arrive()
         if self.call.waiting is None:
             await asyncio.Event().wait()  # until the leg's end cancels it
@@ -157,7 +201,7 @@ class CallRunner:
         identity = self.call.recording if resumed else None
         if identity is None:
             identity = new_id()
-            call = self.call = replace(self.call, recording=identity)
+            call = self.call = self.call.changed(recording=identity)
             owner = Owner(
                 call.account, call.dialect, call.id, call.switch, call.leg, self._program.session, call.info.rate
             )
@@ -171,11 +215,11 @@ class CallRunner:
                     prelude=self._before_recording,
                 )
             except NotPossible as refusal:
-                await self._save(replace(self.call, recording=None))
+                await self._save(recording=None)
                 self._arrive()
                 return RecordingRefused(str(refusal))
         else:
-            self._answer_unheard()  # a crash came between the row and the commands, or after them
+            self._answerunheard()  # a crash came between the row and the commands, or after them
         self._starting = True
         try:
             recording = await recordings.begun(identity)
@@ -186,11 +230,11 @@ class CallRunner:
     def _before_recording(self) -> None:
         """Take over and answer in the same breath as the recording's command; the leg keeps their order."""
         self._arrive()
-        self._answer_unheard()
+        self._answerunheard()
 
-    def _answer_unheard(self) -> None:
+    def _answerunheard(self) -> None:
         if not self._answered.is_set():
-            _unheard(self._rooms.legs.answer(self.call.switch, self.call.leg))
+            unheard(self._rooms.legs.answer(self.call.switch, self.call.leg))
 
     def _outcome(self, recording: Recording | None) -> Outcome:
         if recording is None:
@@ -210,7 +254,7 @@ class CallRunner:
                 if reference is None or recording.request.reference == reference
             ]
             identity = active[-1] if active else None
-            await self._save(replace(self.call, recording=identity))
+            await self._save(recording=identity)
             self._arrive()
         if identity is None:
             return Failed("no recording is active" + ("" if reference is None else f" under the name {reference!r}"))
@@ -230,36 +274,56 @@ class CallRunner:
         """Take the leg over, once, after the call's row is durable."""
         if not self._taken:
             self._taken = True
-            _unheard(self._rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id))
+            unheard(self._rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id), self._arrived)
 
-    async def _save(self, call: Call) -> None:
+    def _arrived(self) -> None:
+        """Note that the leg carries our marker from now on; the next row says so."""
+        self.call = replace(self.call, marked=True)
+
+    async def _save(self, **fields: Any) -> None:
+        call = self.call.changed(**fields)
         await self._rooms.ledger.save(call)
-        self.call = call
+        self.call = replace(call, marked=self.call.marked)
 
 
 async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
     """End a call's leg with ``call.cause``, for as long as it takes; cancelled by the leg's end.
 
-    The cause is durable first where that is possible: a ledger that fails keeps nobody in silence.
+    The cause is durable first where that is possible: a ledger that fails keeps nobody in silence. The leg is looked
+    at first each time: others may have taken it while there was no link, and an end that was told while there was
+    none is told by nothing else. Raises LegLost, LegTaken.
     """
     with contextlib.suppress(LedgerFailed):
         await rooms.ledger.save(call)
     while True:
+        with contextlib.suppress(CommandFailed):  # it cannot be told: the hangup is what matters
+            found = await _insist(lambda: rooms.legs.look(call.switch, call.leg))
+            if found is None:
+                await asyncio.sleep(GONE_FOR)
+                raise LegLost
+            if not belongs(call, found):
+                raise LegTaken(found)
         with contextlib.suppress(CommandFailed):
             await _insist(lambda: rooms.legs.hang_up(call.switch, call.leg, call.cause or "NORMAL_CLEARING"))
         await asyncio.sleep(HANG_UP_AGAIN)
 
 
-async def _insist(command: Callable[[], Awaitable[T]]) -> T:
+async def _insist(command: Callable[[], Awaitable[T]], sure: asyncio.Event | None = None) -> T:
     """Send a command again until there is a link that takes it; the leg's end cancels it."""
     while True:
+        if sure is not None:
+            await sure.wait()
         try:
             return await command()
         except SwitchAway:
             await asyncio.sleep(LINK_AGAIN)
 
 
-def _unheard(command: Awaitable[None]) -> None:
-    """Send a command whose failure other facts tell (the leg's end, the link's loss): mark its error as seen."""
-    future = asyncio.ensure_future(command)
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+def unheard(command: Awaitable[None], taken: Callable[[], None] = lambda: None) -> None:
+    """Send a command whose failure other facts tell (the leg's end, the link's loss); ``taken`` when it succeeded."""
+
+    def done(future: asyncio.Future[None]) -> None:
+        if not future.cancelled() and future.exception() is None:
+            taken()
+
+    asyncio.ensure_future(command).add_done_callback(done)

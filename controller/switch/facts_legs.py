@@ -29,6 +29,7 @@ def leg_info(event: Mapping[str, object]) -> LegInfo:
         rate=rate if rate in RATES else 8000,
         created_at=clean.moment(event, "Caller-Channel-Created-Time"),
         hostname=clean.text(event, "FreeSWITCH-Hostname"),
+        profile_at=clean.moment(event, "Caller-Profile-Created-Time"),
     )
 
 

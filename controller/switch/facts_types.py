@@ -39,6 +39,8 @@ class LegInfo:
         rate: samples a second of what is read from the leg; 8000 if not known.
         created_at: Unix seconds; None if not known.
         hostname: the switch's own name.
+        profile_at: Unix seconds at which it was routed last (Caller-Profile-Created-Time); None if not known. It
+            stays through park, answer and record_session, and is another after each transfer (measured).
 
     """
 
@@ -52,6 +54,7 @@ class LegInfo:
     rate: int
     created_at: float | None
     hostname: str
+    profile_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

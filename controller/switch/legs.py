@@ -51,11 +51,16 @@ def call_info(info: LegInfo) -> CallInfo:
         answered=info.answered,
         rate=info.rate,
         created_at=info.created_at or 0.0,
+        profile_at=info.profile_at,
     )
 
 
 def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> ParkedLeg:
-    """Return a parked leg as the calls room takes it."""
+    """Return a leg as the calls room takes it.
+
+    ``variable_current_application`` tells that a leg is parked as long as nothing was executed on it since; what is
+    executed within park (answer, record_session) stands there ever after.
+    """
     return ParkedLeg(
         switch=switch,
         leg=fact.leg,
@@ -65,6 +70,7 @@ def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> Pa
         marker=recording_id(fact.marker),
         account=fact.account,
         document=fact.document,
+        parked=isinstance(fact, LegParked) or fact.application == "park",
     )
 
 
@@ -104,7 +110,10 @@ class EslLegs:
         return None if snapshot is None else self._as_parked(switch, snapshot)
 
     async def waiting(self, switch: str) -> Sequence[ParkedLeg]:
-        """``show channels``, then each leg itself, since the list's application is not reliable (measured)."""
+        """``show channels``, then each leg itself, since the list's application is not reliable (measured).
+
+        One that carries our marker is among them whatever is executed on it.
+        """
         try:
             reply = await self.board.session(switch).send(ShowChannels())
             rows = parse_channels(reply.text)
@@ -116,7 +125,7 @@ class EslLegs:
         for row in rows:
             with contextlib.suppress(BadReplyError):  # left alone, as a CHANNEL_PARK that cannot be used is
                 snapshot = await self._dump(switch, row.leg)
-                if snapshot is not None and snapshot.application == "park":
+                if snapshot is not None and (snapshot.application == "park" or snapshot.marker is not None):
                     found.append(self._as_parked(switch, snapshot))
         return found
 

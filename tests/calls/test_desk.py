@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from controller.calls.desk import AT_ONCE, CONGESTED, LOST, REFUSED, SECOND_LOOK, SWITCH_LOST
+from controller.calls.desk import AT_ONCE, CONGESTED, LOST, PATROL, REFUSED, SECOND_LOOK, SWITCH_LOST
 from controller.calls.events import (
     CallEnded,
     CallFailed,
@@ -86,7 +87,7 @@ async def test_a_claimed_leg_is_ours() -> None:
     assert [event.call for event in world.of(CallTaken)] == [call.id]
     assert world.daemon is not None
     assert world.daemon.desk.count == 1
-    assert world.daemon.desk.find(call.id) == call
+    assert world.daemon.desk.find(call.id) == replace(call, marked=True)
     assert world.daemon.desk.find("another") is None
 
 
@@ -247,6 +248,7 @@ async def test_an_end_is_stored_in_the_end() -> None:
 
 def transfer(world: World) -> None:
     """Somebody transfers the leg: it leaves park and lives."""
+    world.legs["leg"].routed += 1
     world.legs["leg"].parked = False
     world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
 
@@ -297,7 +299,7 @@ async def test_a_hangup_that_begins_during_the_look() -> None:
     """The leg lived when it was looked at, and its document has hung it up since: it is not let go."""
     world = await started([["wait", 2]])
     world.held["look"] = world.held["hang_up"] = asyncio.Event()
-    transfer(world)
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))  # on its way out
     await world.settle(3)
     world.held["look"].set()
     world.held.clear()
@@ -350,6 +352,424 @@ async def test_a_leg_that_is_parked_again_before_its_marker_is_off() -> None:
     await world.settle()
     assert leg.alive
     assert len(world.calls) == 2
+
+
+# --- others take it while nobody sees -------------------------------------------------------------------------------
+
+
+def away(world: World, **fields: object) -> None:
+    """The link goes, and while it is away the leg becomes what the fields say."""
+    world.cut()
+    for name, value in fields.items():
+        setattr(world.legs["leg"], name, value)
+
+
+@virtual
+async def test_a_leg_taken_while_the_link_was_away() -> None:
+    """Routed anew by others: let go of, its marker taken off, and nothing of its document happens to it any more."""
+    world = await started([["wait", 5], ["record", "a"], ["hangup", "BUSY"]])
+    away(world, parked=False, routed=2.0)
+    await world.relink()
+    await world.settle(60)
+    assert world.log == ["take_over", "release"]
+    assert (world.call.state, world.call.cause, world.legs["leg"].alive) == (CallState.RELEASED, None, True)
+    assert len(world.of(CallReleased)) == 1
+    world.hang_up(cause="USER_BUSY")
+    await world.settle()
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+@virtual
+async def test_a_document_that_ended_while_others_took_the_leg(seconds: float) -> None:
+    """Its hangup waited for the link, or begins before the leg was looked at: nobody else's call is hung up."""
+    world = await started([["wait", 5], ["hangup", "BUSY"]])
+    away(world, parked=False, routed=2.0)
+    await world.settle(seconds)
+    world.held["live"] = asyncio.Event()  # the connect takes its time
+    connecting = asyncio.get_running_loop().create_task(world.relink())
+    await world.settle(10)
+    world.held.pop("live").set()
+    await connecting
+    await world.settle(60)
+    assert world.log == ["take_over", "release"]
+    assert (world.call.state, world.call.cause) == (CallState.RELEASED, None)
+
+
+@virtual
+async def test_no_step_begins_before_the_leg_was_looked_at() -> None:
+    """The wait was over while the connect had not looked at the leg yet: no recording begins on others' call."""
+    world = await started([["wait", 5], ["record", "a"], ["wait", None]])
+    away(world, parked=False, routed=2.0)
+    world.held["live"] = asyncio.Event()
+    connecting = asyncio.get_running_loop().create_task(world.relink())
+    await world.settle(30)
+    assert world.log == ["take_over"]
+    world.held.pop("live").set()
+    await connecting
+    await world.settle(30)
+    assert world.log == ["take_over", "release"]
+    assert world.recordings == {}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("marker", ["kept", None])
+@virtual
+async def test_a_leg_parked_anew_while_nobody_was_there(restart: bool, marker: str | None) -> None:
+    """Transferred away and back: a new call of its route, and the old document is over."""
+    world = await started([["wait", 1], ["wait", None]])
+    first = world.call
+    fields = {} if marker == "kept" else {"marker": None}
+    away(world, routed=2.0, armed=True, **fields)
+    if restart:
+        await world.kill()
+        world.boot()
+    await world.relink()
+    await world.settle(5)
+    leg = world.legs["leg"]
+    [second] = [call for call in world.calls.values() if call.id != first.id]
+    assert world.calls[first.id].state is CallState.RELEASED
+    assert (second.state, leg.marker, leg.armed) == (CallState.RUNNING, second.id, False)
+    assert (world.of(CallResumed), world.of(CallFailed)) == ([], [])
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@virtual
+async def test_a_leg_whose_marker_others_took_off(restart: bool) -> None:
+    """It was seen to be marked, and is not any more: what is parked there is a leg like any other."""
+    world = await started([["wait", 1], ["wait", None]])
+    await world.settle(2)  # the second step's row says that it is marked
+    first = world.call
+    assert first.marked
+    away(world, marker=None)
+    if restart:
+        await world.kill()
+        world.boot()
+    await world.relink()
+    await world.settle(5)
+    assert world.calls[first.id].state is CallState.RELEASED
+    assert len(world.calls) == 2
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@virtual
+async def test_another_leg_of_the_same_id(restart: bool) -> None:
+    """The leg ended while nobody watched, and a caller chose its id again: the old call ended, a new one begins."""
+    world = await started([["wait", 1], ["wait", None]])
+    first = world.call
+    away(world, born=2.0, routed=2.0, marker=None, armed=True)
+    if restart:
+        await world.kill()
+        world.boot()
+    await world.relink()
+    await world.settle(5)
+    assert (world.calls[first.id].state, world.calls[first.id].cause) == (CallState.ENDED, LOST)
+    assert len(world.calls) == 2
+    assert world.of(CallReleased) == []
+
+
+@virtual
+async def test_another_leg_of_a_released_ones_id() -> None:
+    """A call that was let go ends with its leg, not with another of the same id."""
+    released = waiting_call(state=CallState.RELEASED)
+    world = World(FOREVER)
+    world.calls = {released.id: released}
+    world.linked = False
+    world.park(born=2.0, routed=2.0)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert (world.calls[released.id].state, world.calls[released.id].cause) == (CallState.ENDED, LOST)
+    assert len(world.calls) == 2
+
+
+@virtual
+async def test_a_profile_that_is_not_told_takes_nothing_away() -> None:
+    """A row of a former version knows no caller profile: its document goes on."""
+    world = await after_restart(waiting_call(info=CallInfo("1001", created_at=1.0)))
+    assert len(world.of(CallResumed)) == 1
+    assert world.of(CallReleased) == []
+
+
+@virtual
+async def test_a_released_leg_that_still_carries_its_marker() -> None:
+    """It is others', so it is not claimed, though it is told among the legs that carry our marker."""
+    world = await started(refusals={"release": [SwitchAway("gone")] * 2})
+    transfer(world)
+    await world.settle()
+    world.cut()
+    await world.relink()
+    await world.settle()
+    assert world.log == ["take_over"]
+    assert list(world.calls) == [world.call.id]
+    assert world.legs["leg"].alive
+
+
+@virtual
+async def test_a_marked_leg_that_runs_something_without_a_row() -> None:
+    """What was executed within park hides that it is parked: it is hung up all the same."""
+    world = World(FOREVER)
+    world.linked = False
+    world.park(marker=new_id(), armed=False, parked=False)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert world.log == [f"hang_up {REFUSED}"]
+
+
+# --- rows -----------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_released_call_does_not_run_again() -> None:
+    """Its row could not be written yet and still says running: the next connect revives nothing."""
+    world = await started([["wait", 20], ["hangup", "BUSY"]])
+    world.refusals["save"] = [FAILED_LEDGER] * 8
+    transfer(world)
+    await asyncio.sleep(0.05)
+    assert len(world.of(CallReleased)) == 1
+    world.legs["leg"].routed = 1.0  # no look would tell
+    world.cut()
+    await world.relink()
+    await world.settle(60)
+    assert world.log == ["take_over", "release"]
+    assert (world.call.state, len(world.of(CallReleased))) == (CallState.RELEASED, 1)
+
+
+@virtual
+async def test_an_ended_call_does_not_run_again() -> None:
+    """Its row could not be written yet: the next connect neither revives it nor forgets its cause."""
+    world = await started()
+    world.refusals["save"] = [FAILED_LEDGER] * 8
+    world.hang_up(cause="USER_BUSY")
+    world.cut()
+    await world.relink()
+    await world.settle(60)
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+    assert len(world.of(CallEnded)) == 1
+
+
+@virtual
+async def test_an_old_row_does_not_come_after_a_newer() -> None:
+    """Let go, but not stored, and ended meanwhile: the row says ended, and each stored value is a later one."""
+    world = await started()
+    saved: list[Call] = []
+    assert world.daemon is not None
+    ledger, first = world.daemon.rooms.ledger, world.daemon.rooms.ledger.save
+
+    async def save(call: Call) -> None:
+        await first(call)
+        saved.append(call)
+
+    ledger.save = save  # type: ignore[method-assign]  # to see what is stored, in its order
+    world.refusals["save"] = [FAILED_LEDGER] * 2
+    transfer(world)
+    await settled()
+    await asyncio.sleep(0.05)
+    world.hang_up(cause="USER_BUSY")
+    await world.settle(10)
+    assert [(call.state, call.cause) for call in saved] == [(CallState.ENDED, "USER_BUSY")]
+    assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_revisions_grow() -> None:
+    """Each value of a call that is stored has a higher revision than the one before."""
+    world = World([["answer"], ["record", "a"], ["wait", 1], ["stop", None], ["hangup", "BUSY"]])
+    revisions: list[int] = []
+    calls = world.calls = Noted(revisions)
+    world.boot()
+    world.park()
+    await world.settle(30)
+    assert world.call.state is CallState.ENDED
+    assert revisions == sorted(set(revisions))
+    assert len(revisions) == 6
+    assert calls
+
+
+class Noted(dict[str, Call]):
+    """Rows that note the revision of each call that is stored."""
+
+    def __init__(self, revisions: list[int]) -> None:
+        super().__init__()
+        self.revisions = revisions
+
+    def __setitem__(self, key: str, call: Call) -> None:
+        self.revisions.append(call.revision)
+        super().__setitem__(key, call)
+
+    def update(self, other: dict[str, Call]) -> None:  # type: ignore[override]  # the only form that is used
+        for key, call in other.items():
+            self[key] = call
+
+
+@virtual
+async def test_two_calls_of_one_leg_end_with_it() -> None:
+    """A leg that was let go twice: both rows end."""
+    world = await started()
+    transfer(world)
+    await world.settle()
+    world.legs["leg"].parked = True
+    world.tell(lambda daemon: daemon.desk.parked(world.parked(world.legs["leg"])))
+    await world.settle()
+    transfer(world)
+    await world.settle()
+    assert [call.state for call in world.calls.values()] == [CallState.RELEASED] * 2
+    world.hang_up(cause="USER_BUSY")
+    await world.settle()
+    assert [(call.state, call.cause) for call in world.calls.values()] == [(CallState.ENDED, "USER_BUSY")] * 2
+
+
+@virtual
+async def test_two_rows_of_one_leg() -> None:
+    """A crash before the older call's end was stored: the newer one goes on, the older one is let go."""
+    older, newer = waiting_call(started_at=1.0), waiting_call(started_at=2.0)
+    world = World(FOREVER)
+    world.calls = {call.id: call for call in (older, newer)}
+    world.linked = False
+    world.park(marker=newer.id)
+    world.boot()
+    await world.relink()
+    await world.settle()
+    assert len(world.of(CallResumed)) == 1
+    assert [world.calls[call.id].state for call in (older, newer)] == [CallState.RELEASED, CallState.RUNNING]
+    world.hang_up()
+    await world.settle()
+    assert {call.state for call in world.calls.values()} == {CallState.ENDED}
+
+
+# --- events that were lost ------------------------------------------------------------------------------------------
+
+
+def lose(world: World, leg: str = "leg") -> None:
+    """The leg ends, and nobody is told."""
+    world.linked = False
+    world.hang_up(leg)
+    world.linked = True
+
+
+@virtual
+async def test_a_hangup_of_a_leg_that_is_gone() -> None:
+    """Its end was never told: the document's hangup sees it, and the call ends without a command."""
+    world = await started([["wait", 5], ["hangup", "BUSY"]])
+    lose(world)
+    await world.settle(10)
+    assert world.log == ["take_over"]
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "BUSY")
+    assert world.daemon is not None
+    assert (world.daemon.desk.count, world.daemon.desk._tasks) == (0, set())
+
+
+@virtual
+async def test_a_hangup_whose_end_is_not_told() -> None:
+    """It took effect, and its event was lost: seen when it would be repeated, and not repeated."""
+    world = await started([["wait", 5], ["hangup", "BUSY"]])
+    world.held["hang_up"] = asyncio.Event()
+    await world.settle(5)
+    original = world.hang_up
+    world.hang_up = lambda leg="leg", cause="": lose_by(world, original, cause)  # type: ignore[method-assign]
+    world.held["hang_up"].set()
+    await world.settle(20)
+    assert world.log == ["take_over", "hang_up BUSY"]
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "BUSY")
+
+
+def lose_by(world: World, hang_up: object, cause: str) -> None:
+    world.linked = False
+    hang_up("leg", cause)  # type: ignore[operator]  # the world's own
+    world.linked = True
+
+
+@virtual
+async def test_what_a_patrol_sees() -> None:
+    """While the link stays up: an end, a release's end, a transfer and an answer nobody told are seen at last."""
+    world = World([["answer"], ["wait", None]], deaf={"answered"}, answers=False)
+    for name in ("ends", "released", "moved", "stays"):
+        world.linked = False
+        world.park(name)
+    world.linked = True
+    world.boot()
+    await world.relink()
+    await world.settle(12)  # the answers failed, the documents wait
+    world.legs["released"].parked = False
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "released"))
+    await world.settle()
+    lose(world, "ends")
+    lose(world, "released")
+    world.legs["moved"].routed, world.legs["moved"].parked = 2.0, False
+    await world.settle(2 * PATROL)
+    states = {call.leg: (call.state, call.cause) for call in world.calls.values()}
+    assert states == {
+        "ends": (CallState.ENDED, LOST),
+        "released": (CallState.ENDED, LOST),
+        "moved": (CallState.RELEASED, None),
+        "stays": (CallState.RUNNING, None),
+    }
+    assert world.daemon is not None
+    assert world.daemon.desk.count == 1
+
+
+@virtual
+async def test_a_patrol_hears_an_answer() -> None:
+    """CHANNEL_ANSWER was lost: the runner knows it from the patrol, so no recording answers again."""
+    world = World([["wait", 2 * PATROL], ["record", "a"], ["wait", None]])
+    world.boot()
+    await world.relink()
+    world.park()
+    await world.settle()
+    world.legs["leg"].answered = True
+    await world.settle(3 * PATROL)
+    assert world.log == ["take_over", "start a"]
+
+
+@virtual
+async def test_an_end_told_during_a_patrols_look() -> None:
+    """The leg is gone when it is looked at, its end is told within the grace: told once, with its own cause."""
+    world = World(FOREVER)
+    world.boot()
+    await world.relink()
+    world.park()
+    await world.settle()
+    world.held["look"] = asyncio.Event()
+    await world.settle(2 * PATROL)
+    world.legs["leg"].alive = False
+    world.held.pop("look").set()
+    await world.settle(0.5)
+    world.tell(lambda daemon: daemon.desk.gone(SWITCH, "leg", "USER_BUSY"))
+    await world.settle(10)
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+    assert len(world.of(CallEnded)) == 1
+
+
+@virtual
+async def test_a_patrol_that_cannot_look() -> None:
+    """A dump that cannot be read decides nothing and ends nothing; a lost link ends a patrol, the next begins one."""
+    world = World(FOREVER)
+    world.boot()
+    await world.relink()
+    world.park()
+    await world.settle()
+    world.refusals["look"] = [CommandFailed("no dump")] * 3
+    await world.settle(4 * PATROL)
+    assert (world.call.state, world.refusals["look"]) == (CallState.RUNNING, [])
+    world.cut()
+    await world.settle(2 * PATROL)
+    await world.relink()
+    lose(world)
+    await world.settle(3 * PATROL)
+    assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_a_released_leg_that_cannot_be_looked_at() -> None:
+    """It stays as it is, and the connect is none the worse for it."""
+    released = waiting_call(state=CallState.RELEASED)
+    world = World(FOREVER)
+    world.calls = {released.id: released}
+    world.refusals["look"] = [CommandFailed("no dump")]
+    world.boot()
+    await world.relink()
+    assert world.call.state is CallState.RELEASED
 
 
 # --- a new connect --------------------------------------------------------------------------------------------------

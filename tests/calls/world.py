@@ -56,6 +56,8 @@ class Leg:
     marker: str | None = None
     armed: bool = True
     cause: str = ""
+    born: float = 1.0
+    routed: float = 1.0
 
 
 # --- a dialect of steps -------------------------------------------------------------------------------------------
@@ -246,8 +248,8 @@ class World:
         return made
 
     def parked(self, leg: Leg) -> ParkedLeg:
-        info = CallInfo("1001", answered=leg.answered)
-        return ParkedLeg(SWITCH, leg.id, self.now, info, self.core, marker=leg.marker)
+        info = CallInfo("1001", answered=leg.answered, created_at=leg.born, profile_at=leg.routed)
+        return ParkedLeg(SWITCH, leg.id, self.now, info, self.core, marker=leg.marker, parked=leg.parked)
 
     def tell(self, what: Callable[[Daemon], object]) -> None:
         """An event: heard by a daemon that has a link, by nobody else."""
@@ -325,9 +327,11 @@ class Daemon:
         )
 
     async def connected(self) -> None:
-        """What a connect does: recordings first."""
-        await reconcile(self.service, self.recorder, SWITCH, self.world.core)
+        """What a connect does: calls are looked at, recordings reconciled, then documents go on."""
+        self.desk.connecting(SWITCH)
         await self.desk.reconnected(SWITCH, self.world.core)
+        await reconcile(self.service, self.recorder, SWITCH, self.world.core)
+        await self.desk.go_on(SWITCH)
 
 
 @dataclass
@@ -389,7 +393,8 @@ class WorldLegs:
 
     def waiting(self, switch: str) -> Awaitable[Sequence[ParkedLeg]]:
         def happen() -> list[ParkedLeg]:
-            return [self.world.parked(found) for found in self.world.legs.values() if found.alive and found.parked]
+            legs = [found for found in self.world.legs.values() if found.alive]
+            return [self.world.parked(found) for found in legs if found.parked or found.marker is not None]
 
         return asyncio.ensure_future(self.world.do(self.daemon, "waiting", COMMAND, happen))
 
@@ -496,7 +501,8 @@ class WorldRecorder:
 
 def running(**fields: Any) -> Call:
     """A call's row as a former daemon left it."""
-    known = Call(new_id(), SWITCH, "leg", "acme", "swml", "main", "[]", CallInfo("1001"), CallState.RUNNING, 1.0)
+    info = CallInfo("1001", created_at=1.0, profile_at=1.0)
+    known = Call(new_id(), SWITCH, "leg", "acme", "swml", "main", "[]", info, CallState.RUNNING, 1.0)
     return replace(known, core_uuid="core", **fields)
 
 

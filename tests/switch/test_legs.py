@@ -49,6 +49,7 @@ def dump(leg: str = LEG, **headers: str) -> str:
         "Channel-Name": "sofia/x",
         "Channel-Read-Codec-Rate": "16000",
         "Caller-Channel-Created-Time": "1795147980000000",
+        "Caller-Profile-Created-Time": "1795147981000001",
         "variable_current_application": "park",
         "variable_fsrec_call": HEX,
         "variable_fsrec_account": "acme",
@@ -61,7 +62,7 @@ SEEN = ParkedLeg(
     SWITCH,
     LEG,
     1795147988.0,
-    CallInfo("1001", "Ann", "1000", "outbound", "sofia/x", True, 16000, 1795147980.0),
+    CallInfo("1001", "Ann", "1000", "outbound", "sofia/x", True, 16000, 1795147980.0, 1795147981.000001),
     CORE,
     CALL,
     "acme",
@@ -252,20 +253,24 @@ def rows(*legs: str) -> str:
 
 
 async def test_parked_legs() -> None:
-    """The list says which legs there are, each leg itself whether it is parked; unreadable ones are left alone."""
-    legs = [LEG, OTHER, *(f"{n}e0e1c8e-6d1c-4a4b-9f0f-0d2f6a3c7b1{n}" for n in range(3))]
+    """The list says which legs there are, each leg itself whether it is parked; unreadable ones are left alone.
+
+    One that carries our marker is told whatever was executed on it: an answered one stays parked, and says answer.
+    """
+    legs = [LEG, OTHER, *(f"{n}e0e1c8e-6d1c-4a4b-9f0f-0d2f6a3c7b1{n}" for n in range(4))]
     answers = Answers(
         {
             "api show": rows(*legs),
             f"api uuid_dump {LEG}": dump(),
-            f"api uuid_dump {OTHER}": dump(OTHER, variable_current_application="bridge"),
+            f"api uuid_dump {OTHER}": dump(OTHER, variable_current_application="bridge", variable_fsrec_call=""),
             f"api uuid_dump {legs[2]}": GONE,
             f"api uuid_dump {legs[3]}": dump(legs[3], variable_fsrec_account="\x01"),
             f"api uuid_dump {legs[4]}": dump(legs[4], **{"Answer-State": "hangup"}),
+            f"api uuid_dump {legs[5]}": dump(legs[5], variable_current_application="answer"),
         }
     )
     async with connected(answers) as board:
-        assert await EslLegs(board).waiting(SWITCH) == [SEEN]
+        assert await EslLegs(board).waiting(SWITCH) == [SEEN, replace(SEEN, leg=legs[5], parked=False)]
     assert answers.lines == ["api show channels as json", *(f"api uuid_dump {leg} json" for leg in legs)]
 
 
