@@ -13,14 +13,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from controller.media import cut, wav
 from controller.recordings.model import Measured, PauseBehavior, Recording
-from controller.recordings.ports import Found
+from controller.recordings.ports import Found, Unfinished
 
 SETTLE = (0.05, 0.15, 0.3, 0.5)
 """Seconds between looks at a master that is missing or unfinished. On a local disk it is final when RECORD_STOP is
@@ -125,23 +125,28 @@ class DiskMedia:
         with wav.opened(self.path_of(recording)) as descriptor:
             yield descriptor
 
-    async def examine(self, recording: Recording) -> Found:
-        """Measure the master, and make the copy that is served where it isn't fit to be.
+    async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
+        """Measure the master, and make the copy that is served where it isn't fit to be or was deleted, being empty.
 
         What is wrong with the master is told in ``Found.problem``; OSError is about anything else (no room for a
-        copy). A master that is missing or unfinished is looked at again for about a second.
+        copy). A master that is missing or unfinished is looked at again for about a second; an unfinished one that
+        isn't ``closed`` raises Unfinished at once.
         """
         root = self._roots.get(recording.owner.switch)
         if root is None:
             return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
         for delay in (*self._settle, None):
-            problem, final = await self._in_thread(lambda: _look(root, recording.path))
-            if final or delay is None:
+            look = await self._in_thread(lambda: _look(root, recording.path))
+            deleted = look.missing and recording.measured is not None  # for being empty: the switch said so
+            if look.final or deleted or delay is None:
                 break
+            if look.problem is None and not closed:
+                raise Unfinished(look.size)
             await asyncio.sleep(delay)
-        if problem is not None:
-            return Found(None, problem)
-        measured, examined = await self._in_thread(lambda: self._measure(recording, root.local(recording.path)))
+        if look.problem is not None and not deleted:
+            return Found(None, look.problem)
+        master = None if deleted else root.local(recording.path)
+        measured, examined = await self._in_thread(lambda: self._measure(recording, master))
         self._observe(examined)
         return Found(measured)
 
@@ -168,12 +173,12 @@ class DiskMedia:
             raise ValueError(f"{recording.id!r} is no recording id (uuid4)")
         return self._derived / recording.id[:2] / f"{recording.id}.wav"
 
-    def _measure(self, recording: Recording, master: Path) -> tuple[Measured, MasterExamined]:
-        request = recording.request
-        with wav.opened(master) as source:
-            if os.fstat(source).st_size == 0:
-                # The switch opened it and wrote nothing, not even a header: length zero, in the form asked for.
-                found = wav.Wav(recording.owner.rate, request.channel_count, 0, 0, 0, finished=False, size=0)
+    def _measure(self, recording: Recording, master: Path | None) -> tuple[Measured, MasterExamined]:
+        with nullcontext(-1) if master is None else wav.opened(master) as source:
+            if master is None or os.fstat(source).st_size == 0:
+                # The switch wrote nothing, not even a header, or deleted it: length zero, in the form asked for.
+                channels = recording.request.channel_count
+                found = wav.Wav(recording.owner.rate, channels, 0, 0, 0, finished=False, size=0)
             else:
                 found = wav.measure(source)
             cuts = cut.Cuts(())
@@ -215,25 +220,32 @@ class DiskMedia:
         return size
 
 
-def _look(root: Root, path: str) -> tuple[str | None, bool]:
-    """Return (what is wrong, whether looking again is pointless)."""
+class Look(NamedTuple):
+    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing."""
+
+    problem: str | None
+    final: bool
+    size: int = 0
+    missing: bool = False
+
+
+def _look(root: Root, path: str) -> Look:
     try:
         master = root.local(path)
     except ValueError as error:
-        return str(error), True
+        return Look(str(error), True)
     try:
         with wav.opened(master) as descriptor:
-            if os.fstat(descriptor).st_size == 0:
-                return None, False
-            return None, wav.measure(descriptor).finished
+            size = os.fstat(descriptor).st_size
+            return Look(None, size > 0 and wav.measure(descriptor).finished, size)
     except wav.WavError as error:
-        return f"{master.name} {error}", False
+        return Look(f"{master.name} {error}", False)
     except FileNotFoundError:
-        return f"{master.name} is not there", False
-    except PermissionError:
-        return f"{master.name} may not be read: give this daemon the group of FreeSWITCH", True
+        return Look(f"{master.name} is not there", False, missing=True)
+    except PermissionError:  # a shared disk may show the mode late, too
+        return Look(f"{master.name} may not be read: give this daemon the group of FreeSWITCH", False)
     except NotADirectoryError:
-        return f"{root.local_path} is no directory", True
+        return Look(f"{root.local_path} is no directory", True)
 
 
 def _may_be_there(root: Root, path: str) -> bool:

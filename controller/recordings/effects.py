@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 
 from controller.recordings.facts import (
@@ -21,7 +22,7 @@ from controller.recordings.facts import (
 from controller.recordings.life import Life, Timings
 from controller.recordings.lifecycle import Effect
 from controller.recordings.model import PauseBehavior, Recording, State
-from controller.recordings.ports import CommandFailed, Found, Media, Recorder, SwitchAway
+from controller.recordings.ports import CommandFailed, Found, Media, Recorder, SwitchAway, Unfinished
 
 
 class Effects:
@@ -58,6 +59,7 @@ class Effects:
             Effect.MASK: self._mask,
             Effect.UNMASK: self._unmask,
             Effect.INQUIRE: self._inquire,
+            Effect.SETTLE: self._settle,
             Effect.EXAMINE: self._examine,
         }
         return work[effect](life, life.recording)
@@ -131,12 +133,36 @@ class Effects:
         return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master)
 
     async def _examine(self, life: Life, recording: Recording) -> None:
+        life.closed.set()
+        await self._settle(life, recording)
+
+    async def _settle(self, life: Life, _recording: Recording) -> None:
+        if life.examining or life.recording.state is not State.PROCESSING:
+            return  # the one under way sees what changed
+        life.examining = True
+        try:
+            found = await self._found(life)
+        finally:
+            life.examining = False
+        self._apply(life.recording.id, Examined(self._now(life), found))
+
+    async def _found(self, life: Life) -> Found:
         delay = self._timings.retry
         tries = 1
+        clock = asyncio.get_running_loop().time
+        size, since = -1, clock()
         while True:
             recording = life.recording
+            closed = life.closed.is_set() or clock() - since >= self._timings.still
             try:
-                found = await self._media.examine(recording)
+                found = await self._media.examine(recording, closed=closed)
+            except Unfinished as file:
+                if file.size != size:
+                    size, since = file.size, clock()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(life.closed.wait(), delay)
+                delay = min(delay * 2, self._timings.retry_cap)
+                continue
             except Exception as error:
                 if isinstance(error, OSError):
                     found = Found(None, f"the file could not be read: {error.strerror or error}")
@@ -148,9 +174,9 @@ class Effects:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, self._timings.retry_cap)
                     continue
-            if life.recording.pauses == recording.pauses:  # a late Masked changes what must be cut
-                break
-        self._apply(recording.id, Examined(self._now(life), found))
+            now = life.recording  # a late Masked changes what must be cut, a late Stopped when it ended
+            if (now.pauses, now.ended_at) == (recording.pauses, recording.ended_at):
+                return found
 
     def _time(self, life: Life) -> None:
         """Arm the timer of max_length, or disarm it while a skipping pause holds it still."""

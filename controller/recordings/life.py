@@ -16,7 +16,8 @@ class Timings:
     """Seconds. ``stop``: until a commanded stop is asked after; ``grace``: for RECORD_STOP after the leg's end.
 
     ``answer`` bounds how long a caller waits for a wish to come true; ``retry`` and ``retry_cap`` pace what must
-    succeed in the end (the ledger, a file that cannot be opened just now); ``examine`` counts media's tries.
+    succeed in the end (the ledger, a file that cannot be opened just now); ``examine`` counts media's tries;
+    ``still``: until a file that was never closed and does not grow is taken for all there will be.
     """
 
     stop: float = 5.0
@@ -24,7 +25,8 @@ class Timings:
     answer: float = 10.0
     retry: float = 0.1
     retry_cap: float = 5.0
-    examine: int = 5
+    examine: int = 20
+    still: float = 30.0
 
 
 @dataclass(slots=True)
@@ -32,7 +34,8 @@ class Life:
     """One recording that is not final.
 
     ``recording`` is its value now, ``durable`` what the ledger has of it, ``pending`` leads from one to the other.
-    ``commits`` and ``commands`` let one of each kind go at a time. ``alone``: who asked for its start is gone.
+    ``commits`` and ``commands`` let one of each kind go at a time. ``closed``: nobody writes its file any more.
+    ``alone``: who asked for its start is gone.
     """
 
     recording: Recording
@@ -45,6 +48,8 @@ class Life:
     pumping: bool = False
     stop_refused: bool = False
     alone: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    examining: bool = False
 
     async def until(self, true: Callable[[Recording], bool]) -> Recording:
         """Return the durable value as soon as all that is known now is in it, and it fits."""

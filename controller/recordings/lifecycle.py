@@ -2,7 +2,9 @@
 
 The theory. A recording is *ours* from the moment its row is durable (``requested``), the *switch's* from
 RECORD_START to RECORD_STOP, and *media's* from then until its file has been opened and measured (``processing``).
-Only media's word ends it well: RECORD_STOP is not proof. Five rules make the table:
+Only media's word ends it well: RECORD_STOP is not proof. Where it was not seen, the file may still be being closed (a
+slow disk): media waits until it is closed or stands still (``SETTLE``), and a RECORD_STOP that comes meanwhile tells
+when it ended. Five rules make the table:
 
 1. Nothing is commanded before RECORD_START. A stop or pause wished earlier is kept in ``wish`` and carried out then.
    A wish is durable before its command is sent, so a restart sends it again; each command is idempotent. One that
@@ -13,7 +15,8 @@ Only media's word ends it well: RECORD_STOP is not proof. Five rules make the ta
    stop that is never confirmed (``StopOverdue`` asks the switch), the switch's own end (``SwitchLost``), and what an
    inquiry finds (``StillRuns``, ``NotThere``). So every sequence of facts ends in a final state once the leg is gone.
    A start is commanded again only where there is no master: the switch would overwrite what it recorded before.
-4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error.
+4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error: ``measured``
+   is then known before media, which makes an empty file to serve.
 5. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
    nothing and is reported as unexpected by ``advance``, never raised.
 
@@ -70,7 +73,8 @@ class Effect(StrEnum):
     TIME = "arm or disarm the timer of max_length"
     GRACE = "wait a grace for RECORD_STOP"
     INQUIRE = "ask the switch whether its recorder is there"
-    EXAMINE = "have media open and measure the file"
+    SETTLE = "have media open and measure the file once it is closed, or nobody writes it any more"
+    EXAMINE = "have media open and measure the file: it is closed, or never will be"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,10 @@ def _empty(_recording: Recording, fact: Stopped) -> bool:
 
 def _nothing_began(_recording: Recording, fact: NotThere) -> bool:
     return fact.leg and not fact.master
+
+
+def _end_known(recording: Recording, _fact: Fact) -> bool:
+    return recording.ended_at is not None
 
 
 def _unreadable(_recording: Recording, fact: Examined) -> bool:
@@ -232,10 +240,7 @@ def _stopped(recording: Recording, fact: Stopped) -> Recording:
 
 def _stopped_empty(recording: Recording, fact: Stopped) -> Recording:
     recording = _ended(recording, fact.at, recording.reason or _reason_of(fact), recording.error)
-    channels = recording.request.channel_count
-    return replace(
-        recording, measured=Measured(0.0, 0, channels, recording.owner.rate), finished_at=fact.at, wish=Wish()
-    )
+    return replace(recording, measured=Measured(0.0, 0, recording.request.channel_count, recording.owner.rate))
 
 
 def _ended_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLost) -> Recording:
@@ -265,7 +270,8 @@ def _lost(recording: Recording, fact: Examined) -> Recording:
 
 
 def _finished(recording: Recording, fact: Examined) -> Recording:
-    if recording.ended_at is None:
+    ended = recording.ended_at
+    if ended is None:
         started = recording.requested_at if recording.started_at is None else recording.started_at
         length = 0.0 if recording.measured is None else recording.measured.duration
         skipped = sum(
@@ -275,7 +281,10 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
         )
         ended = started + length + skipped
         recording = replace(recording, ended_at=ended, pauses=_closed(recording, ended))
-    return replace(recording, finished_at=fact.at)
+    began = recording.started_at
+    if began is None and recording.measured is not None:  # RECORD_START was never seen
+        began = max(recording.requested_at, ended - recording.measured.duration)
+    return replace(recording, started_at=began, finished_at=fact.at)
 
 
 def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:
@@ -331,8 +340,8 @@ TABLE: tuple[Row, ...] = (
     Row(_REQ, ResumeWished, _pause_wished, _REQ, _drop_pause),
     Row(_REQ, StartOver, _always, State.FAILED, _refused, (), _N.FAILED),
     Row(_REQ, NotThere, _nothing_began, _REQ, _same, (_E.START,)),
-    Row(_REQ, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
-    Row(_REQ, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_REQ, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
+    Row(_REQ, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
     Row(_REQ, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_REQ, LegEnded, _always, _REQ, _same, (_E.GRACE,)),
     Row(_REQ, LegOverdue, _always, State.FAILED, _never_began, (), _N.FAILED),
@@ -346,13 +355,13 @@ TABLE: tuple[Row, ...] = (
     Row(_REC, Unmasked, _always, _REC, _same),
     Row(_REC, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
     Row(_REC, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
-    Row(_REC, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_REC, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
     Row(_REC, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_REC, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
-    Row(_REC, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REC, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_REC, StillRuns, _pause_wished, _REC, _same, (_E.MASK, _E.TIME)),
     Row(_REC, StillRuns, _always, _REC, _same, (_E.TIME,)),
-    Row(_REC, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REC, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_REC, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_REC, StartOver, _always, _REC, _same),
     Row(_REC, Started, _always, _REC, _same),
@@ -365,17 +374,17 @@ TABLE: tuple[Row, ...] = (
     Row(_PAU, Masked, _always, _PAU, _same),
     Row(_PAU, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
     Row(_PAU, LimitReached, _always, _STO, _stop_at_limit, (_E.STOP,)),
-    Row(_PAU, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_PAU, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
     Row(_PAU, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_PAU, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
-    Row(_PAU, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_PAU, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_PAU, StillRuns, _resume_wished, _PAU, _same, (_E.UNMASK, _E.TIME)),
     Row(_PAU, StillRuns, _always, _PAU, _same, (_E.TIME,)),
-    Row(_PAU, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_PAU, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_PAU, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_PAU, StartOver, _always, _PAU, _same),
     # stopping
-    Row(_STO, Stopped, _empty, State.ABSENT, _stopped_empty, (), _N.ABSENT),
+    Row(_STO, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
     Row(_STO, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_STO, StopWished, _always, _STO, _same),
     Row(_STO, LimitReached, _always, _STO, _same),
@@ -384,10 +393,10 @@ TABLE: tuple[Row, ...] = (
     Row(_STO, Unmasked, _always, _STO, _unmasked),
     Row(_STO, MaskRefused, _always, _STO, _drop_wishes),
     Row(_STO, LegEnded, _always, _STO, _same, (_E.GRACE,)),
-    Row(_STO, LegOverdue, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_STO, StopOverdue, _always, _STO, _same, (_E.INQUIRE,)),
     Row(_STO, StillRuns, _always, _STO, _same, (_E.STOP,)),
-    Row(_STO, NotThere, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_STO, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     Row(_STO, StartOver, _always, _STO, _same),
     # processing
@@ -397,14 +406,17 @@ TABLE: tuple[Row, ...] = (
     Row(_PRO, Examined, _always, State.COMPLETED, _measured, (), _N.COMPLETED),
     Row(_PRO, Masked, _always, _PRO, _masked_late),
     Row(_PRO, Unmasked, _always, _PRO, _unmasked_late),
-    Row(_PRO, Stopped, _always, _PRO, _same),
+    Row(_PRO, Stopped, _end_known, _PRO, _same),
+    Row(_PRO, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
+    Row(_PRO, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_PRO, LegEnded, _always, _PRO, _same),
     Row(_PRO, LegOverdue, _always, _PRO, _same),
     Row(_PRO, StopOverdue, _always, _PRO, _same),
     Row(_PRO, LimitReached, _always, _PRO, _same),
     Row(_PRO, StopWished, _always, _PRO, _same),
     Row(_PRO, MaskRefused, _always, _PRO, _same),
-    Row(_PRO, SwitchLost, _always, _PRO, _same),
+    Row(_PRO, SwitchLost, _end_known, _PRO, _same),
+    Row(_PRO, SwitchLost, _always, _PRO, _same, (_E.EXAMINE,)),
     Row(_PRO, NotThere, _always, _PRO, _same),
     Row(_PRO, StillRuns, _always, _PRO, _same),
     Row(_PRO, StartOver, _always, _PRO, _same),
@@ -431,6 +443,11 @@ _LATE = (
 _INDEX: dict[tuple[State, type], tuple[Row, ...]] = {}
 for _row in TABLE:
     _INDEX[_row.state, _row.fact] = (*_INDEX.get((_row.state, _row.fact), ()), _row)
+
+
+def examination(recording: Recording) -> Effect:
+    """Return what a recording in ``processing`` that comes from the ledger needs to go on."""
+    return Effect.SETTLE if recording.ended_at is None else Effect.EXAMINE
 
 
 def advance(recording: Recording, fact: Fact) -> Transition | None:

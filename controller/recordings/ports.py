@@ -70,6 +70,14 @@ class SwitchAway(Exception):
     """There is no link to the recording's switch, or it broke before the answer came."""
 
 
+class Unfinished(Exception):
+    """A master of ``size`` bytes whose header isn't finished: the switch may be writing it still."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"its header is not finished; {size} bytes are there")
+        self.size = size
+
+
 class Ledger(Protocol):
     """Where truth is kept. A commit is all or nothing, and returns only when it is durable."""
 
@@ -103,6 +111,11 @@ class Media(Protocol):
         """Tell whether a master is there, or may be: also true while its directory cannot be looked at."""
         ...
 
-    def examine(self, recording: Recording) -> Awaitable[Found]:
-        """Open, measure, mend and cut the master, so that what is announced is there; OSError when it can't."""
+    def examine(self, recording: Recording, *, closed: bool) -> Awaitable[Found]:
+        """Open, measure, mend and cut the master, so that what is announced is there.
+
+        ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
+        already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
+        ``closed``, OSError when it can't.
+        """
         ...

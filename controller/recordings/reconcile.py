@@ -44,9 +44,12 @@ async def reconcile(service: RecordingService, recorder: Recorder, switch: str, 
 
     questions = []
     for recording in await service.adopt(switch):
-        if recording.state is State.PROCESSING or recording.state.final:
+        if recording.state.final:
             continue
-        if recording.core_uuid != core_uuid:
+        if recording.state is State.PROCESSING:
+            if recording.core_uuid != core_uuid:
+                service.apply(recording.id, SwitchLost(recorder.now(switch)))
+        elif recording.core_uuid != core_uuid:
             counts[SwitchLost] += 1
             service.apply(recording.id, SwitchLost(recorder.now(switch)))
         else:

@@ -22,7 +22,7 @@ from controller.recordings.facts import (
     StopWished,
 )
 from controller.recordings.life import Life, Timings
-from controller.recordings.lifecycle import Effect, advance, expects
+from controller.recordings.lifecycle import Effect, advance, examination, expects
 from controller.recordings.model import (
     EndReason,
     Notice,
@@ -271,7 +271,7 @@ class RecordingService:
                 life = self._adopt(recording)
                 known.append(life)
                 if recording.state is State.PROCESSING:
-                    self._carry_out(life, Effect.EXAMINE)
+                    self._carry_out(life, examination(recording))
         return [life.recording for life in known if not life.recording.state.final]
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ from controller.recordings.model import (
     Track,
     new_id,
 )
-from controller.recordings.ports import Media
+from controller.recordings.ports import Media, Unfinished
 
 SWITCH_PATH = "/var/lib/fsrec/recordings"
 START = 1_700_000_000.0
@@ -89,7 +89,7 @@ async def test_a_good_master_is_served_as_it_is(disk: Disk) -> None:
     content = wav.header(8000, 2, 12345) + audio(12345, 2)
     recording = disk.recording(content)
     media: Media = disk.media
-    found = await media.examine(recording)
+    found = await media.examine(recording, closed=True)
     assert found.problem is None
     assert found.measured == Measured(12345 / 8000, len(content), 2, 8000, derived=False)
     path = disk.media.path_of(replace(recording, measured=found.measured))
@@ -139,6 +139,26 @@ async def test_skipped_pauses_are_cut_from_a_copy(disk: Disk) -> None:
     served = disk.media.path_of(replace(recording, measured=found.measured))
     assert served.read_bytes() == wav.header(8000, 1, 24000) + sound[:8000].tobytes() + sound[16000:].tobytes()
     assert disk.events == [MasterExamined(recording.id, 3.0, 48044, False, 1.0, 0)]
+
+
+async def test_a_master_deleted_for_being_empty_is_replaced(disk: Disk) -> None:
+    """Of length zero by the switch's word, its file gone: an empty one is served. One that is there is measured."""
+    empty = disk.recording(measured=Measured(0.0, 0, 2, 8000))
+    found = await disk.media.examine(empty)
+    assert found.measured == Measured(0.0, 44, 2, 8000, derived=True)
+    served = disk.media.path_of(replace(empty, measured=found.measured))
+    assert served.read_bytes() == wav.header(8000, 2, 0)
+    there = disk.recording(wav.header(8000, 1, 100) + audio(100), measured=Measured(0.0, 0, 1, 8000))
+    assert (await disk.media.examine(there)).measured == Measured(100 / 8000, 244, 1, 8000)
+
+
+@pytest.mark.parametrize("content", [b"", wav.header(8000, 1, 900) + audio(500)])
+async def test_an_unfinished_master_is_not_mended_while_it_may_grow(disk: Disk, content: bytes) -> None:
+    """Not closed as far as is known: its size is told, and nothing is made of it."""
+    with pytest.raises(Unfinished) as told:
+        await disk.media.examine(disk.recording(content), closed=False)
+    assert told.value.size == len(content)
+    assert disk.copies() == []
 
 
 @pytest.mark.parametrize("started", [START, None])
@@ -194,16 +214,20 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
     recording = disk.recording()
     path = disk.local / f"{recording.id}.wav"
     real = examine._look
-    seen = []
+    seen: list[examine.Look] = []
 
-    def look(root: Root, name: str) -> tuple[str | None, bool]:
+    def look(root: Root, name: str) -> examine.Look:
         seen.append(real(root, name))
         path.write_bytes(wav.header(8000, 1, 100) + audio(100 if len(seen) > 1 else 0))
         return seen[-1]
 
     monkeypatch.setattr(examine, "_look", look)
     found = await disk.media.examine(recording)
-    assert seen == [(f"{recording.id}.wav is not there", False), (None, False), (None, True)]
+    assert seen == [
+        (f"{recording.id}.wav is not there", False, 0, True),
+        (None, False, 44, False),
+        (None, True, 244, False),
+    ]
     assert found.measured == Measured(100 / 8000, 244, 1, 8000, derived=False)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from controller.recordings.model import (
@@ -18,7 +18,7 @@ from controller.recordings.model import (
     RecordingRequest,
     Track,
 )
-from controller.recordings.ports import Along, Found, LedgerFailed, Presence
+from controller.recordings.ports import Along, Found, LedgerFailed, Presence, Unfinished
 
 REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "wav", "ref", "swml.record_call")
 
@@ -146,6 +146,8 @@ class FakeMedia:
     found: Found = field(default_factory=lambda: Found(Measured(2.0, 32044)))
     errors: list[Exception] = field(default_factory=list)
     asked: list[Recording] = field(default_factory=list)
+    sizes: deque[int] = field(default_factory=deque)
+    """Of a file that is not closed: one for each look, the last for all that follow."""
     masters: set[str] = field(default_factory=set)
     """Ids of recordings whose file is there already when that is asked."""
     holder: Holder = field(default_factory=Holder)
@@ -153,12 +155,14 @@ class FakeMedia:
     async def begun(self, recording: Recording) -> bool:
         return recording.id in self.masters
 
-    async def examine(self, recording: Recording) -> Found:
+    async def examine(self, recording: Recording, *, closed: bool) -> Found:
         self.asked.append(recording)
         await self.holder.pass_by("examine")
         if self.errors:
             raise self.errors.pop(0)
-        return self.found
+        if not closed and self.sizes:
+            raise Unfinished(self.sizes.popleft() if len(self.sizes) > 1 else self.sizes[0])
+        return self.found if recording.measured is None else Found(replace(recording.measured, size=44, derived=True))
 
 
 @dataclass

@@ -122,9 +122,9 @@ def cases() -> list[Case]:
     row(9, recording(REQ), StartOver(AT, "no"), State.FAILED, N.FAILED, (), reason=R.ERROR, error="no", ended_at=AT)
     row(10, recording(REQ), NotThere(AT, leg=True), REQ, None, (E.START,), revision=7)
     began = NotThere(AT, leg=True, master=True)
-    row(11, recording(REQ), began, PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API, started_at=None)
-    row(11, recording(REQ), NotThere(AT, leg=False), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.HANGUP)
-    row(12, recording(REQ), Stopped(AT, Cause.EMPTY), State.ABSENT, N.ABSENT, (), measured=EMPTY, reason=R.API)
+    row(11, recording(REQ), began, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API, started_at=None)
+    row(11, recording(REQ), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row(12, recording(REQ), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
     row(13, recording(REQ), Stopped(AT, Cause.SILENCE, hangup=True), PRO, None, (E.EXAMINE,), reason=R.HANGUP)
     row(14, recording(REQ), LegEnded(AT), REQ, None, (E.GRACE,), revision=7)
     row(15, recording(REQ), LegOverdue(AT), State.FAILED, N.FAILED, (), reason=R.HANGUP, finished_at=AT)
@@ -139,7 +139,7 @@ def cases() -> list[Case]:
     row(22, recording(REC), Unmasked(AT), REC, revision=7)
     row(23, recording(REC), stop, STO, None, (E.STOP,), reason=R.VERB)
     row(24, recording(REC), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(25, recording(REC), Stopped(AT, Cause.TOO_SHORT), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
+    row(25, recording(REC), Stopped(AT, Cause.TOO_SHORT), PRO, None, (E.EXAMINE,), measured=EMPTY, finished_at=None)
     for cause, hangup, reason in (
         (Cause.SILENCE, False, R.END_SILENCE),
         (Cause.SILENCE, True, R.HANGUP),
@@ -164,15 +164,15 @@ def cases() -> list[Case]:
         26, recording(REC), full, PRO, None, (E.EXAMINE,), reason=R.ERROR, error="FreeSWITCH could not write the file"
     )
     row(27, recording(REC), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(28, recording(REC), LegOverdue(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.HANGUP)
+    row(28, recording(REC), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
     row(29, wishing(REC, pause=SKIP), StillRuns(AT), REC, None, (E.MASK, E.TIME), revision=7)
     row(30, recording(REC), StillRuns(AT), REC, None, (E.TIME,), revision=7)
-    row(31, recording(REC), NotThere(AT, leg=False), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.HANGUP)
+    row(31, recording(REC), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
     gone = NotThere(AT, leg=True)
-    row(31, recording(REC), gone, PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
-    row(31, recording(REC, request=HELD), gone, PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.END_SILENCE)
+    row(31, recording(REC), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row(31, recording(REC, request=HELD), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.END_SILENCE)
     initial = replace(HELD, end_silence_timeout=0.0)
-    row(31, recording(REC, request=initial), gone, PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.NO_INPUT)
+    row(31, recording(REC, request=initial), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.NO_INPUT)
     row(32, recording(REC), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
     row(33, recording(REC), StartOver(AT), REC, revision=7)
     row(34, recording(REC), Started(AT), REC, revision=7, started_at=101.0)
@@ -186,18 +186,18 @@ def cases() -> list[Case]:
     row(40, recording(PAU), Masked(AT, SKIP), PAU, revision=7)
     row(41, recording(PAU), stop, STO, None, (E.STOP,), reason=R.VERB, pauses=lasting)
     row(42, recording(PAU), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(43, recording(PAU), Stopped(AT, Cause.EMPTY), State.ABSENT, N.ABSENT, (), **ENDED, pauses=closed)
+    row(43, recording(PAU), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
     row(44, recording(PAU), Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
     row(45, recording(PAU), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(46, recording(PAU), LegOverdue(AT), PRO, None, (E.EXAMINE,), **UNSEEN, pauses=lasting)
+    row(46, recording(PAU), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
     row(47, wishing(PAU, resume=True), StillRuns(AT), PAU, None, (E.UNMASK, E.TIME), revision=7)
     row(48, recording(PAU), StillRuns(AT), PAU, None, (E.TIME,), revision=7)
-    row(49, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.EXAMINE,), **UNSEEN, pauses=lasting)
+    row(49, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
     row(50, recording(PAU), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
     row(51, recording(PAU), StartOver(AT), PAU, revision=7)
     # stopping
     paused = recording(STO, pauses=lasting)
-    row(52, recording(STO), Stopped(AT, Cause.EMPTY), State.ABSENT, N.ABSENT, (), measured=EMPTY, reason=R.API)
+    row(52, recording(STO), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
     row(53, paused, Stopped(AT, Cause.NO_INPUT), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
     row(54, recording(STO), stop, STO, revision=7, reason=R.API)
     row(55, recording(STO), LimitReached(AT), STO, revision=7, reason=R.API)
@@ -206,10 +206,10 @@ def cases() -> list[Case]:
     row(58, replace(paused, wish=Wish(resume=True)), Unmasked(AT), STO, wish=Wish(), pauses=closed)
     row(59, wishing(STO, pause=SKIP), MaskRefused(AT, "no"), STO, wish=Wish())
     row(60, recording(STO), LegEnded(AT), STO, None, (E.GRACE,), revision=7, reason=R.API)
-    row(61, recording(STO), LegOverdue(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
+    row(61, recording(STO), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
     row(62, recording(STO), StopOverdue(AT), STO, None, (E.INQUIRE,), revision=7)
     row(63, recording(STO), StillRuns(AT), STO, None, (E.STOP,), revision=7)
-    row(64, recording(STO), NotThere(AT, leg=True), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
+    row(64, recording(STO), NotThere(AT, leg=True), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
     row(65, recording(STO), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
     row(66, recording(STO), StartOver(AT), STO, revision=7)
     # processing
@@ -239,8 +239,11 @@ def cases() -> list[Case]:
     row(72, once, Unmasked(125.0), PRO, revision=7)
     row(72, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
     row(72, stopped, Unmasked(112.0), PRO, revision=7)
+    row(73, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
+    row(74, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
+    unseen = replace(lost, pauses=lasting)
+    row(75, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
     late: tuple[Fact, ...] = (
-        Stopped(AT, Cause.MAXTIME),
         LegEnded(AT),
         LegOverdue(AT),
         StopOverdue(AT),
@@ -248,12 +251,18 @@ def cases() -> list[Case]:
         stop,
         MaskRefused(AT, "no"),
         SwitchLost(AT),
-        NotThere(AT, leg=False),
-        StillRuns(AT),
-        StartOver(AT),
     )
-    for number, fact in enumerate(late, 73):
+    for number, fact in enumerate(late, 76):
         row(number, stopped, fact, PRO, revision=7)
+    row(83, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
+    row(84, stopped, NotThere(AT, leg=False), PRO, revision=7)
+    row(85, stopped, StillRuns(AT), PRO, revision=7)
+    row(86, stopped, StartOver(AT), PRO, revision=7)
+    unstarted = replace(stopped, started_at=None)
+    row(70, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0)
+    longer = Examined(AT, Found(replace(FOUND, duration=50.0)))
+    row(70, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
+    row(67, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
     return made
 
 
@@ -293,10 +302,12 @@ def test_every_row_has_a_case() -> None:
 
 
 def test_a_way_into_processing_always_examines() -> None:
-    """Whoever enters processing asks media, and only a final state has a last notice."""
+    """Who enters processing asks media, at once only where the end is known; only a final state has a last notice."""
     for row in TABLE:
-        entering = row.to is PRO and row.state is not PRO
-        assert (Effect.EXAMINE in row.effects) == entering, row
+        asked = {Effect.EXAMINE, Effect.SETTLE} & set(row.effects)
+        assert len(asked) == (row.to is PRO and row.state is not PRO) or row.state is PRO, row
+        if row.to is PRO and asked:
+            assert asked == ({Effect.EXAMINE} if row.fact in {Stopped, SwitchLost} else {Effect.SETTLE}), row
         assert (row.notice is not None and row.notice.last) == row.to.final, row
 
 
@@ -439,7 +450,7 @@ def test_every_life_ends_truly_once_its_leg_is_gone(story: list[Fact], found: Fo
         if transition.notice is not None:
             told.append(transition.notice)
             assert life.sequence == len(told)
-        if Effect.EXAMINE in transition.effects:
+        if {Effect.EXAMINE, Effect.SETTLE} & set(transition.effects) and not pending:
             pending.append(Examined(fact.at, found))
 
     pending: list[Fact] = []

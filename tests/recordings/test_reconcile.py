@@ -102,6 +102,19 @@ async def test_rows_against_a_switch_that_restarted(state: State) -> None:
         assert after.pauses[0].end == BEGINNING - 5
 
 
+@pytest.mark.parametrize(("core", "seconds"), [(CORE, 30.0), (OTHER, 0.0)])
+@virtual
+async def test_a_file_never_closed_is_waited_for_while_its_switch_lives(core: str, seconds: float) -> None:
+    """A row in processing whose end nobody saw: the same switch may be closing its file still, another one never."""
+    bench = Bench(row(PRO, ended_at=None))
+    bench.media.sizes.append(5000)
+    began = asyncio.get_running_loop().time()
+    await bench.reconcile(core)
+    await bench.service.finished("r0")
+    assert asyncio.get_running_loop().time() - began == pytest.approx(seconds, abs=5.0)
+    assert bench.ledger.rows["r0"].state is COMPLETED
+
+
 @virtual
 async def test_wishes_are_commanded_again() -> None:
     """A pause and a resume that were wished, durable, and perhaps never sent, are sent."""

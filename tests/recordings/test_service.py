@@ -755,6 +755,72 @@ async def test_a_late_mask_is_examined_again() -> None:
     assert bench.ledger.told == [N.STARTED, N.COMPLETED]
 
 
+@virtual
+async def test_a_file_that_is_being_closed_is_waited_for() -> None:
+    """No RECORD_STOP yet, the recorder gone from its leg: media is asked until the file is closed, and told so."""
+    bench = Bench(timings=Timings(stop=5.0))
+    identity = await bench.running()
+    await asyncio.sleep(3)
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    bench.media.sizes.append(5000)
+    await bench.service.stop(identity, EndReason.API)
+    await asyncio.sleep(20)
+    assert bench.row(identity).state is State.PROCESSING
+    asked = len(bench.media.asked)
+    assert 5 < asked < 20
+    ended = bench.now
+    await bench.say(identity, Stopped(ended, Cause.MAXTIME))
+    assert len(bench.media.asked) == asked + 1
+    assert (bench.row(identity).state, bench.row(identity).ended_at) == (State.COMPLETED, ended)
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    await asyncio.sleep(60)
+    assert len(bench.media.asked) == asked + 1
+    assert bench.of(FactUnexpected) == []
+
+
+@virtual
+async def test_a_file_that_no_longer_grows_is_taken_as_it_is() -> None:
+    """RECORD_STOP never comes: so long as the file grows it is being written; once it stands still it is mended."""
+    bench = Bench(timings=Timings(stop=5.0, retry=1.0, retry_cap=1.0, still=30.0))
+    identity = await bench.running()
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    bench.media.sizes.extend(range(100))
+    await bench.service.stop(identity, EndReason.API)
+    began = bench.now
+    await bench.service.finished(identity)
+    assert bench.now - began == pytest.approx(5 + 99 + 30, abs=1.1)
+    assert bench.row(identity).state is State.COMPLETED
+
+
+@virtual
+async def test_an_examination_sees_an_end_that_comes_meanwhile() -> None:
+    """RECORD_STOP while media works on what was taken for all: media is asked again, one at a time, and told once."""
+    bench = Bench(timings=Timings(stop=5.0))
+    identity = await bench.running()
+    bench.recorder.presence = Presence(recorder=False, leg=False)
+    bench.media.holder.held.add("examine")
+    await bench.service.stop(identity, EndReason.API)
+    await asyncio.sleep(6)
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    assert len(bench.media.asked) == 1
+    bench.media.holder.let_go("examine")
+    await settled()
+    assert [asked.ended_at is None for asked in bench.media.asked] == [True, False]
+    assert bench.ledger.told == [N.STARTED, N.COMPLETED]
+    assert bench.of(FactUnexpected) == []
+
+
+@virtual
+async def test_an_empty_recording_is_given_a_file_before_it_is_told() -> None:
+    """The switch deleted it for being empty: media makes what is served, then it is told as absent."""
+    bench = Bench()
+    identity = await bench.running()
+    await bench.say(identity, Stopped(bench.now, Cause.EMPTY))
+    assert bench.ledger.commits == ["requested", "recording", "processing", "absent"]
+    assert bench.row(identity).measured == Measured(0.0, 44, 1, 8000, derived=True)
+    assert bench.ledger.told == [N.STARTED, N.ABSENT]
+
+
 # --- lives ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from controller.recordings.model import Recording
 from controller.softswitch.script import Tone
+from controller.switch.commands import RecordingVariables
 from controller.switch.recorder import EslRecorder
 from tests.harness.audio import read_wav
 from tests.harness.esl import connected
+from tests.harness.receiver import Receiver
+from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import Callbacks, Daemon, record_call
 
@@ -47,4 +53,48 @@ async def test_what_was_recorded_while_the_link_was_away_is_not_overwritten(
     end = await callbacks.wait("finished")
     assert callbacks.states() == ["finished"]
     assert end["duration"] == pytest.approx(first, abs=0.001)
+    assert end["end_time"] - end["start_time"] == pytest.approx(first, abs=0.001)
     assert read_wav(master).seconds == first
+
+
+@pytest_asyncio.fixture
+async def soft_daemon(soft: SoftSwitch, receiver: Receiver, tmp_path: Path) -> AsyncIterator[Daemon]:
+    """A daemon for a switch whose faults can be chosen."""
+    made = Daemon(soft, tmp_path, receiver)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def test_a_file_that_is_closed_late_is_told_whole(soft_daemon: Daemon, soft: SoftSwitch) -> None:
+    """A disk takes 9 s to close the file, long after the stop was asked after: the whole recording is told."""
+    daemon = soft_daemon
+    daemon.say(record_call(daemon.receiver), {"sleep": 2500}, {"stop_record_call": {}}, FOREVER)
+    await daemon.start()
+    soft.inner.faults.slow_close = 9.0
+    await soft.call(script=(Tone(30.0),))
+    end = await daemon.callbacks.wait("finished")
+    path = soft.recordings / f"{end['recording_id']}.wav"
+    master = read_wav(path)
+    assert master.finished
+    assert end["duration"] == pytest.approx(master.seconds, abs=0.001)
+    assert end["size"] == path.stat().st_size
+
+
+async def test_an_empty_recording_can_be_fetched(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch deletes a file for being too short: it is told as finished, of length zero, and is there."""
+    real = RecordingVariables.__str__
+    monkeypatch.setattr(
+        RecordingVariables, "__str__", lambda block: real(block).replace("RECORD_MIN_SEC=0", "RECORD_MIN_SEC=5")
+    )
+    daemon.say(record_call(daemon.receiver), {"sleep": 300}, {"stop_record_call": {}}, FOREVER)
+    await daemon.start()
+    await switch.call(script=(Tone(30.0),))
+    end = await callbacks.wait("finished")
+    assert list(switch.recordings.glob("*.wav")) == []
+    assert (end["duration"], end["size"]) == (0.0, 44)
+    assert await daemon.fetch(end["url"], tmp_path / "got.wav") == 200
+    assert read_wav(tmp_path / "got.wav").seconds == 0
