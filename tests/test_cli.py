@@ -261,7 +261,8 @@ async def test_softswitch_serves_until_sigterm(tmp_path: Path) -> None:
     with pytest.raises(EslError):
         await EslClient.connect(Address("127.0.0.1", port, "another"))
     finished = await command.terminated(process)
-    assert finished == command.Finished(0, "")
+    told = f"event socket on 127.0.0.1:{port}, recordings under {tmp_path / 'soft'}\n"
+    assert finished == command.Finished(0, told)
     await client.closed.wait()
     await client.close()
 
