@@ -61,6 +61,7 @@ OUTSIDE = {
     "aiohttp": {"http", "webhooks", "demo"},  # the demo is its own callback receiver
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
+    "quickjs": {"calls.evaluate_worker"},
     "numpy": {"media", "softswitch"},
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""

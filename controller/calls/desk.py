@@ -341,6 +341,7 @@ class CallDesk:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.rooms.evaluator.close()
 
     # --- one call's beginning, going on and end -------------------------------------------------------------------
 
