@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
 from typing import Any
 
+_SHOWN = 40
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 
 
@@ -107,7 +109,10 @@ def find_label(blocks: MappingOf[str, Block], block: str, label: str) -> tuple[s
 
 
 def place(where: str, key: str) -> str:
-    """Return the place of a key within another, for messages and as a block's name."""
+    """Return the place of a key within another: for messages short, and as a block's name no other's."""
     if _NAME.match(key):
         return f"{where}.{key}" if where else key
-    return f"{where}[{json.dumps(key)}]"
+    cut = (
+        key if len(key) <= _SHOWN else f"{key[:_SHOWN]}...{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]}"
+    )
+    return f"{where}[{json.dumps(cut)}]"
