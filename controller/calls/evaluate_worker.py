@@ -45,8 +45,8 @@ def evaluate(expression: str, scope: str) -> dict[str, Any]:
     context.set_memory_limit(MEMORY)
     try:
         context.set("__scope__", context.parse_json(scope))
-        # Names come from the scope alone: not from the prototype that every object has.
-        context.eval("Object.setPrototypeOf(__scope__, null)")
+        # Names come from the scope and the language alone, not from the prototype that every object has.
+        context.eval("Object.setPrototypeOf(__scope__, null), Object.setPrototypeOf(globalThis, null)")
         context.set_time_limit(TIME)
         return _value(context.eval(f"with (__scope__) {{ ({expression}\n) }}"))
     except quickjs.JSException as error:

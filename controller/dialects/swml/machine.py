@@ -345,7 +345,8 @@ class Machine:
         while self._frames.pop().params is None:
             pass
         if value in (None, {}):
-            self.scope.vars.pop("return_value", None)
+            if self._frames:
+                self.scope.vars.pop("return_value", None)
         else:
             self.scope.vars["return_value"] = value
         self._moved()
