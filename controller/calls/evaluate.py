@@ -44,6 +44,7 @@ class Evaluator:
 
     async def carry_out(self, step: Evaluate) -> Evaluated:
         """Return what became of each expression. Never raises for what an expression does."""
+        await asyncio.sleep(0)  # others have their turn, even where nothing is asked
         scope = json.dumps(step.scope)
         if self._gate is None:
             self._gate = asyncio.Semaphore(self.workers)

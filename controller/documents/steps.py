@@ -43,7 +43,8 @@ class StopRecording:
 class Evaluate:
     """Evaluate JavaScript expressions away from everything: each sees ``scope``'s names (JSON types) and no more.
 
-    Nothing of the call changes by it, so it is no step of the call's row: it may be done again after a restart.
+    Nothing of the call changes by it, so it is no step of the call's row: it may be done again after a restart. A
+    program that moved for long without a step asks for none at all: the other calls have their turn.
     """
 
     expressions: tuple[str, ...]

@@ -196,6 +196,25 @@ def test_values_as_json(expression: str, answer: dict[str, Any]) -> None:
     assert type(found["value"]) is type(answer["value"])
 
 
+REFUSED = [
+    ("(() => { while (true); })()", True),
+    ("'x'.repeat(1e9)", True),
+    ("[...'a'.repeat(1e7)]", True),
+    ("a b", False),
+    ("1n", False),
+    ("['x'.repeat(70000)]", False),
+    ("'x'.repeat(70000)", False),
+]
+
+
+@pytest.mark.parametrize(("expression", "overran"), REFUSED)
+def test_what_is_refused_met_a_limit_or_not(expression: str, overran: bool) -> None:
+    """Only what met the limit of time or memory is counted as such."""
+    found = evaluate_worker.evaluate(expression, "{}")
+    assert found["overran"] is overran
+    assert found["error"]
+
+
 def test_requests_are_served_one_a_line() -> None:
     """One answer a request, in their order; no alarm is left behind."""
     requests = b"".join(json.dumps([text, '{"a": 2}']).encode() + b"\n" for text in ("a", "a+1", "("))

@@ -55,7 +55,7 @@ async def test_hostile_expressions_hurt_nobody(daemon: Daemon, switch: Switch, c
         "memory": "${'x'.repeat(1e9)}",
         "command": "${system touch /tmp/fsrec-was-here}",
         "escape": "${[].constructor.constructor('return process.mainModule')()}",
-        "throw": "${(() => { throw {toString: () => /(a+)+$/.test('a'.repeat(40) + 'b')} })()}",
+        "thrown": "${(() => { throw {toString: () => /(a+)+$/.test('a'.repeat(40) + 'b')} })()}",
     }
     say(
         daemon,
@@ -63,7 +63,7 @@ async def test_hostile_expressions_hurt_nobody(daemon: Daemon, switch: Switch, c
             {"set": hostile},
             {
                 "record_call": {
-                    "control_id": "${system id}|${time}|${memory}|${command}|${escape}|${throw.length > 9}",
+                    "control_id": "${system id}|${time}|${memory}|${command}|${escape}|${(thrown.length) > 9}",
                     "status_url": daemon.receiver.url("/status"),
                 }
             },

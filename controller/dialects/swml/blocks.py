@@ -86,11 +86,6 @@ class Document:
         own = {name: block for name, block in self.blocks.items() if block.parent is None and not block.scope}
         return {block.section: block.steps for block in own.values()}
 
-    def section(self, scope: str, name: str) -> str | None:
-        """Return the name of a section's block, seen from a block of that ``scope``."""
-        block = section_block(scope, name)
-        return block if block in self.blocks else None
-
 
 def section_block(scope: str, name: str) -> str:
     """Return what a section's block is called."""

@@ -34,6 +34,12 @@ MAX_NESTING = 32
 MAX_MOVES = 10_000
 """Moves of a run: steps, branches and entries of `set`. The longest menu of the samples has a few hundred."""
 
+MAX_EFFORT = 200
+"""Moves after which others have their turn; about as many as take 5 ms."""
+
+EFFORT_OF = 1000
+"""Characters of a value that are as much effort as a move."""
+
 MAX_OVERRUNS = 10
 """Expressions that may meet a limit in one run; after them nothing is evaluated for it any more."""
 
@@ -82,6 +88,7 @@ class Machine:
         self._transfers = 0
         self._moves = 0
         self._overruns = 0
+        self._effort = 0
 
     # --- where it is -----------------------------------------------------------------------------------------------
 
@@ -114,16 +121,19 @@ class Machine:
 
     # --- what an instruction needs and has -------------------------------------------------------------------------
 
-    def settle(self, instruction: Instruction) -> Settled | Evaluate:
-        """Return an instruction's values, or what has to be evaluated before they are known."""
+    def lacks(self, instruction: Instruction) -> Evaluate | None:
+        """Return what has to be evaluated before an instruction's values are known, if anything."""
+        if self._results is not None:
+            return None
         sources = tuple(self._sources(instruction))
-        if sources and self._results is None and self._overruns < MAX_OVERRUNS:
+        if sources and self._overruns < MAX_OVERRUNS:
             return Evaluate(sources, self.scope.names())
-        if self._results is None:
-            self._results = [Evaluation(error=f"{MAX_OVERRUNS} expressions of this call met a limit")] * len(sources)
-        if instruction.method in _FLOW:
-            return Settled()
-        return settled(instruction.method, instruction.values, self.scope, self._results)
+        self._results = [Evaluation(error=f"{MAX_OVERRUNS} expressions of this call met a limit")] * len(sources)
+        return None
+
+    def settle(self, instruction: Instruction) -> Settled:
+        """Return the values of an instruction that lacks nothing."""
+        return settled(instruction.method, instruction.values, self.scope, self._results or [])
 
     def know(self, outcome: Sequence[Evaluation] | None) -> None:
         """Take the results of what was asked for; None means that there are none."""
@@ -143,11 +153,21 @@ class Machine:
                 "warning": problem.code,
                 "message": problem.message,
             }
-            self.scope.vars["script_error"] = json.dumps(told, ensure_ascii=False)
+            self.scope.note("script_error", json.dumps(told, ensure_ascii=False))
 
     def note(self, found: Mapping[str, str]) -> None:
         """Set variables that are a method's own."""
-        self.scope.vars.update(found)
+        for name, value in found.items():
+            self.scope.note(name, value)
+
+    @property
+    def tired(self) -> bool:
+        """Whether it has moved for so long that others should have their turn."""
+        return self._effort > MAX_EFFORT
+
+    def rest(self) -> None:
+        """Others had their turn."""
+        self._effort = 0
 
     def _sources(self, instruction: Instruction) -> list[str]:
         values, phase = instruction.values, self._frames[-1].phase
@@ -175,7 +195,7 @@ class Machine:
         """Tell whether an instruction only moves the run or its variables."""
         return instruction.method in _FLOW
 
-    def flow(self, instruction: Instruction, settled: Settled) -> None:  # noqa: ARG002 - every method is told the same
+    def flow(self, instruction: Instruction) -> None:
         """Carry out one phase of an instruction that ``flows``. Raises Ended."""
         values, frame = instruction.values, self._frames[-1]
         filling = Filling(self.scope, self._results or [])
@@ -185,7 +205,7 @@ class Machine:
                     self._set(instruction, filling)
                 case "unset":
                     for name in values["value"]:
-                        self.scope.vars.pop(name, None)
+                        self.scope.drop(name)
                     self.advance()
                 case "goto":
                     self._goto(instruction, filling)
@@ -199,7 +219,7 @@ class Machine:
                 case "return":
                     value = filling.fill(values["value"])
                     self.tell(instruction, filling.problems)
-                    fit(value)
+                    self._effort += fit(value) // EFFORT_OF
                     self._return(value)
                 case "transfer":
                     self._transfer(instruction, filling)
@@ -229,7 +249,7 @@ class Machine:
         name, written = entries[phase]
         value = filling.fill(written)
         self.tell(instruction, filling.problems)
-        self.scope.put(name, value)
+        self._effort += self.scope.put(name, value) // EFFORT_OF
         self._phase(phase + 1)
 
     def _goto(self, instruction: Instruction, filling: Filling) -> None:
@@ -293,7 +313,7 @@ class Machine:
                 self.tell(instruction, [Complaint("relay_script_nested_too_deep", message)])
                 block = None
             if block is None:
-                self.scope.vars.pop("return_value", None)
+                self.scope.drop("return_value")
                 self.advance()
                 return
             self._phase(1)
@@ -337,18 +357,20 @@ class Machine:
         given = filling.fill(instruction.values.get("params", {}))
         self.tell(instruction, filling.problems)
         params = {key: text(value) if _is_number(value) else value for key, value in given.items()}
-        fit([*(frame.params for frame in self._frames if frame.params is not None), params])
+        self._effort += (
+            fit([*(frame.params for frame in self._frames if frame.params is not None), params]) // EFFORT_OF
+        )
         return params
 
     def _return(self, value: Any) -> None:
-        """Leave the section that runs; without a value there is no `return_value`."""
+        """Leave the section that runs; without a value there is no `return_value`. Raises Unfit, before it leaves."""
+        outermost = sum(frame.params is not None for frame in self._frames) == 1
+        if value not in (None, {}):
+            self.scope.put("return_value", value)
+        elif not outermost:
+            self.scope.drop("return_value")
         while self._frames.pop().params is None:
             pass
-        if value in (None, {}):
-            if self._frames:
-                self.scope.vars.pop("return_value", None)
-        else:
-            self.scope.vars["return_value"] = value
         self._moved()
 
     def _count_transfer(self, instruction: Instruction) -> None:
@@ -378,6 +400,7 @@ class Machine:
 
     def _moved(self) -> None:
         self._moves += 1
+        self._effort += 1
         self._results = None
         self._see()
 
@@ -401,7 +424,7 @@ class Machine:
             "variables": dict(self.scope.vars),
             "known": dict(self.scope.call),
             "results": None if self._results is None else [[r.value, r.error, r.overran] for r in self._results],
-            "counts": [self._transfers, self._moves, self._overruns],
+            "counts": [self._transfers, self._moves, self._overruns, self._effort],
         }
 
     def restore(self, snapshot: Mapping[str, Any], *, within: bool) -> None:
@@ -412,19 +435,19 @@ class Machine:
                 "variables": dict(variables),
                 "known": dict(known),
                 "results": None | list() as results,
-                "counts": [int(transfers), int(moves), int(overruns)],
+                "counts": [int(transfers), int(moves), int(overruns), int(effort)],
             }:
                 pass
             case _:
                 raise BadSnapshot("a field is missing or of another type")
         self._frames = [_frame(stored) for stored in frames]
         self._check_frames(within=within)
-        self.scope.vars, self.scope.call = dict(variables), dict(known)
+        self.scope = Scope(dict(known), dict(variables))
         try:
             self._results = None if results is None else [Evaluation(*stored) for stored in results]
         except TypeError:
             raise BadSnapshot("a result is of another type") from None
-        self._transfers, self._moves, self._overruns = transfers, moves, overruns
+        self._transfers, self._moves, self._overruns, self._effort = transfers, moves, overruns, effort
         self._see()
 
     def _check_frames(self, *, within: bool) -> None:

@@ -67,11 +67,14 @@ class SwmlProgram:
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
         if self._asked and outcome is not None:
-            if self._asked == "step":
-                self._take(self._machine.instruction(), outcome)
-                self._machine.advance()
-            else:
-                self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
+            match self._asked:
+                case "step":
+                    self._take(self._machine.instruction(), outcome)
+                    self._machine.advance()
+                case "turn":
+                    self._machine.rest()
+                case _:
+                    self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
             self._asked = ""
         try:
             return self._run()
@@ -104,7 +107,7 @@ class SwmlProgram:
                 "session": str(session),
                 "call": str(owner),
                 "secret": str(secret),
-                "asked": "" | "step" | "evaluation" as asked,
+                "asked": "" | "step" | "evaluation" | "turn" as asked,
                 "started": int(started),
             }:
                 pass
@@ -121,19 +124,23 @@ class SwmlProgram:
         """Go through the instructions up to the next one that somebody else has to carry out. Raises Ended."""
         while True:
             instruction = self._machine.next_instruction()
-            settled = self._machine.settle(instruction)
-            if isinstance(settled, Evaluate):
+            if self._machine.tired:
+                self._asked = "turn"
+                return Evaluate((), {})
+            wanted = self._machine.lacks(instruction)
+            if wanted is not None:
                 self._asked = "evaluation"
-                return settled
+                return wanted
             if self._machine.flows(instruction):
-                self._machine.flow(instruction, settled)
-            elif settled.wrong is not None:
-                self._fail(instruction, settled)
-                self._machine.advance()
-            else:
+                self._machine.flow(instruction)
+                continue
+            settled = self._machine.settle(instruction)
+            if settled.wrong is None:
                 step = self._step(instruction, settled.values)
                 self._asked = "" if isinstance(step, End) else "step"
                 return step
+            self._fail(instruction, settled)
+            self._machine.advance()
 
     def _step(self, instruction: Instruction, values: Mapping[str, Value]) -> Step | End:
         match instruction.method:
@@ -153,8 +160,6 @@ class SwmlProgram:
     def _take(self, instruction: Instruction, outcome: Outcome) -> None:
         """Set the variables that a step's outcome leaves, after those that its making left."""
         settled = self._machine.settle(instruction)
-        if isinstance(settled, Evaluate):  # not so: its results are kept until now
-            return
         if instruction.method in SILENT:
             self._machine.tell(instruction, settled.problems)
             return

@@ -20,8 +20,6 @@ DEEPEST = 32
 
 SCOPES = ("vars", "envs", "call", "params")
 
-_ABSENT = object()
-
 
 class Unfit(ValueError):
     """A value that a variable cannot hold, or a text that became too long."""
@@ -35,6 +33,11 @@ class Scope:
     vars: dict[str, Any] = field(default_factory=dict)
     envs: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
+    _sizes: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Measure what is there."""
+        self._sizes = {name: len(json.dumps(value)) for name, value in self.vars.items()}
 
     def find(self, path: Path) -> Any:
         """Return the value at a path, None where there is none."""
@@ -53,25 +56,32 @@ class Scope:
         scopes = {"vars": self.vars, "envs": self.envs, "call": self.call, "params": self.params}
         return {**self.call, **self.envs, **self.vars, **scopes}
 
-    def put(self, name: str, value: Any) -> None:
-        """Set a variable. Raises Unfit, and leaves it as it was."""
-        fit(value)
-        former = self.vars.get(name, _ABSENT)
-        self.vars[name] = value
-        if len(json.dumps(self.vars)) > MOST_VARIABLES:
-            if former is _ABSENT:
-                del self.vars[name]
-            else:
-                self.vars[name] = former
+    def put(self, name: str, value: Any) -> int:
+        """Set a variable, and return its size in characters of JSON. Raises Unfit, and leaves it as it was."""
+        size = fit(value)
+        if sum(self._sizes.values()) - self._sizes.get(name, 0) + size > MOST_VARIABLES:
             raise Unfit(f"all variables together would be longer than {MOST_VARIABLES} characters")
+        self.vars[name], self._sizes[name] = value, size
+        return size
+
+    def note(self, name: str, value: str) -> None:
+        """Set a variable that is a method's own, whatever there is already."""
+        self.vars[name], self._sizes[name] = value, len(value)
+
+    def drop(self, name: str) -> None:
+        """Remove a variable, if there is one of that name."""
+        self.vars.pop(name, None)
+        self._sizes.pop(name, None)
 
 
-def fit(value: Any) -> None:
-    """Refuse a value that is too large or too deep. Raises Unfit."""
+def fit(value: Any) -> int:
+    """Refuse a value that is too large or too deep; its size in characters of JSON. Raises Unfit."""
     if _deeper_than(value, DEEPEST):
         raise Unfit(f"lists and objects lie more than {DEEPEST} deep in each other")
-    if len(json.dumps(value)) > LONGEST_TEXT:
+    size = len(json.dumps(value))
+    if size > LONGEST_TEXT:
         raise Unfit(f"a value is longer than {LONGEST_TEXT} characters")
+    return size
 
 
 def text(value: Any) -> str:
@@ -103,10 +113,13 @@ def join(template: Template, values: list[Any]) -> Any:
     if template.alone:
         return values[0]
     given = iter(values)
-    joined = "".join(part if isinstance(part, str) else text(next(given)) for part in template.parts)
-    if len(joined) > LONGEST_TEXT:
-        raise Unfit(f"a text of {len(joined)} characters; at most {LONGEST_TEXT} may come of its variables")
-    return joined
+    parts, length = [], 0
+    for part in template.parts:
+        parts.append(part if isinstance(part, str) else text(next(given)))
+        length += len(parts[-1])
+        if length > LONGEST_TEXT:
+            raise Unfit(f"a text of more than {LONGEST_TEXT} characters came of its variables")
+    return "".join(parts)
 
 
 def _member(value: Any, step: str) -> Any:

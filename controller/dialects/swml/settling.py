@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from controller.dialects.swml.methods import METHODS
-from controller.dialects.swml.scope import Scope, Unfit, join
+from controller.dialects.swml.scope import LONGEST_TEXT, Scope, Unfit, join
 from controller.dialects.swml.templates import Path, Script, Template
 from controller.dialects.swml.values import Value, Wrong, settle
 from controller.documents.steps import Evaluation
@@ -52,18 +53,29 @@ class Filling:
         self.problems: list[Complaint] = []
         self._scope = scope
         self._results = iter(results)
+        self._left = 2 * LONGEST_TEXT
 
     def fill(self, value: object) -> Any:
         """Return a written value with its variables in place. Raises Unfit."""
         match value:
             case Template():
-                return join(value, [self._part(part) for part in value.parts if not isinstance(part, str)])
+                return self._spent(
+                    join(value, [self._part(part) for part in value.parts if not isinstance(part, str)])
+                )
             case dict():
                 return {key: self.fill(item) for key, item in value.items()}
             case list():
                 return [self.fill(item) for item in value]
             case _:
                 return value
+
+    def _spent(self, value: Any) -> Any:
+        """Count what was put in: a long value may be asked for many times over. Raises Unfit."""
+        if isinstance(value, (str, list, dict)):
+            self._left -= len(value) if isinstance(value, str) else len(json.dumps(value))
+        if self._left < 0:
+            raise Unfit(f"more than {2 * LONGEST_TEXT} characters came of its variables")
+        return value
 
     def _part(self, part: Path | Script) -> Any:
         if isinstance(part, Path):

@@ -475,7 +475,11 @@ def test_sections_that_call_each_other_twice_end() -> None:
     sections = [f"s{n}: [execute: {{dest: s{n + 1}}}, execute: {{dest: s{n + 1}}}]" for n in range(levels)]
     text = "sections:\n  " + "\n  ".join(["main: [execute: {dest: s0}]", *sections, f"s{levels}: [set: {{a: 1}}]"])
     program = DIALECT.start(text, "test", CALL)
-    assert program.next(None) == End()
+    step, turns = program.next(None), 0
+    while step == Evaluate((), {}):
+        step, turns = program.next(Evaluated(())), turns + 1
+    assert step == End()
+    assert turns >= machine.MAX_MOVES // machine.MAX_EFFORT - 1
     assert program.snapshot()["counts"][1] <= machine.MAX_MOVES + 2
     assert json.loads(program.variables["script_error"])["warning"] == "relay_script_internal_error"
 
@@ -507,6 +511,24 @@ LARGE = [
         + ", ".join(f"a{n}: '${{\"x\".repeat(60000)}}'" for n in range(4))
         + ", a: '${a0}'}]",
         {"a": 1},
+    ),
+    (
+        "a value many times over",
+        "main: [set: {a: '${\"x\".repeat(40000)}'}, set: {b: [" + "'${a}', " * 500 + "]}]",
+        {"b": None},
+    ),
+    (
+        "a list many times over",
+        "main: [set: {a: '${[\"x\".repeat(40000)]}'}, set: {b: [" + "'${a}', " * 500 + "]}]",
+        {"b": None},
+    ),
+    (
+        "what is returned, beside all values",
+        "main: [set: {"
+        + ", ".join(f"a{n}: '${{\"x\".repeat(60000)}}'" for n in range(4))
+        + "}, execute: {dest: s}]\n"
+        "s: [return: '${a0}']",
+        {"return_value": None},
     ),
     ("depth", 'main: [set: {a: \'${JSON.parse("[".repeat(40) + "]".repeat(40))}\'}]', {"a": None}),
     (
