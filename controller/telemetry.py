@@ -77,6 +77,14 @@ class RecordingFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaStalled:
+    """A recording's file could not be examined for a reason that is not its own; it is tried until that is mended."""
+
+    recording: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerStalled:
     """A change of a recording could not be made durable; it is tried again."""
 

@@ -22,13 +22,15 @@ from controller.recordings.facts import (
 from controller.recordings.life import Life, Timings
 from controller.recordings.lifecycle import Effect
 from controller.recordings.model import PauseBehavior, Recording, State
-from controller.recordings.ports import CommandFailed, Found, Media, Recorder, SwitchAway, Unfinished
+from controller.recordings.ports import CommandFailed, Found, Media, MediaAway, Recorder, SwitchAway, Unfinished
+from controller.telemetry import MediaStalled
 
 
 class Effects:
     """Carries effects out on the switch and on files.
 
-    ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours.
+    ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours, ``observe``
+    telemetry.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Effects:
         timings: Timings,
         apply: Callable[[str, Fact], None],
         report: Callable[[BaseException], None],
+        observe: Callable[[object], None],
     ) -> None:
         self._recorder = recorder
         self._media = media
         self._timings = timings
         self._apply = apply
         self._report = report
+        self._observe = observe
 
     def work(self, life: Life, effect: Effect) -> Coroutine[None, None, None] | None:
         """Set a timer now, and return None; or return the work to be run."""
@@ -151,6 +155,7 @@ class Effects:
         tries = 1
         clock = asyncio.get_running_loop().time
         size, since = -1, clock()
+        told = ""
         while True:
             recording = life.recording
             closed = life.closed.is_set() or clock() - since >= self._timings.still
@@ -161,6 +166,13 @@ class Effects:
                     size, since = file.size, clock()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(life.closed.wait(), delay)
+                delay = min(delay * 2, self._timings.retry_cap)
+                continue
+            except MediaAway as away:
+                if str(away) != told:
+                    told = str(away)
+                    self._observe(MediaStalled(recording.id, told))
+                await asyncio.sleep(delay)
                 delay = min(delay * 2, self._timings.retry_cap)
                 continue
             except Exception as error:

@@ -70,6 +70,10 @@ class SwitchAway(Exception):
     """There is no link to the recording's switch, or it broke before the answer came."""
 
 
+class MediaAway(Exception):
+    """Nothing can be made of a file now, and it says why: its directory is away, there is no room for a copy."""
+
+
 class Unfinished(Exception):
     """A master of ``size`` bytes whose header isn't finished: the switch may be writing it still."""
 
@@ -116,6 +120,6 @@ class Media(Protocol):
 
         ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
-        ``closed``, OSError when it can't.
+        ``closed``, MediaAway where the fault is not the master's as far as is known, OSError when it can't be read.
         """
         ...

@@ -78,7 +78,7 @@ class RecordingService:
         self._admit = admit
         self._per_call = per_call
         self._timings = timings or Timings()
-        self._effects = Effects(recorder, media, self._timings, self.apply, self._report)
+        self._effects = Effects(recorder, media, self._timings, self.apply, self._report, self._observe)
         self._lives: dict[str, Life] = {}
         self._by_leg: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._by_call: defaultdict[str, list[str]] = defaultdict(list)

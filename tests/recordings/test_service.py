@@ -31,12 +31,21 @@ from controller.recordings.model import (
     Recording,
     State,
 )
-from controller.recordings.ports import CommandFailed, Found, LedgerFailed, NotPossible, Presence, SwitchAway
+from controller.recordings.ports import (
+    CommandFailed,
+    Found,
+    LedgerFailed,
+    MediaAway,
+    NotPossible,
+    Presence,
+    SwitchAway,
+)
 from controller.recordings.service import RecordingService
 from controller.telemetry import (
     FactOrphaned,
     FactUnexpected,
     LedgerStalled,
+    MediaStalled,
     RecordingChanged,
     RecordingFinished,
     Telemetry,
@@ -736,6 +745,20 @@ async def test_a_file_that_can_never_be_opened_fails(error: Exception, text: str
     assert len(bench.media.asked) == 3
     assert (bench.row(identity).state, bench.row(identity).error) == (State.FAILED, text)
     assert len(caught.errors) == (0 if isinstance(error, OSError) else 3)
+
+
+@virtual
+async def test_what_is_not_the_files_fault_is_outlasted() -> None:
+    """A full disk of ours, a mount away: tried with growing pauses for as long as it takes, told once for each."""
+    bench = Bench(timings=Timings(retry=0.1, retry_cap=5.0, examine=2))
+    identity = await bench.running()
+    bench.media.errors = [*[MediaAway("no room")] * 200, *[MediaAway("mount away")] * 200]
+    began = bench.now
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    await bench.service.finished(identity)
+    assert 1900 < bench.now - began < 2000
+    assert bench.row(identity).state is State.COMPLETED
+    assert [event.error for event in bench.of(MediaStalled)] == ["no room", "mount away"]
 
 
 @virtual
