@@ -65,7 +65,7 @@ class FactOrphaned:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFinished:
-    """A recording reached its true end."""
+    """A recording reached its true end; ``error`` says in words what went wrong on the way, if anything did."""
 
     recording: str
     call: str
@@ -74,6 +74,7 @@ class RecordingFinished:
     reason: str
     duration: float
     size: int
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,13 +131,15 @@ class RecordingService:
         try:
             async with life.commits:
                 await self._ledger.commit((recording,), along=along)
-        except LedgerFailed:
+        except Exception as failure:
             life.pending.clear()
             life.refuse(NotPossible("the recording could not be stored, so it did not begin"))
             self._forget(life)
+            if not isinstance(failure, LedgerFailed):
+                self._report(failure)
             if life.alone:
                 return
-            raise
+            raise LedgerFailed(str(failure)) from failure
         owner = recording.owner
         self._observe(
             RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
@@ -315,7 +317,9 @@ class RecordingService:
         while True:
             try:
                 await self._ledger.commit((recording,), notices)
-            except LedgerFailed as failure:
+            except Exception as failure:  # whatever it was: what happened must be kept
+                if not isinstance(failure, LedgerFailed):
+                    self._report(failure)
                 self._observe(LedgerStalled(recording.id, str(failure)))
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, self._timings.retry_cap)
@@ -329,10 +333,18 @@ class RecordingService:
             RecordingChanged(after.id, owner.call, owner.dialect, before.state.value, after.state.value, name)
         )
         if after.state.final:
-            reason = "" if after.reason is None else after.reason.value
-            duration, size = (0.0, 0) if after.measured is None else (after.measured.duration, after.measured.size)
+            measured = after.measured
             self._observe(
-                RecordingFinished(after.id, owner.call, owner.dialect, after.state.value, reason, duration, size)
+                RecordingFinished(
+                    recording=after.id,
+                    call=owner.call,
+                    dialect=owner.dialect,
+                    outcome=after.state.value,
+                    reason="" if after.reason is None else after.reason.value,
+                    duration=0.0 if measured is None else measured.duration,
+                    size=0 if measured is None else measured.size,
+                    error=after.error,
+                )
             )
 
     def _carry_out(self, life: Life, effect: Effect) -> None:

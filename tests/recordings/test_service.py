@@ -136,6 +136,7 @@ async def test_a_life_from_start_to_end() -> None:
     ]
     [finished] = bench.of(RecordingFinished)
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
+    assert finished.error is None
     assert bench.service.get(identity) is None
     assert bench.service.active("call") == []
     kept = (bench.service._lives, bench.service._by_leg, bench.service._by_call, bench.service._tasks)
@@ -259,6 +260,7 @@ async def test_a_refused_start_fails_the_recording() -> None:
     bench = Bench()
     bench.recorder.failures["start"] = [CommandFailed("-ERR no such thing")]
     refused = await bench.service.begun(await bench.start())
+    assert [event.error for event in bench.of(RecordingFinished)] == ["-ERR no such thing"]
     assert refused is not None
     assert (refused.state, refused.error) == (State.FAILED, "-ERR no such thing")
     silent = await bench.start()
@@ -697,15 +699,29 @@ async def test_facts_of_one_turn_are_one_commit() -> None:
 
 @virtual
 async def test_an_error_of_the_ledgers_own_is_reported() -> None:
-    """What is no LedgerFailed goes to the loop's handler; the next fact is taken all the same."""
+    """What is no LedgerFailed goes to the loop's handler; nothing of the change is dropped, it is tried again."""
     bench = Bench()
     identity = await bench.start()
     with Caught() as caught:
-        bench.ledger.failing = [ValueError("a bug")]
+        bench.ledger.failing = [ValueError("a bug"), OSError("a disk")]
         await bench.say(identity, Started(bench.now))
         await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
-    assert [str(error) for error in caught.errors] == ["a bug"]
+        await bench.service.finished(identity)
+    assert [str(error) for error in caught.errors] == ["a bug", "a disk"]
+    assert [event.error for event in bench.of(LedgerStalled)] == ["a bug", "a disk"]
     assert bench.row(identity).state is State.COMPLETED
+    assert bench.ledger.told == [N.STARTED, N.COMPLETED]
+
+
+@virtual
+async def test_an_error_of_the_ledgers_own_at_the_start_is_a_refusal() -> None:
+    """The caller hears that it is not stored, the loop's handler why; no life is left."""
+    bench = Bench()
+    bench.ledger.failing = [ValueError("a bug")]
+    with Caught() as caught, pytest.raises(LedgerFailed, match="a bug"):
+        await bench.start()
+    assert [str(error) for error in caught.errors] == ["a bug"]
+    assert (bench.log, bench.service.active("call")) == ([], [])
 
 
 # --- media ----------------------------------------------------------------------------------------------------------
