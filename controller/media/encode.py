@@ -1,8 +1,8 @@
 """Encodes a finished WAV as mp3 or as AAC in mp4 (DESIGN section 4). Runs in a worker process: only it loads FFmpeg.
 
 An mp3 begins and ends with silence of the encoder's, up to 0.2 s of it at 8 kHz. Its Info frame says how much, so
-that it is not played; for players that don't read it mp3 is made at 24 kHz at least, where it is 0.07 s. AAC keeps the
-WAV's rate and says the same in an edit list; its index is in front. Both have a constant bit rate, and mp3 has TLEN.
+that it is not played; for players that don't read it mp3 is made at 24 kHz at least, where it is 0.07 s. AAC keeps
+the WAV's rate and says the same in an edit list; its index is in front. Both have a constant bit rate, mp3 has TLEN.
 
 The channels of a recording are legs, not a stereo picture: joint coding would let one leg be heard in the other.
 """

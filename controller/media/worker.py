@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import TextIO
 
 from controller.media import encode, wav
 from controller.media.job import Job
@@ -23,15 +24,26 @@ NICENESS = 10
 def main() -> None:
     """Do the job on standard input, and end."""
     os.nice(NICENESS)
+    run(0, sys.stdout, os._exit)
+
+
+def run(source: int, sink: TextIO, leave: Callable[[int], object]) -> None:
+    """Do the job that comes on ``source``, answer on ``sink``, and ``leave`` as soon as ``source`` ends."""
     line = b""
     while not line.endswith(b"\n"):
-        more = os.read(0, 1 << 16)
+        more = os.read(source, 1 << 16)
         if not more:
-            os._exit(1)
+            leave(1)
+            return
         line += more
-    threading.Thread(target=watch, args=(0, os._exit), daemon=True).start()
+    threading.Thread(target=watch, args=(source, leave), daemon=True).start()
+
+    def answer(message: dict[str, object]) -> None:
+        sink.write(json.dumps(message) + "\n")
+        sink.flush()
+
     answer(work(line.decode(), lambda frames: answer({"frames": frames})))
-    os._exit(0)
+    leave(0)
 
 
 def watch(descriptor: int, leave: Callable[[int], object]) -> None:
@@ -56,12 +68,6 @@ def work(line: str, progress: Callable[[int], None]) -> dict[str, object]:
 def _failed(fault: str, error: Exception) -> dict[str, object]:
     why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no reason given"
     return {"failed": f"{type(error).__name__}: {why}"[:500], "fault": fault}
-
-
-def answer(message: dict[str, object]) -> None:
-    """Write one line."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
