@@ -60,13 +60,13 @@ class Encoders:
         workers: int | None = None,
         tries: int = TRIES,
         stall: float = STALL,
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] | None = None,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._room = asyncio.Semaphore(workers or max(2, (os.cpu_count() or 1) // 2))
         self._tries = tries
         self._stall = stall
-        self._command = tuple(command)
+        self._command = tuple(command or COMMAND)
         self._observe = observe
         self._leaving: set[asyncio.Task[int]] = set()
 

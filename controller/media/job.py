@@ -26,6 +26,6 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parse(cls, text: str) -> Job:
+    def parse(cls, text: str | bytes) -> Job:
         """Return the job that ``text`` says. Raises ValueError, TypeError."""
         return cls(**json.loads(text))

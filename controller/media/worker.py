@@ -42,7 +42,7 @@ def run(source: int, sink: TextIO, leave: Callable[[int], object]) -> None:
         sink.write(json.dumps(message) + "\n")
         sink.flush()
 
-    answer(work(line.decode(), lambda frames: answer({"frames": frames})))
+    answer(work(line, lambda frames: answer({"frames": frames})))
     leave(0)
 
 
@@ -53,7 +53,7 @@ def watch(descriptor: int, leave: Callable[[int], object]) -> None:
     leave(1)
 
 
-def work(line: str, progress: Callable[[int], None]) -> dict[str, object]:
+def work(line: bytes, progress: Callable[[int], None]) -> dict[str, object]:
     """Do a job and say what came of it. Never raises an Exception."""
     try:
         return {"size": encode.encode(Job.parse(line), progress)}
