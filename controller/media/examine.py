@@ -164,7 +164,12 @@ class DiskMedia:
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
         root = self._roots.get(recording.owner.switch)
-        return root is None or await self._in_thread(root, lambda: _may_be_there(root, recording.path))
+        if root is None:
+            return True
+        try:
+            return await self._in_time(root, lambda: _may_be_there(root, recording.path))
+        except OSError:
+            return True
 
     async def free_bytes(self, switch: str) -> int:
         """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""

@@ -252,9 +252,17 @@ class RecordingService:
         for identity in tuple(self._by_leg.get((switch, leg), ())):
             self.apply(identity, LegEnded(at))
 
-    async def inquire(self, recording: Recording) -> StillRuns | NotThere:
-        """Return what the switch says of a recording now. Raises SwitchAway."""
-        return await self._effects.inquire(recording)
+    async def confront(self, identity: str) -> StillRuns | NotThere | None:
+        """Have what the switch says over a new link applied to a recording, and return it; None for one that ended.
+
+        Raises SwitchAway.
+        """
+        life = self._lives.get(identity)
+        if life is None:
+            return None
+        found = await self._effects.inquire(life, anew=True)
+        self.apply(identity, found)
+        return found
 
     async def adopt(self, switch: str) -> list[Recording]:
         """Return all that was not final on a switch when this was called, in memory or only in the ledger.
