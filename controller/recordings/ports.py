@@ -18,7 +18,7 @@ Along = Callable[[Any], None]
 class Recorder(Protocol):
     """The switch, as far as recordings go. Commands return when the switch has taken them, not when they took effect.
 
-    Each raises ``CommandFailed`` when the switch refuses (``CommandUnanswered`` when it may have obeyed for all that),
+    Each raises ``CommandFailed`` when the switch refuses (``CommandUnanswered`` when it may have obeyed),
     ``SwitchAway`` when the link is down or breaks meanwhile.
     """
 
