@@ -23,6 +23,7 @@ from controller.http.app import HttpRooms, Listener, build_app
 from controller.media import wav
 from controller.media.examine import DiskMedia, Root
 from controller.metrics import Metrics, table
+from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
@@ -35,7 +36,7 @@ from controller.switch.facts import Fact
 from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
-from controller.telemetry import Telemetry
+from controller.telemetry import SwitchRemoved, Telemetry
 from controller.webhooks.client import CallbackClient
 from controller.webhooks.guard import AddressGuard
 from controller.webhooks.outbox import Outbox
@@ -101,6 +102,7 @@ class App:
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
+            await self._give_up_removed(frozenset(names))
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
@@ -171,6 +173,14 @@ class App:
         )
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+
+    async def _give_up_removed(self, served: frozenset[str]) -> None:
+        """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
+        for switch in await self.store.read(lambda reader: reader.switches()) - served:
+            for recording in await self.recordings.adopt(switch):
+                self.recordings.apply(recording.id, SwitchLost(self.clock()))
+            await self.desk.lost(switch)
+            self.telemetry.observe(SwitchRemoved(switch))
 
     async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -181,19 +181,23 @@ class CallDesk:
 
         What a leg is told here goes before the start of a recording that is told again.
         """
-        await self.adopt(switch)
-        for run in self._of(switch):
-            if run.latest.core_uuid != core_uuid:
-                self._end(run, CallState.ENDED, SWITCH_LOST)
-        for call in self._departed.of(switch):
-            if call.core_uuid != core_uuid:
-                self._departed.forget(call, SWITCH_LOST)
+        await self.lost(switch, but=core_uuid)
         gate = asyncio.Semaphore(AT_ONCE)
         looks = [self._look(run, gate) for run in self._of(switch)]
         looks += [self._look_at_released(call, gate) for call in self._departed.of(switch)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if failure is not None:
                 raise failure
+
+    async def lost(self, switch: str, *, but: str | None = None) -> None:
+        """End the calls of a switch that is no more, those of the life ``but`` (a Core-UUID) excepted."""
+        await self.adopt(switch)
+        for run in self._of(switch):
+            if run.latest.core_uuid != but:
+                self._end(run, CallState.ENDED, SWITCH_LOST)
+        for call in self._departed.of(switch):
+            if call.core_uuid != but:
+                self._departed.forget(call, SWITCH_LOST)
 
     async def go_on(self, switch: str) -> None:
         """Go on with the documents of a switch's calls, and take the legs parked meanwhile. Raises SwitchAway."""

@@ -127,7 +127,10 @@ class DiskMedia:
         """
         if recording.measured is not None and recording.measured.derived:
             return self._copy_of(recording)
-        return self._roots[recording.owner.switch].local(recording.path)
+        root = self._root_of(recording)
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return root.local(recording.path)
 
     @contextmanager
     def opened(self, recording: Recording) -> Iterator[int]:
@@ -143,7 +146,7 @@ class DiskMedia:
         of what isn't the master's fault: no room for a copy, a directory that isn't as it should be and has no master
         that can be read. OSError is about reading the master.
         """
-        root = self._roots.get(recording.owner.switch)
+        root = self._root_of(recording)
         if root is None:
             return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
         for delay in (*self._settle, None):
@@ -163,13 +166,21 @@ class DiskMedia:
 
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
-        root = self._roots.get(recording.owner.switch)
+        root = self._root_of(recording)
         if root is None:
             return True
         try:
             return await self._in_time(root, lambda: _may_be_there(root, recording.path))
         except OSError:
             return True
+
+    def _root_of(self, recording: Recording) -> Root | None:
+        """Return the directory of a recording's switch, or, where that left the settings, the one it lies in."""
+        root = self._roots.get(recording.owner.switch)
+        if root is None:
+            above = PurePosixPath(recording.path).parent
+            root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
+        return root
 
     async def free_bytes(self, switch: str) -> int:
         """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
