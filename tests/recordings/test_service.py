@@ -142,8 +142,8 @@ async def test_a_life_from_start_to_end() -> None:
     assert finished.error is None
     assert bench.service.get(identity) is None
     assert bench.service.active("call") == []
-    kept = (bench.service._lives, bench.service._by_leg, bench.service._by_call, bench.service._tasks)
-    assert [len(one) for one in kept] == [0, 0, 0, 0]
+    lives = bench.service._lives
+    assert [len(one) for one in (lives, lives._by_leg, lives._by_call, bench.service._tasks)] == [0, 0, 0, 0]
 
 
 @virtual
@@ -1050,7 +1050,7 @@ async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
     await bench.start(reference="new")
     bench.ledger.holder.let_go("unfinished")
     assert await adopting == []
-    assert not bench.service._leaving
+    assert not bench.service._lives._departures
     assert bench.service.get(identity) is None
     assert bench.ledger.told.count(N.COMPLETED) == 1
 
