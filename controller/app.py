@@ -42,6 +42,9 @@ from controller.webhooks.guard import AddressGuard
 from controller.webhooks.outbox import Outbox
 from controller.webhooks.outbox import WebhookSettings as OutboxSettings
 
+LAST_DELIVERIES = 3.0
+"""Seconds that deliveries in flight are given at a stop."""
+
 
 @dataclass(slots=True)
 class App:
@@ -106,7 +109,8 @@ class App:
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
-            await self._start(stack, self.outbox.run())
+            delivering = await self._start(stack, self.outbox.run())
+            stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
             yield self
@@ -174,6 +178,11 @@ class App:
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
 
+    async def _last_deliveries(self, delivering: asyncio.Task[None]) -> None:
+        """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""
+        self.outbox.stop()
+        await asyncio.wait((delivering,), timeout=LAST_DELIVERIES)
+
     async def _give_up_removed(self, served: frozenset[str]) -> None:
         """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
         for switch in await self.store.read(lambda reader: reader.switches()) - served:
@@ -182,7 +191,7 @@ class App:
             await self.desk.lost(switch)
             self.telemetry.observe(SwitchRemoved(switch))
 
-    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._work.append(task)
 
@@ -191,6 +200,7 @@ class App:
             await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(end)
+        return task
 
     # --- what the rooms ask of the settings -------------------------------------------------------------------
 
