@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
-from controller.media.encoders import EncoderLost
-from controller.media.examine import FORMATS, DerivativeFailed, DerivativeMade, MasterExamined
+from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
+from controller.media.examine import FORMATS, MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 

@@ -91,3 +91,10 @@ class LedgerStalled:
 
     recording: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRemoved:
+    """What ran on a switch that is no longer in the settings was ended; its recordings keep what was written."""
+
+    switch: str

@@ -48,6 +48,25 @@ class EncoderLost:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class DerivativeMade:
+    """A recording was encoded as it was asked for: ``size`` bytes in ``format``, after ``duration`` seconds."""
+
+    recording: str
+    format: str
+    size: int
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class DerivativeFailed:
+    """A recording could not be encoded as ``format``; it is served, and told, as WAV."""
+
+    recording: str
+    format: str
+    reason: str
+
+
 class Encoders:
     """Processes that encode: ``workers`` at a time (half the processors, but two), ``tries`` for each file.
 

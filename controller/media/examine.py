@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 from controller.media import cut, durable, wav
-from controller.media.encoders import Encoders, Unencodable
+from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
 from controller.media.job import Job
 from controller.recordings.model import Measured, PauseBehavior, Recording
 from controller.recordings.ports import Found, MediaAway, Unfinished
@@ -80,25 +80,6 @@ class MasterExamined:
     mended: bool
     cut_seconds: float
     missed_pauses: int
-
-
-@dataclass(frozen=True, slots=True)
-class DerivativeMade:
-    """A recording was encoded as it was asked for: ``size`` bytes in ``format``, after ``duration`` seconds."""
-
-    recording: str
-    format: str
-    size: int
-    duration: float
-
-
-@dataclass(frozen=True, slots=True)
-class DerivativeFailed:
-    """A recording could not be encoded as ``format``; it is served, and told, as WAV."""
-
-    recording: str
-    format: str
-    reason: str
 
 
 class DiskMedia:
@@ -171,7 +152,7 @@ class DiskMedia:
         of what isn't the master's fault: no room for a copy, no process to encode it, a directory that isn't as it
         should be and has no master that can be read. OSError is about reading the master.
         """
-        root = self._roots.get(recording.owner.switch)
+        root = self._root_of(recording)
         if root is None:
             return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
         for delay in (*self._settle, None):
@@ -218,8 +199,21 @@ class DiskMedia:
 
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
+        root = self._root_of(recording)
+        if root is None:
+            return True
+        try:
+            return await self._in_time(root, lambda: _may_be_there(root, recording.path))
+        except OSError:
+            return True
+
+    def _root_of(self, recording: Recording) -> Root | None:
+        """Return the directory of a recording's switch, or, where that left the settings, the one it lies in."""
         root = self._roots.get(recording.owner.switch)
-        return root is None or await self._in_thread(root, lambda: _may_be_there(root, recording.path))
+        if root is None:
+            above = PurePosixPath(recording.path).parent
+            root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
+        return root
 
     async def free_bytes(self, switch: str) -> int:
         """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
@@ -249,7 +243,10 @@ class DiskMedia:
     def _wav_of(self, recording: Recording, measured: Measured | None) -> Path:
         if measured is not None and measured.derived:
             return self._copy_of(recording)
-        return self._roots[recording.owner.switch].local(recording.path)
+        root = self._root_of(recording)
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return root.local(recording.path)
 
     def _copy_of(self, recording: Recording, form: str = WAV) -> Path:
         if not _ID.fullmatch(recording.id):

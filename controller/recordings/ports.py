@@ -18,7 +18,8 @@ Along = Callable[[Any], None]
 class Recorder(Protocol):
     """The switch, as far as recordings go. Commands return when the switch has taken them, not when they took effect.
 
-    Each raises ``CommandFailed`` when the switch refuses, ``SwitchAway`` when the link is down or breaks meanwhile.
+    Each raises ``CommandFailed`` when the switch refuses (``CommandUnanswered`` when it may have obeyed),
+    ``SwitchAway`` when the link is down or breaks meanwhile.
     """
 
     def start(self, recording: Recording) -> Awaitable[None]:
@@ -64,6 +65,10 @@ class LedgerFailed(Exception):
 
 class CommandFailed(Exception):
     """The switch refused a command; the text is its own, cleaned."""
+
+
+class CommandUnanswered(CommandFailed):
+    """The switch took a command and did not say in time what became of it: it may have taken effect."""
 
 
 class SwitchAway(Exception):

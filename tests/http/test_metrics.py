@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
-from controller.media.encoders import EncoderLost
-from controller.media.examine import DerivativeFailed, DerivativeMade, MasterExamined
+from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
+from controller.media.examine import MasterExamined
 from controller.metrics import Metrics, table
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from controller.media import wav
-from controller.media.encoders import Encoders
-from controller.media.examine import DerivativeFailed, DerivativeMade, DiskMedia, MasterExamined, Root
+from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders
+from controller.media.examine import DiskMedia, MasterExamined, Root
 from controller.media.job import Job
 from controller.recordings.model import Measured, Pause, PauseBehavior, Recording
 from controller.recordings.ports import MediaAway

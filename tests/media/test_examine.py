@@ -322,6 +322,18 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
     assert found.measured == Measured(100 / 8000, 244, 1, 8000, derived=False)
 
 
+async def test_a_master_of_a_switch_that_left_the_settings_is_found_by_its_directory(disk: Disk) -> None:
+    """A renamed switch keeps its directory: what lies in it is measured and served as before."""
+    recording = disk.recording(wav.header(8000, 1, 800) + bytes(1600))
+    renamed = replace(recording, owner=replace(recording.owner, switch="fs9"))
+    found = await disk.media.examine(renamed)
+    assert found.measured is not None
+    assert found.measured.duration == 0.1
+    assert disk.media.path_of(renamed) == disk.media.path_of(recording)
+    with pytest.raises(KeyError):
+        disk.media.path_of(replace(renamed, path="/elsewhere/x.wav"))
+
+
 @pytest.mark.parametrize(
     ("content", "path", "switch", "problem"),
     [
@@ -335,7 +347,7 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
         (None, "x.wav", "fs1", "not inside"),
         (None, SWITCH_PATH + "/out/x.wav", "fs1", "leads out"),
         (None, SWITCH_PATH + "/file/x.wav", "fs1", "is no directory"),
-        (None, None, "fs9", "no recording directory in the settings"),
+        (None, "/elsewhere/x.wav", "fs9", "no recording directory in the settings"),
     ],
 )
 async def test_a_master_that_cannot_be_served_says_why(
@@ -422,6 +434,7 @@ async def test_what_began_is_told_by_its_file(disk: Disk, tmp_path: Path) -> Non
     missing = disk.recording()
     assert not await disk.media.begun(missing)
     assert await disk.media.begun(replace(missing, path="/etc/passwd"))
-    assert await disk.media.begun(replace(missing, owner=replace(missing.owner, switch="fs9")))
+    gone = replace(missing, owner=replace(missing.owner, switch="fs9"))
+    assert await disk.media.begun(replace(gone, path="/elsewhere/x.wav"))
     disk.local.rename(tmp_path / "unmounted")
     assert await disk.media.begun(missing)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controller.media.examine import DerivativeFailed
+from controller.media.encoders import DerivativeFailed
 from controller.recordings.model import PauseBehavior
 from controller.softswitch.script import Hangup, Silence, Tone
 from tests.harness.audio import Sound, read_wav
