@@ -43,7 +43,7 @@ def swml(*steps: dict[str, Any] | str) -> str:
 
 
 def late(switch: Switch) -> float:
-    """Seconds by which a busy machine may do things later: the live suite runs alone, the other shares its machine."""
+    """Seconds by which things may happen later on a shared machine; the live suite has its own to itself."""
     return 0.0 if switch.abilities.sip else 2.0
 
 
