@@ -63,6 +63,7 @@ OUTSIDE = {
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},
     "numpy": {"media", "softswitch"},
+    "av": {"media.encode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""
 

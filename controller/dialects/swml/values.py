@@ -48,9 +48,6 @@ def judge(prop: Property, node: Node) -> Value | Template:
         if placed is not None:
             return placed
     value = _typed(prop, node)
-    if value in prop.later:
-        served = [choice for choice in prop.choices if choice not in prop.later]
-        raise Wrong(f"{shown(node)} is not supported yet in this version: use {_either(served)}")
     if prop.served is Served.AT_DEFAULT and value != prop.default:
         raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
     return value
