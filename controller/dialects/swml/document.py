@@ -364,7 +364,7 @@ class _Checker:
             raise Wrong(f"must be {Kind.OBJECT}; got {shown(node)}")
         return self._any(node, where)
 
-    def _variables(self, node: Node, where: str) -> dict[str, object]:
+    def _variables(self, node: Node, where: str) -> tuple[tuple[str, object], ...]:
         if not isinstance(node, Mapping):
             raise Wrong(f"must be {Kind.VARIABLES}; got {shown(node)}")
         given: dict[str, object] = {}
@@ -375,7 +375,7 @@ class _Checker:
                 self._add(entry.line, where, str(wrong))
             else:
                 given[name] = self._any(entry.value, place(where, entry.key))
-        return given
+        return tuple(given.items())
 
     def _judged(self, row: Property, node: Node, where: str) -> dict[str, object]:
         try:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from controller.dialects.swml.blocks import Cond, Document, Inline, Instruction, Switch, find_label, section_block
 from controller.dialects.swml.document import MAIN
 from controller.dialects.swml.methods import METHODS
-from controller.dialects.swml.scope import Scope, Unfit, fit, text, truth
+from controller.dialects.swml.scope import LONGEST_TEXT, Scope, Unfit, fit, text, truth
 from controller.dialects.swml.settling import Complaint, Filling, Settled, js_error, scripts, settled
 from controller.dialects.swml.templates import Path, Template, path
 from controller.dialects.swml.values import Wrong, settle
@@ -173,8 +173,8 @@ class Machine:
         values, phase = instruction.values, self._frames[-1].phase
         match instruction.method:
             case "set":
-                entries = list(values["value"].values())
-                return list(scripts(entries[phase])) if phase < len(entries) else []
+                entries = values["value"]
+                return list(scripts(entries[phase][1])) if phase < len(entries) else []
             case "cond":
                 return _condition(values["value"], phase)
             case "goto":
@@ -219,17 +219,20 @@ class Machine:
                 case "return":
                     value = filling.fill(values["value"])
                     self.tell(instruction, filling.problems)
-                    self._effort += fit(value) // EFFORT_OF
+                    filling.used += fit(value)
                     self._return(value)
                 case "transfer":
                     self._transfer(instruction, filling)
                 case _:
                     self.advance()
         except (Unfit, Wrong) as unfit:
+            filling.used += LONGEST_TEXT
             message = f'Method "{instruction.method}": {unfit}'
             self.tell(instruction, [Complaint("relay_script_method_parameter_invalid_value", message)])
             if self._frames[-1] is frame:
                 self._skip(instruction)
+        finally:
+            self._effort += filling.used // EFFORT_OF
 
     def _skip(self, instruction: Instruction) -> None:
         """Go on after what failed: the next entry of a `set`, a return without a value, the next instruction."""
@@ -242,14 +245,14 @@ class Machine:
 
     def _set(self, instruction: Instruction, filling: Filling) -> None:
         """Set one variable: the next one of the same `set` may need it."""
-        entries, phase = list(instruction.values["value"].items()), self._frames[-1].phase
+        entries, phase = instruction.values["value"], self._frames[-1].phase
         if phase >= len(entries):
             self.advance()
             return
         name, written = entries[phase]
         value = filling.fill(written)
         self.tell(instruction, filling.problems)
-        self._effort += self.scope.put(name, value) // EFFORT_OF
+        filling.used += self.scope.put(name, value)
         self._phase(phase + 1)
 
     def _goto(self, instruction: Instruction, filling: Filling) -> None:
@@ -357,9 +360,7 @@ class Machine:
         given = filling.fill(instruction.values.get("params", {}))
         self.tell(instruction, filling.problems)
         params = {key: text(value) if _is_number(value) else value for key, value in given.items()}
-        self._effort += (
-            fit([*(frame.params for frame in self._frames if frame.params is not None), params]) // EFFORT_OF
-        )
+        filling.used += fit([*(frame.params for frame in self._frames if frame.params is not None), params])
         return params
 
     def _return(self, value: Any) -> None:

@@ -34,10 +34,12 @@ class Scope:
     envs: dict[str, Any] = field(default_factory=dict)
     params: dict[str, Any] = field(default_factory=dict)
     _sizes: dict[str, int] = field(default_factory=dict)
+    _size: int = 0
 
     def __post_init__(self) -> None:
         """Measure what is there."""
         self._sizes = {name: len(json.dumps(value)) for name, value in self.vars.items()}
+        self._size = sum(self._sizes.values())
 
     def find(self, path: Path) -> Any:
         """Return the value at a path, None where there is none."""
@@ -59,23 +61,27 @@ class Scope:
     def put(self, name: str, value: Any) -> int:
         """Set a variable, and return its size in characters of JSON. Raises Unfit, and leaves it as it was."""
         size = fit(value)
-        if sum(self._sizes.values()) - self._sizes.get(name, 0) + size > MOST_VARIABLES:
+        if self._size - self._sizes.get(name, 0) + size > MOST_VARIABLES:
             raise Unfit(f"all variables together would be longer than {MOST_VARIABLES} characters")
-        self.vars[name], self._sizes[name] = value, size
+        self._keep(name, value, size)
         return size
 
     def note(self, name: str, value: str) -> None:
         """Set a variable that is a method's own, whatever there is already."""
-        self.vars[name], self._sizes[name] = value, len(value)
+        self._keep(name, value, len(json.dumps(value)))
 
     def drop(self, name: str) -> None:
         """Remove a variable, if there is one of that name."""
         self.vars.pop(name, None)
-        self._sizes.pop(name, None)
+        self._size -= self._sizes.pop(name, 0)
+
+    def _keep(self, name: str, value: Any, size: int) -> None:
+        self._size += size - self._sizes.get(name, 0)
+        self.vars[name], self._sizes[name] = value, size
 
 
 def fit(value: Any) -> int:
-    """Refuse a value that is too large or too deep; its size in characters of JSON. Raises Unfit."""
+    """Return a value's size in characters of JSON. Raises Unfit for one that is too large or too deep."""
     if _deeper_than(value, DEEPEST):
         raise Unfit(f"lists and objects lie more than {DEEPEST} deep in each other")
     size = len(json.dumps(value))

@@ -53,7 +53,7 @@ class Filling:
         self.problems: list[Complaint] = []
         self._scope = scope
         self._results = iter(results)
-        self._left = 2 * LONGEST_TEXT
+        self.used = 0
 
     def fill(self, value: object) -> Any:
         """Return a written value with its variables in place. Raises Unfit."""
@@ -72,8 +72,8 @@ class Filling:
     def _spent(self, value: Any) -> Any:
         """Count what was put in: a long value may be asked for many times over. Raises Unfit."""
         if isinstance(value, (str, list, dict)):
-            self._left -= len(value) if isinstance(value, str) else len(json.dumps(value))
-        if self._left < 0:
+            self.used += len(value) if isinstance(value, str) else len(json.dumps(value))
+        if self.used > 2 * LONGEST_TEXT:
             raise Unfit(f"more than {2 * LONGEST_TEXT} characters came of its variables")
         return value
 
