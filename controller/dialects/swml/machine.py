@@ -349,7 +349,7 @@ class Machine:
         name = text(filling.fill(dest))
         self.tell(instruction, filling.problems)
         block = section_block(self._document.blocks[self._frames[-1].block].scope, name)
-        if block in self._document.blocks and self._document.blocks[block].parent is None:
+        if block in self._document.blocks:  # by its section's name: a list of steps has no such name
             return block
         message = f'Method "{instruction.method}": the document has no section "{name[:200]}"'
         self.tell(instruction, [Complaint("relay_script_section_parameter_undefined", message)])
