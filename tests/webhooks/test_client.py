@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.recordings.model import Delivery
-from controller.webhooks.client import ANSWER_KEPT, ANSWER_LIMIT, CallbackClient, CannotSend, headers_of, target_of
-from controller.webhooks.guard import AddressGuard
+from controller.web.guard import AddressGuard
+from controller.web.request import CannotSend, headers_of, target_of
+from controller.webhooks.client import ANSWER_KEPT, ANSWER_LIMIT, CallbackClient
 from controller.webhooks.schedule import ErrorKind, Timeouts
 from tests.harness.receiver import Answer, Receiver
 
@@ -236,7 +237,7 @@ async def test_a_connection_that_takes_too_long(client: CallbackClient, monkeypa
     import threading
 
     over = threading.Event()
-    monkeypatch.setattr("controller.webhooks.guard.socket.getaddrinfo", lambda *_, **__: over.wait(10) and [])
+    monkeypatch.setattr("controller.web.guard.socket.getaddrinfo", lambda *_, **__: over.wait(10) and [])
     attempt = await client.send(delivery("http://slow.example/"), {}, Timeouts(0.1, 5.0, 5.0))
     over.set()
     assert attempt.error == ErrorKind.CONNECT_TIMEOUT
@@ -284,7 +285,7 @@ async def test_faults_of_ours_are_told_apart(client: CallbackClient) -> None:
 def test_no_text_adds_a_header(name: str, value: str) -> None:
     """Whatever name and value: what is let through has no line break, and frames no message."""
     try:
-        headers = headers_of(delivery("http://a/", headers=((name, value),)), {}, None)
+        headers = headers_of(((name, value),), None)
     except CannotSend:
         return
     assert not set("\r\n\0") & set(f"{name}{value}")
