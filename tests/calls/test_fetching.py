@@ -1,4 +1,4 @@
-"""Documents that lie at URLs: the call is ours before it is asked, waits as it was, and outlives hangups and kills."""
+"""Documents at URLs: the call is ours before they are asked for, waits as it was, outlives hangups and kills."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ async def test_others_may_take_the_leg_meanwhile() -> None:
     leg = world.legs["leg"]
     leg.parked, leg.routed = False, 2.0
     world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await world.settle()
     await given(world)
     assert world.given_up == [URL]
     assert (leg.alive, leg.marker) == (True, None)
@@ -149,7 +150,8 @@ async def test_a_document_that_comes_while_the_link_returns_waits_for_the_look()
     world = await asking([["answer"], ["wait", None]])
     world.cut()
     world.held["look"] = asyncio.Event()
-    world.legs["leg"].routed = 2.0
+    leg = world.legs["leg"]
+    leg.parked, leg.routed = False, 2.0
     back = asyncio.get_running_loop().create_task(world.relink())
     await world.settle()
     await given(world)
@@ -157,8 +159,8 @@ async def test_a_document_that_comes_while_the_link_returns_waits_for_the_look()
     world.held.pop("look").set()
     await back
     await world.settle()
-    assert not world.legs["leg"].answered
-    assert world.calls[next(iter(world.calls))].state is CallState.RELEASED
+    assert not leg.answered
+    assert world.call.state is CallState.RELEASED
 
 
 @virtual
@@ -257,7 +259,7 @@ async def test_a_refused_take_over_holds_nothing_up() -> None:
 @pytest.mark.parametrize("fallback", [None, OTHER])
 @virtual
 async def test_killed_while_it_is_fetched(fallback: str | None) -> None:
-    """The next daemon asks anew for the same call, by the same method, with the same fallback; a caller hears both."""
+    """The next daemon asks anew for the same call, by the same method, with the same fallback."""
     texts = {fallback: '[["wait", null]]'} if fallback else {URL: '[["wait", null]]'}
     world = await asking(None, texts=texts, fallback=fallback, method="GET")
     first = world.call
