@@ -145,6 +145,21 @@ async def test_a_take_over_that_the_link_lost_is_told_again() -> None:
 
 
 @virtual
+async def test_a_document_that_comes_before_the_leg_is_taken_over() -> None:
+    """The take-over is not told twice; the row after it says that the leg carries our marker."""
+    world = World([["wait", 1], ["wait", None]], source=URL)
+    world.held["take_over"] = asyncio.Event()
+    world.boot()
+    world.park()
+    await world.settle(0.5)
+    assert (world.call.step, world.call.marked) == (1, False)
+    world.held.pop("take_over").set()
+    await world.settle(2)
+    assert world.log == ["take_over"]
+    assert (world.call.step, world.call.marked) == (2, True)
+
+
+@virtual
 async def test_a_document_that_comes_while_the_link_returns_waits_for_the_look() -> None:
     """No step begins on a leg that others may have taken meanwhile."""
     world = await asking([["answer"], ["wait", None]])

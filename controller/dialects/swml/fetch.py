@@ -49,9 +49,9 @@ def _call(call: Call, account: Account) -> dict[str, Any]:
         "to": dialled,
     }
     if described["type"] == "phone":
-        described["to_number"] = dialled
         if _NUMBER.fullmatch(caller):
             described["from_number"] = caller
+        described["to_number"] = dialled
     return {**described, "headers": [], "project_id": account.identity, "space_id": account.space}
 
 
