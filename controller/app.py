@@ -24,6 +24,7 @@ from controller.http.app import HttpRooms, Listener, build_app
 from controller.media import wav
 from controller.media.examine import DiskMedia, Root
 from controller.metrics import Metrics, table
+from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
@@ -36,12 +37,15 @@ from controller.switch.facts import Fact
 from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
-from controller.telemetry import Telemetry
+from controller.telemetry import SwitchRemoved, Telemetry
 from controller.web.fetch import DocumentClient
 from controller.web.guard import AddressGuard
 from controller.webhooks.client import CallbackClient
 from controller.webhooks.outbox import Outbox
 from controller.webhooks.outbox import WebhookSettings as OutboxSettings
+
+LAST_DELIVERIES = 3.0
+"""Seconds that deliveries in flight are given at a stop."""
 
 
 @dataclass(slots=True)
@@ -103,10 +107,12 @@ class App:
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
+            await self._give_up_removed(frozenset(names))
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
-            await self._start(stack, self.outbox.run())
+            delivering = await self._start(stack, self.outbox.run())
+            stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
             yield self
@@ -179,7 +185,20 @@ class App:
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
 
-    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    async def _last_deliveries(self, delivering: asyncio.Task[None]) -> None:
+        """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""
+        self.outbox.stop()
+        await asyncio.wait((delivering,), timeout=LAST_DELIVERIES)
+
+    async def _give_up_removed(self, served: frozenset[str]) -> None:
+        """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
+        for switch in await self.store.read(lambda reader: reader.switches()) - served:
+            for recording in await self.recordings.adopt(switch):
+                self.recordings.apply(recording.id, SwitchLost(self.clock()))
+            await self.desk.lost(switch)
+            self.telemetry.observe(SwitchRemoved(switch))
+
+    async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._work.append(task)
 
@@ -188,6 +207,7 @@ class App:
             await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(end)
+        return task
 
     # --- what the rooms ask of the settings -------------------------------------------------------------------
 

@@ -31,7 +31,8 @@ MAX_DEPTH = 6
 
 _WARNINGS = """
     call.failed call_turned.away connect.failed document.refused event.forged event.unreadable event.unusable
-    fact.unexpected ledger.stalled link.down notice.unrendered outbox.stalled reading.held row.unreadable
+    fact.unexpected ledger.stalled step.failed link.down notice.unrendered outbox.stalled reading.held row.unreadable
+    switch.removed
 """
 _CHATTY = "command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served"
 

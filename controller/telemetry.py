@@ -65,7 +65,7 @@ class FactOrphaned:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFinished:
-    """A recording reached its true end."""
+    """A recording reached its true end; ``error`` says in words what went wrong on the way, if anything did."""
 
     recording: str
     call: str
@@ -74,6 +74,15 @@ class RecordingFinished:
     reason: str
     duration: float
     size: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStalled:
+    """A recording's file could not be examined for a reason that is not its own; it is tried until that is mended."""
+
+    recording: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +91,10 @@ class LedgerStalled:
 
     recording: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRemoved:
+    """What ran on a switch that is no longer in the settings was ended; its recordings keep what was written."""
+
+    switch: str

@@ -119,7 +119,7 @@ async def test_a_callback_that_does_not_arrive_is_a_failure(
     monkeypatch.setattr(demo.Receiver, "_take", take)
     lines: list[str] = []
     assert await demo.demo(once=True, out=lines.append) == 1
-    assert "not complete within 3 s" in lines[-1]
+    assert any("not complete within 3 s" in line for line in lines)
     assert " delivery  500 " in "\n".join(lines)
 
 
@@ -133,8 +133,8 @@ async def test_a_recording_of_another_size_is_a_failure(monkeypatch: pytest.Monk
     monkeypatch.setattr(demo.Receiver, "_fetch", other)
     lines: list[str] = []
     assert await demo.demo(once=True, out=lines.append) == 1
-    assert " failed " in lines[-1]
-    assert "status 200" in lines[-1]
+    assert any(" failed " in line for line in lines)
+    assert any("status 200" in line for line in lines)
 
 
 async def test_a_recording_left_unfinished_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ async def test_a_recording_left_unfinished_is_a_failure(monkeypatch: pytest.Monk
     _kept = [Kept()]
     monkeypatch.setattr(Reader, "unfinished", with_another)
     assert await demo.demo(once=True, out=lines.append) == 1
-    assert "left-over" in lines[-1]
+    assert any("left-over" in line for line in lines)
 
 
 async def test_a_switch_that_refuses_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ async def test_a_switch_that_refuses_is_a_failure(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(demo, "SETTINGS", demo.SETTINGS.replace("{password}", "another"))
     lines: list[str] = []
     assert await demo.demo(once=True, out=lines.append) == 1
-    assert "refused the password" in lines[-1]
+    assert any("refused the password" in line for line in lines)
 
 
 async def test_a_document_that_is_refused_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
+from controller.calls.departed import Departed
 from controller.calls.events import (
-    CallEnded,
     CallFailed,
-    CallReleased,
     CallResumed,
     CallTaken,
     CallTurnedAway,
@@ -21,7 +20,7 @@ from controller.calls.events import (
     LegLeftAlone,
 )
 from controller.calls.ports import Claim, Claims, Languages, ParkedLeg
-from controller.calls.runner import GONE_FOR, CallRunner, LegLost, LegTaken, Rooms, belongs, hang_up, unheard
+from controller.calls.runner import CallRunner, LegLost, LegTaken, Rooms, belongs, hang_up, unheard
 from controller.calls.source import Files, SourceFailed, fetched
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account, Dialect, DocumentError, Program
@@ -53,6 +52,9 @@ PATROL = 60.0
 
 _LARGE = 16_384
 """Characters of a document from which on reading it would hold up other calls, and is left to a thread."""
+
+GONE_FOR = 1.0
+"""Seconds that a leg which a patrol finds gone is given to have its end told, before nobody waits for that."""
 
 _Leg = tuple[str, str]
 
@@ -95,11 +97,13 @@ class CallDesk:
     second_look: float = SECOND_LOOK
     patrol: float = PATROL
     _runs: dict[_Leg, _Run] = field(default_factory=dict)
-    _released: dict[_Leg, dict[str, Call]] = field(default_factory=dict)
-    _closing: dict[str, Call] = field(default_factory=dict)
+    _departed: Departed = field(init=False)
     _patrols: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _leaving: list[set[_Leg]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._departed = Departed(self.rooms.ledger, self.rooms.clock, self.telemetry.observe, self._spawn)
 
     # --- what happens to legs ------------------------------------------------------------------------------------
 
@@ -110,7 +114,7 @@ class CallDesk:
             ours.again = leg
             return
         claim = self.claims(leg)
-        lost = leg.marker is not None and leg.marker not in self._released.get((leg.switch, leg.leg), {})
+        lost = leg.marker is not None and not self._departed.holds(leg.switch, leg.leg, leg.marker)
         if not lost and not leg.parked:
             return  # it still carries the marker of a call that was let go
         if claim is None and not lost:
@@ -174,8 +178,7 @@ class CallDesk:
         run = self._runs.get((switch, leg))
         if run is not None:
             self._end(run, CallState.ENDED, run.hangup_cause or cause)
-        for released in self._released.pop((switch, leg), {}).values():
-            self._record_end(released, cause)
+        self._departed.leg_gone(switch, leg, cause)
 
     def connecting(self, switch: str) -> None:
         """Hear that a link is there: no step begins on a leg that may have been taken by others meanwhile."""
@@ -189,19 +192,23 @@ class CallDesk:
 
         What a leg is told here goes before the start of a recording that is told again.
         """
-        await self.adopt(switch)
-        for run in self._of(switch):
-            if run.latest.core_uuid != core_uuid:
-                self._end(run, CallState.ENDED, SWITCH_LOST)
-        for call in self._released_of(switch):
-            if call.core_uuid != core_uuid:
-                self._forget(call, SWITCH_LOST)
+        await self.lost(switch, but=core_uuid)
         gate = asyncio.Semaphore(AT_ONCE)
         looks = [self._look(run, gate) for run in self._of(switch)]
-        looks += [self._look_at_released(call, gate) for call in self._released_of(switch)]
+        looks += [self._look_at_released(call, gate) for call in self._departed.of(switch)]
         for failure in await asyncio.gather(*looks, return_exceptions=True):
             if failure is not None:
                 raise failure
+
+    async def lost(self, switch: str, *, but: str | None = None) -> None:
+        """End the calls of a switch that is no more, those of the life ``but`` (a Core-UUID) excepted."""
+        await self.adopt(switch)
+        for run in self._of(switch):
+            if run.latest.core_uuid != but:
+                self._end(run, CallState.ENDED, SWITCH_LOST)
+        for call in self._departed.of(switch):
+            if call.core_uuid != but:
+                self._departed.forget(call, SWITCH_LOST)
 
     async def go_on(self, switch: str) -> None:
         """Go on with the documents of a switch's calls, and take the legs parked meanwhile. Raises SwitchAway."""
@@ -265,7 +272,7 @@ class CallDesk:
         except CommandFailed:
             return  # it cannot be told; its end is heard, or seen later
         if found is None or found.info.created_at != call.info.created_at:
-            self._forget(call, LOST)
+            self._departed.forget(call, LOST)
         elif found.marker == call.id and (call.switch, call.leg) not in self._runs:
             await self._release(call)  # the link went before it was let go
 
@@ -273,7 +280,7 @@ class CallDesk:
         """Look at each call's leg now and then, evenly: an end or an answer that was not told is seen at last."""
         with contextlib.suppress(SwitchAway):  # the next connect looks at all, and begins anew
             while True:
-                calls = [*(run.latest for run in self._of(switch)), *self._released_of(switch)]
+                calls = [*(run.latest for run in self._of(switch)), *self._departed.of(switch)]
                 if not calls:
                     await asyncio.sleep(self.patrol)
                 for call in calls:
@@ -287,9 +294,9 @@ class CallDesk:
         if found is None:
             await asyncio.sleep(GONE_FOR)  # its end may be on its way
         run = self._runs.get(leg)
-        if call.id in self._released.get(leg, {}):
+        if self._departed.holds(*leg, call.id):
             if found is None:
-                self._forget(call, LOST)
+                self._departed.forget(call, LOST)
         elif run is None or run.latest.id != call.id:
             return
         elif found is None:
@@ -302,31 +309,19 @@ class CallDesk:
     def _of(self, switch: str) -> list[_Run]:
         return [run for (name, _), run in self._runs.items() if name == switch]
 
-    def _released_of(self, switch: str) -> list[Call]:
-        return [call for (name, _), calls in self._released.items() if name == switch for call in calls.values()]
-
-    def _forget(self, call: Call, cause: str) -> None:
-        """Note the end of a call that was let go, unless that is done already."""
-        leg = call.switch, call.leg
-        calls = self._released.get(leg, {})
-        known = calls.pop(call.id, None)
-        if not calls:
-            self._released.pop(leg, None)
-        if known is not None:
-            self._record_end(known, cause)
-
     async def adopt(self, switch: str) -> None:
         """Know the calls of a switch that have not ended, so that facts about their legs are understood."""
+        departing = self._departed.under_way  # the rows that are read may be older than what is stored meanwhile
         with self._noting_who_leaves() as left:
             live = await self.rooms.ledger.live(switch)
         for call in sorted(live, key=lambda call: call.started_at, reverse=True):
             leg = (switch, call.leg)
-            if leg in left or call.id in self._closing or call.id in self._released.get(leg, {}):
+            if leg in left or call.id in departing | self._departed.under_way:
                 continue
             if call.state is CallState.RELEASED:
-                self._released.setdefault(leg, {})[call.id] = call
+                self._departed.adopt(call)
             elif self._runs.setdefault(leg, _Run(call)).call.id != call.id:
-                self._let_go(call)  # a later call took its leg, and its own end was not stored
+                self._departed.let_go(call)  # a later call took its leg, and its own end was not stored
 
     @contextlib.contextmanager
     def _noting_who_leaves(self) -> Iterator[set[_Leg]]:
@@ -340,9 +335,8 @@ class CallDesk:
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id."""
-        calls = (run.latest for run in self._runs.values())
-        released = (call for calls in self._released.values() for call in calls.values())
-        return next((living for living in (*calls, *released) if living.id == call), None)
+        calls = (*(run.latest for run in self._runs.values()), *self._departed)
+        return next((living for living in calls if living.id == call), None)
 
     @property
     def count(self) -> int:
@@ -478,27 +472,9 @@ class CallDesk:
             run.task.cancel()
         run.call, run.runner = call, None
         if state is CallState.ENDED:
-            self._record_end(call, cause)
+            self._departed.end(call, cause)
         else:
-            self._let_go(call)
-
-    def _let_go(self, call: Call) -> None:
-        """Others have its leg. A hangup of ours that did not come to pass is no cause of its end."""
-        released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
-        self._released.setdefault((call.switch, call.leg), {})[call.id] = released
-        self.telemetry.observe(CallReleased(call.id))
-        self._close(released)
-
-    def _record_end(self, call: Call, cause: str | None) -> None:
-        ended = call.changed(
-            state=CallState.ENDED,
-            ended_at=self.rooms.clock(),
-            cause=call.cause or cause,
-            waiting=None,
-            recording=None,
-        )
-        self.telemetry.observe(CallEnded(call.id, ended.cause or ""))
-        self._close(ended)
+            self._departed.let_go(call)
 
     async def _unparked(self, run: _Run) -> None:
         call = run.latest
@@ -526,26 +502,6 @@ class CallDesk:
             found = replace(found, marker=None)
         if found.parked:
             self.parked(found)
-
-    def _close(self, call: Call) -> None:
-        """Store what became of a call, until it is stored; of one call never an older value after a newer."""
-        under_way = call.id in self._closing
-        self._closing[call.id] = call
-        if not under_way:
-            self._spawn(self._store(call.id))
-
-    async def _store(self, identity: str) -> None:
-        delay = 0.1
-        while identity in self._closing:
-            call = self._closing[identity]
-            try:
-                await self.rooms.ledger.save(call)
-            except LedgerFailed:
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
-            else:
-                if self._closing[identity] is call:
-                    del self._closing[identity]
 
     async def _turn_away(self, leg: ParkedLeg) -> None:
         with contextlib.suppress(CommandFailed, SwitchAway):  # then the hangup that the dialplan armed ends it

@@ -43,9 +43,6 @@ ANSWER_WITHIN = 10.0
 HANG_UP_AGAIN = 5.0
 """Seconds after which a hangup that had no effect (the link broke on it) is commanded again."""
 
-GONE_FOR = 1.0
-"""Seconds that a leg which is not there any more is given to have its end told, before nobody waits for that."""
-
 LINK_AGAIN = 0.25
 """Seconds between tries of a command while there is no link."""
 
@@ -299,7 +296,6 @@ async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
         with contextlib.suppress(CommandFailed):  # it cannot be told: the hangup is what matters
             found = await _insist(lambda: rooms.legs.look(call.switch, call.leg))
             if found is None:
-                await asyncio.sleep(GONE_FOR)
                 raise LegLost
             if not belongs(call, found):
                 raise LegTaken(found)

@@ -21,8 +21,8 @@ class CallInfo:
     """What is known of a leg when it is taken over; texts come from callers and are shown, never trusted.
 
     ``direction`` is inbound or outbound as the switch sees it, ``rate`` its codec's samples per second.
-    ``profile_at`` is when the leg got its caller profile (Unix seconds, None if not told): each transfer gives it
-    another, and nothing that is done to a parked leg does.
+    ``profile_at`` is when the leg got its caller profile (Unix seconds, None if not told): each transfer or bridge
+    by others gives it another, and nothing that is done to a parked leg does.
     """
 
     destination: str

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from controller.media.wav import Wav
+from controller.media.wav import ReadError, Wav
 from controller.recordings.model import Pause, PauseBehavior
 
 TOLERANCE = 0.25
@@ -175,9 +175,14 @@ def _frames(descriptor: int, wav: Wav, start: int, end: int) -> bytes:
     wanted = (end - start) * wav.frame_bytes
     data = bytearray()
     while len(data) < wanted:
-        part = os.pread(descriptor, wanted - len(data), wav.data_offset + start * wav.frame_bytes + len(data))
+        try:
+            part = os.pread(descriptor, wanted - len(data), wav.data_offset + start * wav.frame_bytes + len(data))
+        except OSError as error:
+            raise ReadError(error.errno, error.strerror) from error
         if not part:
-            raise OSError(f"the file shrank while it was read: {wav.frames} frames were there, now fewer than {end}")
+            raise ReadError(
+                f"the file shrank while it was read: {wav.frames} frames were there, now fewer than {end}"
+            )
         data += part
     return bytes(data)
 

@@ -8,6 +8,7 @@ whenever an examination is repeated after a crash.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -20,12 +21,15 @@ from typing import NamedTuple, TypeVar
 
 from controller.media import cut, wav
 from controller.recordings.model import Measured, PauseBehavior, Recording
-from controller.recordings.ports import Found, Unfinished
+from controller.recordings.ports import Found, MediaAway, Unfinished
 
 SETTLE = (0.05, 0.15, 0.3, 0.5)
 """Seconds between looks at a master that is missing or unfinished. On a local disk it is final when RECORD_STOP is
 fired (spec/freeswitch.md 1.10); a shared one shows it here a little later. A second in all: callbacks wait."""
 WORKERS = 4
+"""Threads for each root: a mount that hangs holds up nothing but its own recordings."""
+LOOK_WITHIN = 5.0
+"""Seconds within which a directory answers, or is told as one that hangs."""
 RATE_DIRECTORIES = ("8000", "16000", "32000", "48000")
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -78,7 +82,8 @@ class DiskMedia:
     """Masters on disks that switch and daemon share; satisfies ``recordings.ports.Media``.
 
     ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed; ``settle`` are
-    the seconds between looks at a master that isn't there or isn't finished; ``observe`` gets ``MasterExamined``.
+    the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
+    directory, which answers a look at itself ``look_within`` seconds; ``observe`` gets ``MasterExamined``.
     """
 
     def __init__(
@@ -88,17 +93,22 @@ class DiskMedia:
         *,
         settle: Sequence[float] = SETTLE,
         workers: int = WORKERS,
+        look_within: float = LOOK_WITHIN,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._roots = dict(roots)
         self._derived = derived
         self._settle = tuple(settle)
         self._observe = observe
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="media")
+        self._look_within = look_within
+        paths = {root.local_path for root in self._roots.values()}
+        self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
+        self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
 
     def close(self) -> None:
         """Let running work end and take no more."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (*self._pools.values(), *self._looks.values()):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def master_path(self, switch: str, identity: str) -> str:
         """Return the path on the switch for a recording's master, made of its id alone. Raises KeyError, ValueError.
@@ -117,7 +127,10 @@ class DiskMedia:
         """
         if recording.measured is not None and recording.measured.derived:
             return self._copy_of(recording)
-        return self._roots[recording.owner.switch].local(recording.path)
+        root = self._root_of(recording)
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return root.local(recording.path)
 
     @contextmanager
     def opened(self, recording: Recording) -> Iterator[int]:
@@ -128,15 +141,16 @@ class DiskMedia:
     async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
         """Measure the master, and make the copy that is served where it isn't fit to be or was deleted, being empty.
 
-        What is wrong with the master is told in ``Found.problem``; OSError is about anything else (no room for a
-        copy). A master that is missing or unfinished is looked at again for about a second; an unfinished one that
-        isn't ``closed`` raises Unfinished at once.
+        What is wrong with the master is told in ``Found.problem``. One that is missing or unfinished is looked at
+        again for about a second; an unfinished one that isn't ``closed`` raises Unfinished at once. MediaAway tells
+        of what isn't the master's fault: no room for a copy, a directory that isn't as it should be and has no master
+        that can be read. OSError is about reading the master.
         """
-        root = self._roots.get(recording.owner.switch)
+        root = self._root_of(recording)
         if root is None:
             return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
         for delay in (*self._settle, None):
-            look = await self._in_thread(lambda: _look(root, recording.path))
+            look = await self._in_thread(root, lambda: _look(root, recording.path))
             deleted = look.missing and recording.measured is not None  # for being empty: the switch said so
             if look.final or deleted or delay is None:
                 break
@@ -146,27 +160,52 @@ class DiskMedia:
         if look.problem is not None and not deleted:
             return Found(None, look.problem)
         master = None if deleted else root.local(recording.path)
-        measured, examined = await self._in_thread(lambda: self._measure(recording, master))
+        measured, examined = await self._in_thread(root, lambda: self._measure(recording, master))
         self._observe(examined)
         return Found(measured)
 
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
+        root = self._root_of(recording)
+        if root is None:
+            return True
+        try:
+            return await self._in_time(root, lambda: _may_be_there(root, recording.path))
+        except OSError:
+            return True
+
+    def _root_of(self, recording: Recording) -> Root | None:
+        """Return the directory of a recording's switch, or, where that left the settings, the one it lies in."""
         root = self._roots.get(recording.owner.switch)
-        return root is None or await self._in_thread(lambda: _may_be_there(root, recording.path))
+        if root is None:
+            above = PurePosixPath(recording.path).parent
+            root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
+        return root
 
     async def free_bytes(self, switch: str) -> int:
         """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
         root = self._roots[switch]
-        return await self._in_thread(lambda: shutil.disk_usage(root.local_path).free)
+        return await self._in_time(root, lambda: shutil.disk_usage(root.local_path).free)
 
     async def problems(self, switch: str) -> tuple[str, ...]:
-        """Return what is wrong with a switch's directory as seen from here, each with its fix. Raises KeyError."""
-        root = self._roots[switch]
-        return await self._in_thread(lambda: tuple(_directory_problems(root)))
+        """Return what is wrong with a switch's directory as seen from here, each with its fix.
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        Raises KeyError, and OSError where it does not answer in time (a dead mount).
+        """
+        root = self._roots[switch]
+        return await self._in_time(root, lambda: tuple(_directory_problems(root)))
+
+    async def _in_thread(self, root: Root, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._pools[root.local_path], work)
+
+    async def _in_time(self, root: Root, work: Callable[[], _T]) -> _T:
+        """Look at a directory, apart from other work there. A look that is given up is not begun later."""
+        looking = asyncio.get_running_loop().run_in_executor(self._looks[root.local_path], work)
+        done, _ = await asyncio.wait((looking,), timeout=self._look_within)
+        if not done:
+            looking.cancel()
+            raise OSError(errno.ETIMEDOUT, f"does not answer within {self._look_within:g} s: is its mount dead?")
+        return looking.result()
 
     def _copy_of(self, recording: Recording) -> Path:
         if not _ID.fullmatch(recording.id):
@@ -203,9 +242,17 @@ class DiskMedia:
         )
 
     def _write_copy(self, path: Path, source: int, found: wav.Wav, cuts: cut.Cuts) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # One name for all attempts: what a crash left half written is overwritten, never gathered.
         unfinished = path.with_suffix(".part")
+        try:
+            return self._write(path, unfinished, source, found, cuts)
+        except wav.ReadError:
+            raise
+        except OSError as error:
+            raise MediaAway(f"no copy can be made in {self._derived}: {error.strerror or error}") from error
+
+    def _write(self, path: Path, unfinished: Path, source: int, found: wav.Wav, cuts: cut.Cuts) -> int:
+        path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(unfinished, flags, 0o640)
         try:
@@ -240,19 +287,33 @@ def _look(root: Root, path: str) -> Look:
             return Look(None, size > 0 and wav.measure(descriptor).finished, size)
     except wav.WavError as error:
         return Look(f"{master.name} {error}", False)
-    except FileNotFoundError:
-        return Look(f"{master.name} is not there", False, missing=True)
-    except PermissionError:  # a shared disk may show the mode late, too
-        return Look(f"{master.name} may not be read: give this daemon the group of FreeSWITCH", False)
-    except NotADirectoryError:
-        return Look(f"{root.local_path} is no directory", True)
+    except OSError as error:
+        away = _away(root)
+        if away is not None:
+            raise MediaAway(away) from error
+        if isinstance(error, FileNotFoundError):
+            return Look(f"{master.name} is not there", False, missing=True)
+        if isinstance(error, PermissionError):  # a shared disk may show the mode late, too
+            return Look(f"{master.name} may not be read: give this daemon the group of FreeSWITCH", False)
+        if isinstance(error, NotADirectoryError):
+            return Look(f"{master.parent} is no directory", True)
+        raise
+
+
+def _away(root: Root) -> str | None:
+    """Return what is wrong with the directory: then nothing that it does not show is believed missing."""
+    try:
+        problems = _directory_problems(root)
+    except OSError as error:
+        return f"{root.local_path}: {error.strerror or error}"
+    return problems[0] if problems else None
 
 
 def _may_be_there(root: Root, path: str) -> bool:
     try:
         root.local(path).lstat()
     except FileNotFoundError:
-        return bool(_directory_problems(root))
+        return _away(root) is not None
     except (OSError, ValueError):
         return True
     return True

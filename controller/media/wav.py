@@ -32,6 +32,10 @@ class WavError(ValueError):
     """A file that is no 16-bit PCM WAV, or can't be one; the text says what is wrong with it."""
 
 
+class ReadError(OSError):
+    """Audio could not be read back from a file that was opened and measured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wav:
     """What a file holds.

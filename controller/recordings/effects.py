@@ -11,6 +11,7 @@ from controller.recordings.facts import (
     Fact,
     LegOverdue,
     LimitReached,
+    LookDue,
     Masked,
     MaskRefused,
     NotThere,
@@ -22,13 +23,27 @@ from controller.recordings.facts import (
 from controller.recordings.life import Life, Timings
 from controller.recordings.lifecycle import Effect
 from controller.recordings.model import PauseBehavior, Recording, State
-from controller.recordings.ports import CommandFailed, Found, Media, Recorder, SwitchAway, Unfinished
+from controller.recordings.ports import (
+    CommandFailed,
+    CommandUnanswered,
+    Found,
+    Media,
+    MediaAway,
+    Recorder,
+    SwitchAway,
+    Unfinished,
+)
+from controller.telemetry import MediaStalled
+
+LOOKS = 8
+"""How many recordings of which nothing is heard are asked after at the same time, whatever their number."""
 
 
 class Effects:
     """Carries effects out on the switch and on files.
 
-    ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours.
+    ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours, ``observe``
+    telemetry.
     """
 
     def __init__(
@@ -38,17 +53,23 @@ class Effects:
         timings: Timings,
         apply: Callable[[str, Fact], None],
         report: Callable[[BaseException], None],
+        observe: Callable[[object], None],
     ) -> None:
         self._recorder = recorder
         self._media = media
         self._timings = timings
         self._apply = apply
         self._report = report
+        self._observe = observe
+        self._looks = asyncio.Semaphore(LOOKS)
 
     def work(self, life: Life, effect: Effect) -> Coroutine[None, None, None] | None:
         """Set a timer now, and return None; or return the work to be run."""
         if effect is Effect.TIME:
             self._time(life)
+            return None
+        if effect is Effect.WATCH:
+            self._watch(life)
             return None
         if effect is Effect.GRACE:
             self._arm(life, Effect.GRACE, self._timings.grace, LegOverdue)
@@ -65,6 +86,7 @@ class Effects:
         return work[effect](life, life.recording)
 
     async def _start(self, life: Life, recording: Recording) -> None:
+        self._watch(life)
         try:
             await self._recorder.start(recording)
         except CommandFailed as failure:
@@ -107,30 +129,40 @@ class Effects:
             try:
                 at = await command(recording)
             except CommandFailed as failure:
-                self._apply(recording.id, MaskRefused(self._now(life), str(failure)))
+                unanswered = isinstance(failure, CommandUnanswered)
+                self._apply(recording.id, MaskRefused(self._now(life), str(failure), unanswered))
             except SwitchAway:
                 return
             else:
                 self._apply(recording.id, fact(at))
 
     async def _inquire(self, life: Life, recording: Recording) -> None:
+        urgent = recording.state is State.STOPPING
         try:
-            found = await self.inquire(recording)
-        except SwitchAway:
-            if life.recording.state is State.STOPPING:  # the link may be up for all that: ask again
+            async with contextlib.nullcontext() if urgent else self._looks:
+                found = await self.inquire(life)
+        except SwitchAway:  # the link may be up for all that: ask again
+            if life.recording.state is State.STOPPING:
                 self._arm(life, Effect.STOP, self._timings.stop, StopOverdue)
+            elif life.recording.state.active:
+                self._watch(life)
             return
         self._apply(recording.id, found)
 
-    async def inquire(self, recording: Recording) -> StillRuns | NotThere:
-        """Ask the switch for a recording's recorder; without one on a leg that lives, look for its file.
+    async def inquire(self, life: Life, *, anew: bool = False) -> StillRuns | NotThere:
+        """Ask the switch for a recording's recorder; where it should have begun on a live leg, look for its file.
 
-        Raises SwitchAway.
+        ``anew``: the link is a new one. Raises SwitchAway.
         """
+        recording = life.recording
         presence = await self._recorder.inquire(recording)
-        master = presence.leg and not presence.recorder and await self._media.begun(recording)
-        at = self._recorder.now(recording.owner.switch)
-        return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master)
+        master = False
+        if presence.leg and not presence.recorder and recording.state is State.REQUESTED:
+            master = await self._media.begun(recording)
+            if master or life.recording.state is not State.REQUESTED:  # it may have begun since it was asked after
+                presence = await self._recorder.inquire(recording)
+        at = self._now(life)
+        return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master, anew)
 
     async def _examine(self, life: Life, recording: Recording) -> None:
         life.closed.set()
@@ -151,6 +183,7 @@ class Effects:
         tries = 1
         clock = asyncio.get_running_loop().time
         size, since = -1, clock()
+        told = ""
         while True:
             recording = life.recording
             closed = life.closed.is_set() or clock() - since >= self._timings.still
@@ -161,6 +194,13 @@ class Effects:
                     size, since = file.size, clock()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(life.closed.wait(), delay)
+                delay = min(delay * 2, self._timings.retry_cap)
+                continue
+            except MediaAway as away:
+                if str(away) != told:
+                    told = str(away)
+                    self._observe(MediaStalled(recording.id, told))
+                await asyncio.sleep(delay)
                 delay = min(delay * 2, self._timings.retry_cap)
                 continue
             except Exception as error:
@@ -187,6 +227,10 @@ class Effects:
         if limit is not None and running and recording.paused_behavior is not PauseBehavior.SKIP:
             left = limit - recording.recorded(self._now(life))
             self._arm(life, Effect.TIME, max(0.0, left), LimitReached)
+
+    def _watch(self, life: Life) -> None:
+        if self._timings.watch is not None:
+            self._arm(life, Effect.WATCH, self._timings.watch, LookDue)
 
     def _arm(self, life: Life, name: Effect, seconds: float, fact: Callable[[float], Fact]) -> None:
         identity = life.recording.id

@@ -83,11 +83,20 @@ class NotThere:
     """Asked, the switch says that no recorder is there.
 
     ``leg``: the leg itself lives. ``master``: a file is there, or may be, so that a recorder was at work before.
+    ``anew``: over a new link, so that a command given over the former one may never have reached the switch.
     """
 
     at: float
     leg: bool
     master: bool = False
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """Nothing was heard of a recording for a while: time to ask the switch whether it is true still."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +146,11 @@ class Unmasked:
 
 @dataclass(frozen=True, slots=True)
 class MaskRefused:
-    """The switch refused to mask or unmask: things stay as they are."""
+    """The switch refused to mask or unmask: things stay as they are. ``unanswered``: it may have done it."""
 
     at: float
     why: str
+    unanswered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,7 @@ Fact = (
     | StopOverdue
     | StillRuns
     | NotThere
+    | LookDue
     | SwitchLost
     | StopWished
     | PauseWished

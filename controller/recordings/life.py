@@ -17,7 +17,8 @@ class Timings:
 
     ``answer`` bounds how long a caller waits for a wish to come true; ``retry`` and ``retry_cap`` pace what must
     succeed in the end (the ledger, a file that cannot be opened just now); ``examine`` counts media's tries;
-    ``still``: until a file that was never closed and does not grow is taken for all there will be.
+    ``still``: until a file that was never closed and does not grow is taken for all there will be; ``watch``: until a
+    recording of which nothing is heard is asked after (None: never).
     """
 
     stop: float = 5.0
@@ -27,6 +28,7 @@ class Timings:
     retry_cap: float = 5.0
     examine: int = 20
     still: float = 30.0
+    watch: float | None = 60.0
 
 
 @dataclass(slots=True)

@@ -8,13 +8,16 @@ when it ended. Five rules make the table:
 
 1. Nothing is commanded before RECORD_START. A stop or pause wished earlier is kept in ``wish`` and carried out then.
    A wish is durable before its command is sent, so a restart sends it again; each command is idempotent. One that
-   was refused or not answered in time may take effect all the same, so a mask or unmask is then taken back.
+   was refused or not answered in time may take effect all the same, so a mask or unmask is then taken back; what was
+   not answered is said in ``error``, for the file may have silence, or sound, that nobody was told of.
 2. The first reason wins. FreeSWITCH reports ``success-maxtime`` for a manual stop and ``success-silence`` for a
    hangup, so what *we* did decides, and its cause only where we did nothing.
 3. Every state that waits for the switch has a way out without it: the leg's end plus a grace (``LegOverdue``), a
    stop that is never confirmed (``StopOverdue`` asks the switch), the switch's own end (``SwitchLost``), and what an
    inquiry finds (``StillRuns``, ``NotThere``). So every sequence of facts ends in a final state once the leg is gone.
-   A start is commanded again only where there is no master: the switch would overwrite what it recorded before.
+   A start is commanded again only over a new link (over the same one it cannot have been lost) and where there is no
+   master: the switch would overwrite what it recorded before. Events may be lost while a link stays up, so what runs
+   is asked after now and then (``LookDue``).
 4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error: ``measured``
    is then known before media, which makes an empty file to serve.
 5. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
@@ -37,6 +40,7 @@ from controller.recordings.facts import (
     LegEnded,
     LegOverdue,
     LimitReached,
+    LookDue,
     Masked,
     MaskRefused,
     NotThere,
@@ -72,6 +76,7 @@ class Effect(StrEnum):
     UNMASK = "command the unmask"
     TIME = "arm or disarm the timer of max_length"
     GRACE = "wait a grace for RECORD_STOP"
+    WATCH = "after a while in which nothing is heard of it, look whether it is true still"
     INQUIRE = "ask the switch whether its recorder is there"
     SETTLE = "have media open and measure the file once it is closed, or nobody writes it any more"
     EXAMINE = "have media open and measure the file: it is closed, or never will be"
@@ -124,6 +129,10 @@ def _empty(_recording: Recording, fact: Stopped) -> bool:
 
 def _nothing_began(_recording: Recording, fact: NotThere) -> bool:
     return fact.leg and not fact.master
+
+
+def _start_was_lost(recording: Recording, fact: NotThere) -> bool:
+    return fact.anew and _nothing_began(recording, fact)
 
 
 def _end_known(recording: Recording, _fact: Fact) -> bool:
@@ -189,6 +198,15 @@ def _drop_pause(recording: Recording, _fact: ResumeWished) -> Recording:
 
 def _drop_wishes(recording: Recording, _fact: Fact) -> Recording:
     return replace(recording, wish=Wish())
+
+
+def _doubt(recording: Recording, fact: MaskRefused) -> Recording:
+    """Take a pause or resume back; say so where it may have had its effect for a while."""
+    error = recording.error
+    if fact.unanswered and error is None:
+        what, left = ("resume", "sound") if recording.wish.resume else ("pause", "silence")
+        error = f"FreeSWITCH did not confirm a {what} ({fact.why}): it was taken back, but may have left {left}"
+    return replace(recording, wish=Wish(), error=error)
 
 
 def _masked(recording: Recording, fact: Masked) -> Recording:
@@ -330,27 +348,29 @@ class Row:
 TABLE: tuple[Row, ...] = (
     # state, fact, guard → state, change, effects, notice
     Row(_REQ, Started, _stop_wished, _STO, _started_to_stop, (_E.STOP,), _N.STARTED),
-    Row(_REQ, Started, _pause_wished, _REC, _started, (_E.MASK, _E.TIME), _N.STARTED),
-    Row(_REQ, Started, _always, _REC, _started, (_E.TIME,), _N.STARTED),
+    Row(_REQ, Started, _pause_wished, _REC, _started, (_E.MASK, _E.TIME, _E.WATCH), _N.STARTED),
+    Row(_REQ, Started, _always, _REC, _started, (_E.TIME, _E.WATCH), _N.STARTED),
     Row(_REQ, StillRuns, _stop_wished, _STO, _started_to_stop, (_E.STOP,), _N.STARTED),
-    Row(_REQ, StillRuns, _pause_wished, _REC, _started, (_E.MASK, _E.TIME), _N.STARTED),
-    Row(_REQ, StillRuns, _always, _REC, _started, (_E.TIME,), _N.STARTED),
+    Row(_REQ, StillRuns, _pause_wished, _REC, _started, (_E.MASK, _E.TIME, _E.WATCH), _N.STARTED),
+    Row(_REQ, StillRuns, _always, _REC, _started, (_E.TIME, _E.WATCH), _N.STARTED),
     Row(_REQ, StopWished, _always, _REQ, _wish_stop),
     Row(_REQ, PauseWished, _not_stop_wished, _REQ, _wish_pause),
     Row(_REQ, ResumeWished, _pause_wished, _REQ, _drop_pause),
     Row(_REQ, StartOver, _always, State.FAILED, _refused, (), _N.FAILED),
-    Row(_REQ, NotThere, _nothing_began, _REQ, _same, (_E.START,)),
+    Row(_REQ, NotThere, _start_was_lost, _REQ, _same, (_E.START,)),
+    Row(_REQ, NotThere, _nothing_began, _REQ, _same, (_E.WATCH,)),
     Row(_REQ, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_REQ, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
     Row(_REQ, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_REQ, LegEnded, _always, _REQ, _same, (_E.GRACE,)),
     Row(_REQ, LegOverdue, _always, State.FAILED, _never_began, (), _N.FAILED),
+    Row(_REQ, LookDue, _always, _REQ, _same, (_E.INQUIRE,)),
     Row(_REQ, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
     # recording
     Row(_REC, PauseWished, _pause_wished, _REC, _same),
     Row(_REC, PauseWished, _always, _REC, _wish_pause, (_E.MASK,)),
     Row(_REC, Masked, _always, _PAU, _masked, (_E.TIME,), _N.PAUSED),
-    Row(_REC, MaskRefused, _pause_wished, _REC, _drop_wishes, (_E.UNMASK,)),
+    Row(_REC, MaskRefused, _pause_wished, _REC, _doubt, (_E.UNMASK,)),
     Row(_REC, MaskRefused, _always, _REC, _same),
     Row(_REC, Unmasked, _always, _REC, _same),
     Row(_REC, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
@@ -359,17 +379,18 @@ TABLE: tuple[Row, ...] = (
     Row(_REC, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_REC, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
     Row(_REC, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
-    Row(_REC, StillRuns, _pause_wished, _REC, _same, (_E.MASK, _E.TIME)),
-    Row(_REC, StillRuns, _always, _REC, _same, (_E.TIME,)),
+    Row(_REC, StillRuns, _pause_wished, _REC, _same, (_E.MASK, _E.TIME, _E.WATCH)),
+    Row(_REC, StillRuns, _always, _REC, _same, (_E.TIME, _E.WATCH)),
     Row(_REC, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_REC, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_REC, LookDue, _always, _REC, _same, (_E.INQUIRE,)),
     Row(_REC, StartOver, _always, _REC, _same),
     Row(_REC, Started, _always, _REC, _same),
     # paused
     Row(_PAU, ResumeWished, _resume_wished, _PAU, _same),
     Row(_PAU, ResumeWished, _always, _PAU, _wish_resume, (_E.UNMASK,)),
     Row(_PAU, Unmasked, _always, _REC, _unmasked, (_E.TIME,), _N.RESUMED),
-    Row(_PAU, MaskRefused, _resume_wished, _PAU, _drop_wishes, (_E.MASK,)),
+    Row(_PAU, MaskRefused, _resume_wished, _PAU, _doubt, (_E.MASK,)),
     Row(_PAU, MaskRefused, _always, _PAU, _same),
     Row(_PAU, Masked, _always, _PAU, _same),
     Row(_PAU, StopWished, _always, _STO, _stop_because, (_E.STOP,)),
@@ -378,10 +399,11 @@ TABLE: tuple[Row, ...] = (
     Row(_PAU, Stopped, _always, _PRO, _stopped, (_E.EXAMINE,)),
     Row(_PAU, LegEnded, _always, _STO, _leg_ended, (_E.GRACE,)),
     Row(_PAU, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
-    Row(_PAU, StillRuns, _resume_wished, _PAU, _same, (_E.UNMASK, _E.TIME)),
-    Row(_PAU, StillRuns, _always, _PAU, _same, (_E.TIME,)),
+    Row(_PAU, StillRuns, _resume_wished, _PAU, _same, (_E.UNMASK, _E.TIME, _E.WATCH)),
+    Row(_PAU, StillRuns, _always, _PAU, _same, (_E.TIME, _E.WATCH)),
     Row(_PAU, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_PAU, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_PAU, LookDue, _always, _PAU, _same, (_E.INQUIRE,)),
     Row(_PAU, StartOver, _always, _PAU, _same),
     # stopping
     Row(_STO, Stopped, _empty, _PRO, _stopped_empty, (_E.EXAMINE,)),
@@ -391,13 +413,14 @@ TABLE: tuple[Row, ...] = (
     Row(_STO, Masked, _unmasked_now, _STO, _masked),
     Row(_STO, Masked, _always, _STO, _drop_wishes),
     Row(_STO, Unmasked, _always, _STO, _unmasked),
-    Row(_STO, MaskRefused, _always, _STO, _drop_wishes),
+    Row(_STO, MaskRefused, _always, _STO, _doubt),
     Row(_STO, LegEnded, _always, _STO, _same, (_E.GRACE,)),
     Row(_STO, LegOverdue, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_STO, StopOverdue, _always, _STO, _same, (_E.INQUIRE,)),
     Row(_STO, StillRuns, _always, _STO, _same, (_E.STOP,)),
     Row(_STO, NotThere, _always, _PRO, _ended_unseen, (_E.SETTLE,)),
     Row(_STO, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    Row(_STO, LookDue, _always, _STO, _same),
     Row(_STO, StartOver, _always, _STO, _same),
     # processing
     Row(_PRO, Examined, _unreadable, State.FAILED, _lost, (), _N.FAILED),
@@ -419,6 +442,7 @@ TABLE: tuple[Row, ...] = (
     Row(_PRO, SwitchLost, _always, _PRO, _same, (_E.EXAMINE,)),
     Row(_PRO, NotThere, _always, _PRO, _same),
     Row(_PRO, StillRuns, _always, _PRO, _same),
+    Row(_PRO, LookDue, _always, _PRO, _same),
     Row(_PRO, StartOver, _always, _PRO, _same),
 )
 """All that decides a recording's life. Final states have no rows: see rule 5."""
@@ -431,6 +455,7 @@ _LATE = (
     StopOverdue,
     SwitchLost,
     NotThere,
+    LookDue,
     StillRuns,
     LimitReached,
     StopWished,

@@ -18,7 +18,8 @@ Along = Callable[[Any], None]
 class Recorder(Protocol):
     """The switch, as far as recordings go. Commands return when the switch has taken them, not when they took effect.
 
-    Each raises ``CommandFailed`` when the switch refuses, ``SwitchAway`` when the link is down or breaks meanwhile.
+    Each raises ``CommandFailed`` when the switch refuses (``CommandUnanswered`` when it may have obeyed),
+    ``SwitchAway`` when the link is down or breaks meanwhile.
     """
 
     def start(self, recording: Recording) -> Awaitable[None]:
@@ -66,8 +67,16 @@ class CommandFailed(Exception):
     """The switch refused a command; the text is its own, cleaned."""
 
 
+class CommandUnanswered(CommandFailed):
+    """The switch took a command and did not say in time what became of it: it may have taken effect."""
+
+
 class SwitchAway(Exception):
     """There is no link to the recording's switch, or it broke before the answer came."""
+
+
+class MediaAway(Exception):
+    """Nothing can be made of a file now, and it says why: its directory is away, there is no room for a copy."""
 
 
 class Unfinished(Exception):
@@ -116,6 +125,6 @@ class Media(Protocol):
 
         ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
-        ``closed``, OSError when it can't.
+        ``closed``, MediaAway where the fault is not the master's as far as is known, OSError when it can't be read.
         """
         ...

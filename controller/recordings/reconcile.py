@@ -38,9 +38,9 @@ async def reconcile(service: RecordingService, recorder: Recorder, switch: str, 
 
     async def ask(recording: Recording) -> None:
         async with gate:
-            fact = await service.inquire(recording)
-        counts[type(fact)] += 1
-        service.apply(recording.id, fact)
+            found = await service.confront(recording.id)
+        if found is not None:
+            counts[type(found)] += 1
 
     questions = []
     for recording in await service.adopt(switch):

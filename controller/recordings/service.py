@@ -8,7 +8,6 @@ All methods belong to the event loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Coroutine, Sequence
 
 from controller.recordings.effects import Effects
@@ -23,6 +22,7 @@ from controller.recordings.facts import (
 )
 from controller.recordings.life import Life, Timings
 from controller.recordings.lifecycle import Effect, advance, examination, expects
+from controller.recordings.lives import Lives
 from controller.recordings.model import (
     EndReason,
     Notice,
@@ -78,12 +78,9 @@ class RecordingService:
         self._admit = admit
         self._per_call = per_call
         self._timings = timings or Timings()
-        self._effects = Effects(recorder, media, self._timings, self.apply, self._report)
-        self._lives: dict[str, Life] = {}
-        self._by_leg: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._by_call: defaultdict[str, list[str]] = defaultdict(list)
+        self._effects = Effects(recorder, media, self._timings, self.apply, self._report, self._observe)
+        self._lives = Lives()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._leaving: list[set[str]] = []
 
     # --- what verbs and APIs ask ---------------------------------------------------------------------------------
 
@@ -114,7 +111,7 @@ class RecordingService:
         now = self._recorder.now(owner.switch)
         path = self._path_of(owner.switch, identity)
         recording = Recording(identity, owner, request, State.REQUESTED, path, now, core_uuid)
-        life = self._adopt(recording)
+        life = self._lives.begin(recording)
         # A caller that is cancelled (its leg ended) leaves a row that may be durable: it must live to its end.
         begun = asyncio.get_running_loop().create_task(self._begin(life, along, prelude))
         self._tasks.add(begun)
@@ -131,13 +128,15 @@ class RecordingService:
         try:
             async with life.commits:
                 await self._ledger.commit((recording,), along=along)
-        except LedgerFailed:
+        except Exception as failure:
             life.pending.clear()
             life.refuse(NotPossible("the recording could not be stored, so it did not begin"))
-            self._forget(life)
+            self._lives.end(life)
+            if not isinstance(failure, LedgerFailed):
+                self._report(failure)
             if life.alone:
                 return
-            raise
+            raise LedgerFailed(str(failure)) from failure
         owner = recording.owner
         self._observe(
             RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
@@ -207,8 +206,7 @@ class RecordingService:
 
     def active(self, call: str) -> list[Recording]:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
-        lives = (self._lives[identity] for identity in self._by_call.get(call, ()))
-        return [life.recording for life in lives if life.recording.state.active]
+        return [life.recording for life in self._lives.of_call(call) if life.recording.state.active]
 
     def get(self, identity: str) -> Recording | None:
         """Return a recording that is not final, as it is now."""
@@ -247,28 +245,32 @@ class RecordingService:
 
     def leg_ended(self, switch: str, leg: str, at: float) -> None:
         """Tell every recording of a leg that it is gone."""
-        for identity in tuple(self._by_leg.get((switch, leg), ())):
+        for identity in self._lives.of_leg(switch, leg):
             self.apply(identity, LegEnded(at))
 
-    async def inquire(self, recording: Recording) -> StillRuns | NotThere:
-        """Return what the switch says of a recording now. Raises SwitchAway."""
-        return await self._effects.inquire(recording)
+    async def confront(self, identity: str) -> StillRuns | NotThere | None:
+        """Have what the switch says over a new link applied to a recording, and return it; None for one that ended.
+
+        Raises SwitchAway.
+        """
+        life = self._lives.get(identity)
+        if life is None:
+            return None
+        found = await self._effects.inquire(life, anew=True)
+        self.apply(identity, found)
+        return found
 
     async def adopt(self, switch: str) -> list[Recording]:
         """Return all that was not final on a switch when this was called, in memory or only in the ledger.
 
         The latter lives again. What is started meanwhile is left out: its command is on its way. Raises LedgerFailed.
         """
-        known = [life for life in self._lives.values() if life.recording.owner.switch == switch]
-        left: set[str] = set()  # what ended meanwhile: the ledger's answer may be older
-        self._leaving.append(left)
-        try:
+        known = self._lives.of_switch(switch)
+        with self._lives.departures() as departed:
             unfinished = await self._ledger.unfinished(switch)
-        finally:
-            self._leaving.remove(left)
         for recording in unfinished:
-            if recording.id not in self._lives and recording.id not in left:
-                life = self._adopt(recording)
+            if self._lives.get(recording.id) is None and recording.id not in departed:
+                life = self._lives.begin(recording)
                 known.append(life)
                 if recording.state is State.PROCESSING:
                     self._carry_out(life, examination(recording))
@@ -276,7 +278,7 @@ class RecordingService:
 
     async def close(self) -> None:
         """Let go of everything: nothing is stopped on the switch, the ledger has the truth."""
-        for life in self._lives.values():
+        for life in self._lives:
             life.disarm()
         while tasks := tuple(self._tasks):
             for task in tasks:
@@ -306,7 +308,7 @@ class RecordingService:
                         self._carry_out(life, effect)
                 life.wake()
                 if last.state.final:
-                    self._forget(life)
+                    self._lives.end(life)
         finally:
             life.pumping = False
 
@@ -315,7 +317,9 @@ class RecordingService:
         while True:
             try:
                 await self._ledger.commit((recording,), notices)
-            except LedgerFailed as failure:
+            except Exception as failure:  # whatever it was: what happened must be kept
+                if not isinstance(failure, LedgerFailed):
+                    self._report(failure)
                 self._observe(LedgerStalled(recording.id, str(failure)))
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, self._timings.retry_cap)
@@ -329,41 +333,24 @@ class RecordingService:
             RecordingChanged(after.id, owner.call, owner.dialect, before.state.value, after.state.value, name)
         )
         if after.state.final:
-            reason = "" if after.reason is None else after.reason.value
-            duration, size = (0.0, 0) if after.measured is None else (after.measured.duration, after.measured.size)
+            measured = after.measured
             self._observe(
-                RecordingFinished(after.id, owner.call, owner.dialect, after.state.value, reason, duration, size)
+                RecordingFinished(
+                    recording=after.id,
+                    call=owner.call,
+                    dialect=owner.dialect,
+                    outcome=after.state.value,
+                    reason="" if after.reason is None else after.reason.value,
+                    duration=0.0 if measured is None else measured.duration,
+                    size=0 if measured is None else measured.size,
+                    error=after.error,
+                )
             )
 
     def _carry_out(self, life: Life, effect: Effect) -> None:
         work = self._effects.work(life, effect)
         if work is not None:
             self._spawn(work)
-
-    # --- the lives --------------------------------------------------------------------------------------------
-
-    def _adopt(self, recording: Recording) -> Life:
-        life = Life(recording, recording)
-        owner = recording.owner
-        self._lives[recording.id] = life
-        self._by_leg[owner.switch, owner.leg].add(recording.id)
-        self._by_call[owner.call].append(recording.id)
-        return life
-
-    def _forget(self, life: Life) -> None:
-        life.disarm()
-        identity, owner = life.recording.id, life.recording.owner
-        self._lives.pop(identity, None)
-        for left in self._leaving:
-            left.add(identity)
-        of_leg = self._by_leg[owner.switch, owner.leg]
-        of_leg.discard(identity)
-        if not of_leg:
-            del self._by_leg[owner.switch, owner.leg]
-        of_call = self._by_call[owner.call]
-        of_call.remove(identity)
-        if not of_call:
-            del self._by_call[owner.call]
 
     def _living(self, identity: str) -> Life:
         life = self._lives.get(identity)

@@ -69,6 +69,12 @@ class Reader:
         text = self._scalar(select(CALLS.c.data).where(CALLS.c.id == column_text(identity)))
         return None if text is None else decode(Call, text)
 
+    def switches(self) -> set[str]:
+        """Return the names of the switches that have unfinished recordings or calls that have not ended."""
+        recordings = select(RECORDINGS.c.unfinished_on).where(RECORDINGS.c.unfinished_on.is_not(None)).distinct()
+        calls = select(CALLS.c.live_on).where(CALLS.c.live_on.is_not(None)).distinct()
+        return {row[0] for query in (recordings, calls) for row in self._rows(query)}
+
     def live_calls(self, switch: str) -> list[Call]:
         """Return the calls of a switch that have not ended, oldest first."""
         query = select(CALLS.c.id, CALLS.c.data).where(CALLS.c.live_on == column_text(switch))

@@ -40,7 +40,8 @@ class LegInfo:
         created_at: Unix seconds; None if not known.
         hostname: the switch's own name.
         profile_at: Unix seconds at which it was routed last (Caller-Profile-Created-Time); None if not known. It
-            stays through park, answer and record_session, and is another after each transfer (measured).
+            stays through park, answer and record_session, and is another after each uuid_transfer and uuid_bridge,
+            on both legs of that (measured).
 
     """
 

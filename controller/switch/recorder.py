@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from controller.recordings import model
-from controller.recordings.ports import CommandFailed, Presence, SwitchAway
+from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import Action, RecordingVariables, RecordSession, UuidBuglist, UuidRecord
 from controller.switch.commands_values import Track, silence_threshold
@@ -118,7 +118,9 @@ class EslRecorder:
                 result = await session.job(command, deadline=JOB_WITHIN)
         except LinkLost as lost:
             raise SwitchAway(str(lost)) from None
-        except (JobRefused, JobTimeout, PacketRefused, ValueError) as failure:
+        except JobTimeout as failure:
+            raise CommandUnanswered(str(failure)) from None
+        except (JobRefused, PacketRefused, ValueError) as failure:
             raise CommandFailed(str(failure)) from None
         if not result.ok:
             raise CommandFailed(result.text.strip())

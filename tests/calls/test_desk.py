@@ -451,6 +451,28 @@ async def test_a_leg_whose_marker_others_took_off(restart: bool) -> None:
     assert len(world.calls) == 2
 
 
+@virtual
+async def test_a_marker_that_was_seen_and_is_gone() -> None:
+    """The row does not say that the leg was marked, but the look after the restart did."""
+    first = waiting_call()
+    world = await after_restart(first)
+    away(world, marker=None)
+    await world.relink()
+    await world.settle(5)
+    assert world.calls[first.id].state is CallState.RELEASED
+    assert len(world.calls) == 2
+
+
+@virtual
+async def test_a_marker_that_is_told_while_a_row_is_stored() -> None:
+    """It is not forgotten with the row's older value."""
+    world = await started([["stop", None]] * 5 + FOREVER)
+    assert world.daemon is not None
+    found = world.daemon.desk.find(world.call.id)
+    assert found is not None
+    assert found.marked
+
+
 @pytest.mark.parametrize("restart", [False, True])
 @virtual
 async def test_another_leg_of_the_same_id(restart: bool) -> None:
@@ -506,6 +528,23 @@ async def test_a_released_leg_that_still_carries_its_marker() -> None:
 
 
 @virtual
+async def test_a_released_leg_that_is_ours_again() -> None:
+    """Its new call has not marked it yet: the old marker is left to be overwritten, not taken off behind it."""
+    world = await started(refusals={"release": [SwitchAway("gone")]})
+    transfer(world)
+    await world.settle()
+    world.held["take_over"] = asyncio.Event()
+    world.legs["leg"].parked = True
+    world.tell(lambda daemon: daemon.desk.parked(world.parked(world.legs["leg"])))
+    await world.settle()
+    world.cut()
+    world.held.pop("take_over").set()
+    await world.relink()
+    await world.settle()
+    assert world.log == ["take_over", "take_over"]
+
+
+@virtual
 async def test_a_marked_leg_that_runs_something_without_a_row() -> None:
     """What was executed within park hides that it is parked: it is hung up all the same."""
     world = World(FOREVER)
@@ -547,6 +586,27 @@ async def test_an_ended_call_does_not_run_again() -> None:
     await world.settle(60)
     assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
     assert len(world.of(CallEnded)) == 1
+
+
+@pytest.mark.parametrize("how", ["released", "ended"])
+@virtual
+async def test_rows_that_are_older_than_what_was_stored(how: str) -> None:
+    """They were read before the call's last word was stored, and arrive after it: nothing is revived."""
+    world = await started()
+    assert world.daemon is not None
+    world.refusals["save"] = [FAILED_LEDGER]
+    if how == "released":
+        transfer(world)
+    else:
+        world.hang_up(cause="USER_BUSY")
+    await asyncio.sleep(0.05)
+    world.held["live"] = asyncio.Event()
+    adopting = asyncio.get_running_loop().create_task(world.daemon.desk.adopt(SWITCH))
+    await world.settle(5)
+    assert world.call.state.value == how
+    world.held["live"].set()
+    await adopting
+    assert world.daemon.desk.count == 0
 
 
 @virtual
@@ -682,9 +742,9 @@ def lose_by(world: World, hang_up: object, cause: str) -> None:
 
 @virtual
 async def test_what_a_patrol_sees() -> None:
-    """While the link stays up: an end, a release's end, a transfer and an answer nobody told are seen at last."""
+    """While the link stays up: an end, a release's end, a transfer, one back, that nobody told, are seen at last."""
     world = World([["answer"], ["wait", None]], deaf={"answered"}, answers=False)
-    for name in ("ends", "released", "moved", "stays"):
+    for name in ("ends", "released", "moved", "again", "stays"):
         world.linked = False
         world.park(name)
     world.linked = True
@@ -697,16 +757,33 @@ async def test_what_a_patrol_sees() -> None:
     lose(world, "ends")
     lose(world, "released")
     world.legs["moved"].routed, world.legs["moved"].parked = 2.0, False
+    world.legs["again"].routed = 2.0
     await world.settle(2 * PATROL)
+    [anew] = [call.id for call in world.calls.values() if call.leg == "again" and call.state is CallState.RUNNING]
+    assert world.legs["again"].marker == anew
+    assert world.calls.pop(anew).info.profile_at == 2.0
     states = {call.leg: (call.state, call.cause) for call in world.calls.values()}
     assert states == {
         "ends": (CallState.ENDED, LOST),
         "released": (CallState.ENDED, LOST),
         "moved": (CallState.RELEASED, None),
+        "again": (CallState.RELEASED, None),
         "stays": (CallState.RUNNING, None),
     }
     assert world.daemon is not None
-    assert world.daemon.desk.count == 1
+    assert world.daemon.desk.count == 2
+
+
+@virtual
+async def test_one_patrol_a_switch() -> None:
+    """However often it connects."""
+    world = World(FOREVER)
+    world.boot()
+    for _ in range(3):
+        await world.relink()
+    await world.settle()
+    assert world.daemon is not None
+    assert len(world.daemon.desk._tasks) == 1
 
 
 @virtual

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.calls.events import CallEnded, CallFailed, CallResumed
+from controller.calls.events import CallEnded, CallFailed, CallResumed, StepFailed
 from controller.calls.runner import ANSWER_WITHIN, HANG_UP_AGAIN, LINK_AGAIN
 from controller.documents.call import CallState
 from controller.recordings.model import EndReason, State
@@ -267,7 +267,7 @@ async def test_a_link_that_goes_before_anything_was_commanded() -> None:
 
 @virtual
 async def test_a_lost_answer_is_sent_again_while_a_recording_starts() -> None:
-    """Take-over, answer and start were lost together: all three are sent again."""
+    """Take-over, answer and start were lost together: all three are sent again, in this order."""
     world = World([["record", "a"], ["wait", None]])
     world.boot()
     world.held["take_over"] = world.held["answer"] = world.held["start"] = asyncio.Event()
@@ -280,8 +280,35 @@ async def test_a_lost_answer_is_sent_again_while_a_recording_starts() -> None:
     assert world.log == []
     await world.relink()
     await world.settle(1)
-    assert sorted(world.log) == ["answer", "start a", "take_over"]
+    assert world.log == ["take_over", "answer", "start a"]
     assert world.legs["leg"].answered
+
+
+@virtual
+async def test_a_daemon_killed_before_a_recordings_commands() -> None:
+    """The row was durable, nothing was sent: the next daemon takes over and answers before it starts."""
+    world = World([["record", "a"], ["wait", None]])
+    world.boot()
+    world.held["take_over"] = world.held["answer"] = world.held["start"] = asyncio.Event()
+    world.park()
+    await world.settle(1)
+    assert len(world.recordings) == 1
+    await world.kill()
+    world.held.clear()
+    await world.boot().connected()
+    await world.settle(1)
+    assert [*dict.fromkeys(world.log)] == ["take_over", "answer", "start a"]
+    assert world.told == {0: "good"}
+
+
+@virtual
+async def test_steps_that_fail_are_told() -> None:
+    """Each refused or failed step: whose, its number, its kind and why; those that did well are not told."""
+    world = await played([["record", "a"], ["record", "a"], ["stop", "b"], ["wait", 1]])
+    assert world.of(StepFailed) == [
+        StepFailed(world.call.id, 2, "StartRecording", "a recording named 'a' is active on this call already"),
+        StepFailed(world.call.id, 3, "StopRecording", "no recording is active under the name 'b'"),
+    ]
 
 
 @virtual

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import struct
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from controller.recordings.model import (
     Track,
     new_id,
 )
-from controller.recordings.ports import Media, Unfinished
+from controller.recordings.ports import Media, MediaAway, Unfinished
 
 SWITCH_PATH = "/var/lib/fsrec/recordings"
 START = 1_700_000_000.0
@@ -202,11 +204,100 @@ async def test_a_copy_is_durable_before_it_is_told_of(disk: Disk, monkeypatch: p
     assert synced == [(str(directory / f"{recording.id}.part"), [".part"]), (str(directory), [".wav"])]
 
 
-async def test_no_room_for_a_copy_is_an_oserror(disk: Disk) -> None:
-    """A copy that can't be made raises, and leaves nothing that could be served."""
+async def test_no_room_for_a_copy_is_not_the_masters_fault(disk: Disk) -> None:
+    """A copy that can't be made is told as what may be mended, and leaves nothing that could be served."""
     disk.derived.write_text("a file where the directory should be")
-    with pytest.raises(OSError, match="derived"):
+    with pytest.raises(MediaAway, match=r"no copy can be made in .*derived: Not a directory"):
         await disk.media.examine(disk.recording(b""))
+
+
+async def test_a_master_that_cannot_be_copied_is_an_oserror(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of reading while a copy is written is the master's own."""
+    recording = disk.recording(wav.header(8000, 1, 900) + audio(500))
+    real = os.pread
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        if length > 100:
+            raise OSError(5, "Input/output error")
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    with pytest.raises(wav.ReadError, match="Input/output"):
+        await disk.media.examine(recording)
+
+
+async def test_nothing_is_missing_while_the_directory_is_away(disk: Disk, tmp_path: Path) -> None:
+    """Directory away, in the way or out of reach: no word about any master in it; once it is back it is measured."""
+    recording = disk.recording(wav.header(8000, 1, 100) + audio(100))
+    disk.local.rename(tmp_path / "unmounted")
+    with pytest.raises(MediaAway, match="does not exist"):
+        await disk.media.examine(recording)
+    disk.local.touch()
+    with pytest.raises(MediaAway, match="no directory"):
+        await disk.media.examine(recording)
+    disk.local.unlink()
+    (tmp_path / "unmounted").rename(disk.local)
+    (disk.local / "8000").mkdir()
+    assert (await disk.media.examine(recording)).measured is not None
+    with pytest.raises(MediaAway, match="8000 exists"):
+        await disk.media.examine(disk.recording())
+
+
+async def test_a_directory_that_gives_errors_is_away(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale handle of the directory itself is not taken for missing masters."""
+
+    def stale(*_: object, **__: object) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    missing = disk.recording()
+    monkeypatch.setattr(examine, "_directory_problems", stale)
+    with pytest.raises(MediaAway, match="Stale file handle"):
+        await disk.media.examine(missing)
+    assert await disk.media.begun(missing)
+
+
+async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every thread of one directory hangs: another one's master is measured, and a look at the first has an end."""
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "good").mkdir()
+    roots = {"dead": Root("/dead", tmp_path / "dead"), "good": Root("/good", tmp_path / "good")}
+    media = DiskMedia(roots, tmp_path / "derived", workers=1, look_within=0.05)
+    freed = threading.Event()
+    real = os.open
+    real_problems = examine._directory_problems
+
+    def hang(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path).is_relative_to(tmp_path / "dead"):
+            freed.wait(20)
+        return real(path, flags, mode)
+
+    def problems(root: Root) -> Sequence[str]:
+        if root.switch_path == "/dead":
+            freed.wait(20)
+        return real_problems(root)
+
+    monkeypatch.setattr(os, "open", hang)
+    monkeypatch.setattr(examine, "_directory_problems", problems)
+    made = []
+    for switch in ("dead", "good"):
+        identity = new_id()
+        (tmp_path / switch / f"{identity}.wav").write_bytes(wav.header(8000, 1, 100) + audio(100))
+        owner = Owner("acme", "swml", new_id(), switch, "leg")
+        request = RecordingRequest(Channels.MONO, Track.BOTH, "wav", "r", "test")
+        path = media.master_path(switch, identity)
+        made.append(Recording(identity, owner, request, State.PROCESSING, path, START))
+    hanging = asyncio.ensure_future(media.examine(made[0]))
+    async with asyncio.timeout(10):
+        assert (await media.examine(made[1])).measured is not None
+        for _ in range(2):
+            with pytest.raises(OSError, match="does not answer"):
+                await media.problems("dead")
+        assert await media.problems("good") == ()
+    assert not hanging.done()
+    freed.set()
+    assert (await hanging).measured is not None
+    assert await media.problems("dead") == ()
+    media.close()
 
 
 async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +322,18 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
     assert found.measured == Measured(100 / 8000, 244, 1, 8000, derived=False)
 
 
+async def test_a_master_of_a_switch_that_left_the_settings_is_found_by_its_directory(disk: Disk) -> None:
+    """A renamed switch keeps its directory: what lies in it is measured and served as before."""
+    recording = disk.recording(wav.header(8000, 1, 800) + bytes(1600))
+    renamed = replace(recording, owner=replace(recording.owner, switch="fs9"))
+    found = await disk.media.examine(renamed)
+    assert found.measured is not None
+    assert found.measured.duration == 0.1
+    assert disk.media.path_of(renamed) == disk.media.path_of(recording)
+    with pytest.raises(KeyError):
+        disk.media.path_of(replace(renamed, path="/elsewhere/x.wav"))
+
+
 @pytest.mark.parametrize(
     ("content", "path", "switch", "problem"),
     [
@@ -244,7 +347,7 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
         (None, "x.wav", "fs1", "not inside"),
         (None, SWITCH_PATH + "/out/x.wav", "fs1", "leads out"),
         (None, SWITCH_PATH + "/file/x.wav", "fs1", "is no directory"),
-        (None, None, "fs9", "no recording directory in the settings"),
+        (None, "/elsewhere/x.wav", "fs9", "no recording directory in the settings"),
     ],
 )
 async def test_a_master_that_cannot_be_served_says_why(
@@ -331,6 +434,7 @@ async def test_what_began_is_told_by_its_file(disk: Disk, tmp_path: Path) -> Non
     missing = disk.recording()
     assert not await disk.media.begun(missing)
     assert await disk.media.begun(replace(missing, path="/etc/passwd"))
-    assert await disk.media.begun(replace(missing, owner=replace(missing.owner, switch="fs9")))
+    gone = replace(missing, owner=replace(missing.owner, switch="fs9"))
+    assert await disk.media.begun(replace(gone, path="/elsewhere/x.wav"))
     disk.local.rename(tmp_path / "unmounted")
     assert await disk.media.begun(missing)

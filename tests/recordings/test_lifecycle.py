@@ -17,6 +17,7 @@ from controller.recordings.facts import (
     LegEnded,
     LegOverdue,
     LimitReached,
+    LookDue,
     Masked,
     MaskRefused,
     NotThere,
@@ -113,33 +114,40 @@ def cases() -> list[Case]:
     for first, seen, since in ((0, Started(AT), AT), (3, StillRuns(AT), 100.0)):
         stopping = wishing(REQ, stop=R.API, pause=SKIP)
         row(first, stopping, seen, STO, N.STARTED, (E.STOP,), started_at=since, reason=R.API, wish=Wish())
-        row(first + 1, wishing(REQ, pause=SKIP), seen, REC, N.STARTED, (E.MASK, E.TIME), started_at=since)
-        row(first + 2, recording(REQ), seen, REC, N.STARTED, (E.TIME,), started_at=since, reason=None)
+        row(first + 1, wishing(REQ, pause=SKIP), seen, REC, N.STARTED, (E.MASK, E.TIME, E.WATCH), started_at=since)
+        row(first + 2, recording(REQ), seen, REC, N.STARTED, (E.TIME, E.WATCH), started_at=since, reason=None)
     row(6, recording(REQ), stop, REQ, wish=Wish(stop=R.VERB))
     row(6, wishing(REQ, stop=R.API), stop, REQ, wish=Wish(stop=R.API))
     row(7, wishing(REQ, pause=SILENCE), pause, REQ, wish=Wish(pause=SKIP))
     row(8, wishing(REQ, pause=SKIP), resume, REQ, wish=Wish())
     row(9, recording(REQ), StartOver(AT, "no"), State.FAILED, N.FAILED, (), reason=R.ERROR, error="no", ended_at=AT)
-    row(10, recording(REQ), NotThere(AT, leg=True), REQ, None, (E.START,), revision=7)
-    began = NotThere(AT, leg=True, master=True)
-    row(11, recording(REQ), began, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API, started_at=None)
-    row(11, recording(REQ), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
-    row(12, recording(REQ), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
-    row(13, recording(REQ), Stopped(AT, Cause.SILENCE, hangup=True), PRO, None, (E.EXAMINE,), reason=R.HANGUP)
-    row(14, recording(REQ), LegEnded(AT), REQ, None, (E.GRACE,), revision=7)
-    row(15, recording(REQ), LegOverdue(AT), State.FAILED, N.FAILED, (), reason=R.HANGUP, finished_at=AT)
-    row(16, recording(REQ), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    row(10, recording(REQ), NotThere(AT, leg=True, anew=True), REQ, None, (E.START,), revision=7)
+    row(11, recording(REQ), NotThere(AT, leg=True), REQ, None, (E.WATCH,), revision=7)
+    began = NotThere(AT, leg=True, master=True, anew=True)
+    row(12, recording(REQ), began, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API, started_at=None)
+    row(12, recording(REQ), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row(13, recording(REQ), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
+    row(14, recording(REQ), Stopped(AT, Cause.SILENCE, hangup=True), PRO, None, (E.EXAMINE,), reason=R.HANGUP)
+    row(15, recording(REQ), LegEnded(AT), REQ, None, (E.GRACE,), revision=7)
+    row(16, recording(REQ), LegOverdue(AT), State.FAILED, N.FAILED, (), reason=R.HANGUP, finished_at=AT)
+    row(17, recording(REQ), LookDue(AT), REQ, None, (E.INQUIRE,), revision=7)
+    row(18, recording(REQ), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
     # recording
-    row(17, wishing(REC, pause=SILENCE), pause, REC, wish=Wish(pause=SILENCE), revision=7)
-    row(18, recording(REC), pause, REC, None, (E.MASK,), wish=Wish(pause=SKIP))
+    row(19, wishing(REC, pause=SILENCE), pause, REC, wish=Wish(pause=SILENCE), revision=7)
+    row(20, recording(REC), pause, REC, None, (E.MASK,), wish=Wish(pause=SKIP))
     masked = wishing(REC, pause=SKIP)
-    row(19, masked, Masked(AT, SKIP), PAU, N.PAUSED, (E.TIME,), wish=Wish(), pauses=(Pause(AT, SKIP),))
-    row(20, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish())
-    row(21, recording(REC), MaskRefused(AT, "no"), REC, revision=7)
-    row(22, recording(REC), Unmasked(AT), REC, revision=7)
-    row(23, recording(REC), stop, STO, None, (E.STOP,), reason=R.VERB)
-    row(24, recording(REC), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(25, recording(REC), Stopped(AT, Cause.TOO_SHORT), PRO, None, (E.EXAMINE,), measured=EMPTY, finished_at=None)
+    row(21, masked, Masked(AT, SKIP), PAU, N.PAUSED, (E.TIME,), wish=Wish(), pauses=(Pause(AT, SKIP),))
+    row(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish())
+    doubt = "FreeSWITCH did not confirm a pause (late): it was taken back, but may have left silence"
+    row(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish(), error=None)
+    row(22, masked, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error=doubt)
+    full = replace(masked, error="full")
+    row(22, full, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error="full")
+    row(23, recording(REC), MaskRefused(AT, "no"), REC, revision=7)
+    row(24, recording(REC), Unmasked(AT), REC, revision=7)
+    row(25, recording(REC), stop, STO, None, (E.STOP,), reason=R.VERB)
+    row(26, recording(REC), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
+    row(27, recording(REC), Stopped(AT, Cause.TOO_SHORT), PRO, None, (E.EXAMINE,), measured=EMPTY, finished_at=None)
     for cause, hangup, reason in (
         (Cause.SILENCE, False, R.END_SILENCE),
         (Cause.SILENCE, True, R.HANGUP),
@@ -149,7 +157,7 @@ def cases() -> list[Case]:
         (Cause.UNKNOWN, False, R.API),
     ):
         row(
-            26,
+            28,
             recording(REC),
             Stopped(AT, cause, hangup),
             PRO,
@@ -159,90 +167,103 @@ def cases() -> list[Case]:
             reason=reason,
             error=None,
         )
-    full = Stopped(AT, Cause.WRITE_FAILED)
+    unwritten = Stopped(AT, Cause.WRITE_FAILED)
     row(
-        26, recording(REC), full, PRO, None, (E.EXAMINE,), reason=R.ERROR, error="FreeSWITCH could not write the file"
+        28,
+        recording(REC),
+        unwritten,
+        PRO,
+        None,
+        (E.EXAMINE,),
+        reason=R.ERROR,
+        error="FreeSWITCH could not write the file",
     )
-    row(27, recording(REC), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(28, recording(REC), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
-    row(29, wishing(REC, pause=SKIP), StillRuns(AT), REC, None, (E.MASK, E.TIME), revision=7)
-    row(30, recording(REC), StillRuns(AT), REC, None, (E.TIME,), revision=7)
-    row(31, recording(REC), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row(29, recording(REC), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
+    row(30, recording(REC), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row(31, wishing(REC, pause=SKIP), StillRuns(AT), REC, None, (E.MASK, E.TIME, E.WATCH), revision=7)
+    row(32, recording(REC), StillRuns(AT), REC, None, (E.TIME, E.WATCH), revision=7)
+    row(33, recording(REC), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
     gone = NotThere(AT, leg=True)
-    row(31, recording(REC), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(31, recording(REC, request=HELD), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.END_SILENCE)
+    row(33, recording(REC), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row(33, recording(REC, request=HELD), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.END_SILENCE)
     initial = replace(HELD, end_silence_timeout=0.0)
-    row(31, recording(REC, request=initial), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.NO_INPUT)
-    row(32, recording(REC), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
-    row(33, recording(REC), StartOver(AT), REC, revision=7)
-    row(34, recording(REC), Started(AT), REC, revision=7, started_at=101.0)
+    row(33, recording(REC, request=initial), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.NO_INPUT)
+    row(34, recording(REC), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    row(35, recording(REC), LookDue(AT), REC, None, (E.INQUIRE,), revision=7)
+    row(36, recording(REC), StartOver(AT), REC, revision=7)
+    row(37, recording(REC), Started(AT), REC, revision=7, started_at=101.0)
     # paused
     closed, lasting = (Pause(110.0, SKIP, AT),), (Pause(110.0, SKIP),)
-    row(35, wishing(PAU, resume=True), resume, PAU, revision=7)
-    row(36, recording(PAU), resume, PAU, None, (E.UNMASK,), wish=Wish(resume=True))
-    row(37, wishing(PAU, resume=True), Unmasked(AT), REC, N.RESUMED, (E.TIME,), wish=Wish(), pauses=closed)
-    row(38, wishing(PAU, resume=True), MaskRefused(AT, "no"), PAU, None, (E.MASK,), wish=Wish(), pauses=lasting)
-    row(39, recording(PAU), MaskRefused(AT, "no"), PAU, revision=7)
-    row(40, recording(PAU), Masked(AT, SKIP), PAU, revision=7)
-    row(41, recording(PAU), stop, STO, None, (E.STOP,), reason=R.VERB, pauses=lasting)
-    row(42, recording(PAU), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(43, recording(PAU), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
-    row(44, recording(PAU), Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
-    row(45, recording(PAU), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(46, recording(PAU), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
-    row(47, wishing(PAU, resume=True), StillRuns(AT), PAU, None, (E.UNMASK, E.TIME), revision=7)
-    row(48, recording(PAU), StillRuns(AT), PAU, None, (E.TIME,), revision=7)
-    row(49, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
-    row(50, recording(PAU), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
-    row(51, recording(PAU), StartOver(AT), PAU, revision=7)
+    row(38, wishing(PAU, resume=True), resume, PAU, revision=7)
+    row(39, recording(PAU), resume, PAU, None, (E.UNMASK,), wish=Wish(resume=True))
+    row(40, wishing(PAU, resume=True), Unmasked(AT), REC, N.RESUMED, (E.TIME,), wish=Wish(), pauses=closed)
+    row(41, wishing(PAU, resume=True), MaskRefused(AT, "no"), PAU, None, (E.MASK,), wish=Wish(), pauses=lasting)
+    doubt = "FreeSWITCH did not confirm a resume (late): it was taken back, but may have left sound"
+    late_resume = MaskRefused(AT, "late", unanswered=True)
+    row(41, wishing(PAU, resume=True), late_resume, PAU, None, (E.MASK,), wish=Wish(), error=doubt)
+    row(42, recording(PAU), MaskRefused(AT, "no"), PAU, revision=7)
+    row(43, recording(PAU), Masked(AT, SKIP), PAU, revision=7)
+    row(44, recording(PAU), stop, STO, None, (E.STOP,), reason=R.VERB, pauses=lasting)
+    row(45, recording(PAU), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
+    row(46, recording(PAU), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
+    row(47, recording(PAU), Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
+    row(48, recording(PAU), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
+    row(49, recording(PAU), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
+    row(50, wishing(PAU, resume=True), StillRuns(AT), PAU, None, (E.UNMASK, E.TIME, E.WATCH), revision=7)
+    row(51, recording(PAU), StillRuns(AT), PAU, None, (E.TIME, E.WATCH), revision=7)
+    row(52, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
+    row(53, recording(PAU), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    row(54, recording(PAU), LookDue(AT), PAU, None, (E.INQUIRE,), revision=7)
+    row(55, recording(PAU), StartOver(AT), PAU, revision=7)
     # stopping
     paused = recording(STO, pauses=lasting)
-    row(52, recording(STO), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
-    row(53, paused, Stopped(AT, Cause.NO_INPUT), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
-    row(54, recording(STO), stop, STO, revision=7, reason=R.API)
-    row(55, recording(STO), LimitReached(AT), STO, revision=7, reason=R.API)
-    row(56, wishing(STO, pause=SKIP), Masked(AT, SKIP), STO, wish=Wish(), pauses=(Pause(AT, SKIP),))
-    row(57, replace(paused, wish=Wish(resume=True)), Masked(AT, SKIP), STO, wish=Wish(), pauses=lasting)
-    row(58, replace(paused, wish=Wish(resume=True)), Unmasked(AT), STO, wish=Wish(), pauses=closed)
-    row(59, wishing(STO, pause=SKIP), MaskRefused(AT, "no"), STO, wish=Wish())
-    row(60, recording(STO), LegEnded(AT), STO, None, (E.GRACE,), revision=7, reason=R.API)
-    row(61, recording(STO), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(62, recording(STO), StopOverdue(AT), STO, None, (E.INQUIRE,), revision=7)
-    row(63, recording(STO), StillRuns(AT), STO, None, (E.STOP,), revision=7)
-    row(64, recording(STO), NotThere(AT, leg=True), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(65, recording(STO), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
-    row(66, recording(STO), StartOver(AT), STO, revision=7)
+    row(56, recording(STO), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
+    row(57, paused, Stopped(AT, Cause.NO_INPUT), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
+    row(58, recording(STO), stop, STO, revision=7, reason=R.API)
+    row(59, recording(STO), LimitReached(AT), STO, revision=7, reason=R.API)
+    row(60, wishing(STO, pause=SKIP), Masked(AT, SKIP), STO, wish=Wish(), pauses=(Pause(AT, SKIP),))
+    row(61, replace(paused, wish=Wish(resume=True)), Masked(AT, SKIP), STO, wish=Wish(), pauses=lasting)
+    row(62, replace(paused, wish=Wish(resume=True)), Unmasked(AT), STO, wish=Wish(), pauses=closed)
+    row(63, wishing(STO, pause=SKIP), MaskRefused(AT, "no"), STO, wish=Wish())
+    row(64, recording(STO), LegEnded(AT), STO, None, (E.GRACE,), revision=7, reason=R.API)
+    row(65, recording(STO), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row(66, recording(STO), StopOverdue(AT), STO, None, (E.INQUIRE,), revision=7)
+    row(67, recording(STO), StillRuns(AT), STO, None, (E.STOP,), revision=7)
+    row(68, recording(STO), NotThere(AT, leg=True), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row(69, recording(STO), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
+    row(70, recording(STO), LookDue(AT), STO, revision=7)
+    row(71, recording(STO), StartOver(AT), STO, revision=7)
     # processing
     stopped, lost = recording(PRO, ended_at=120.0), recording(PRO)
-    row(67, stopped, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), error=WAV_GONE.problem, ended_at=120.0)
-    row(67, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT)
-    row(67, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
+    row(72, stopped, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), error=WAV_GONE.problem, ended_at=120.0)
+    row(72, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT)
+    row(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
     silent = replace(stopped, reason=R.NO_INPUT)
-    row(68, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
-    row(69, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
-    row(70, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
-    row(70, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND)
+    row(73, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
+    row(74, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
+    row(75, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
+    row(75, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND)
     known = replace(stopped, error="full")
-    row(70, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
+    row(75, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
     # 5 s of file after 4 s of closed skips: lost at 110, where the last pause, which never ended, began or earlier
     broken = replace(lost, pauses=(Pause(102.0, SKIP, 106.0), Pause(107.0, SILENCE, 108.0), Pause(110.0, SKIP)))
     closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))
     completed = Examined(AT, Found(FOUND))
-    row(70, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
-    row(71, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
-    row(71, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
-    row(71, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
-    row(71, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
+    row(75, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
+    row(76, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
+    row(76, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
+    row(76, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
+    row(76, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
     once = replace(stopped, pauses=(Pause(110.0, SKIP, 120.0),))
-    row(72, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row(72, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
-    row(72, once, Unmasked(125.0), PRO, revision=7)
-    row(72, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row(72, stopped, Unmasked(112.0), PRO, revision=7)
-    row(73, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
-    row(74, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
+    row(77, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row(77, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
+    row(77, once, Unmasked(125.0), PRO, revision=7)
+    row(77, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row(77, stopped, Unmasked(112.0), PRO, revision=7)
+    row(78, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
+    row(79, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
     unseen = replace(lost, pauses=lasting)
-    row(75, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
+    row(80, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
     late: tuple[Fact, ...] = (
         LegEnded(AT),
         LegOverdue(AT),
@@ -252,17 +273,18 @@ def cases() -> list[Case]:
         MaskRefused(AT, "no"),
         SwitchLost(AT),
     )
-    for number, fact in enumerate(late, 76):
+    for number, fact in enumerate(late, 81):
         row(number, stopped, fact, PRO, revision=7)
-    row(83, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
-    row(84, stopped, NotThere(AT, leg=False), PRO, revision=7)
-    row(85, stopped, StillRuns(AT), PRO, revision=7)
-    row(86, stopped, StartOver(AT), PRO, revision=7)
+    row(88, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
+    row(89, stopped, NotThere(AT, leg=False), PRO, revision=7)
+    row(90, stopped, StillRuns(AT), PRO, revision=7)
+    row(91, stopped, LookDue(AT), PRO, revision=7)
+    row(92, stopped, StartOver(AT), PRO, revision=7)
     unstarted = replace(stopped, started_at=None)
-    row(70, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0)
+    row(75, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0)
     longer = Examined(AT, Found(replace(FOUND, duration=50.0)))
-    row(70, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
-    row(67, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
+    row(75, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
+    row(72, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
     return made
 
 
@@ -319,6 +341,7 @@ LATE = (
     StopOverdue(AT),
     SwitchLost(AT),
     NotThere(AT, leg=True),
+    LookDue(AT),
     StillRuns(AT),
     LimitReached(AT),
     StopWished(AT, R.API),
@@ -388,14 +411,15 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(LegOverdue, moments),
     st.builds(StopOverdue, moments),
     st.builds(StillRuns, moments),
-    st.builds(NotThere, moments, st.booleans()),
+    st.builds(NotThere, moments, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(LookDue, moments),
     st.builds(SwitchLost, moments),
     st.builds(StopWished, moments, st.sampled_from(EndReason)),
     st.builds(PauseWished, moments, behaviors),
     st.builds(ResumeWished, moments),
     st.builds(Masked, moments, behaviors),
     st.builds(Unmasked, moments),
-    st.builds(MaskRefused, moments, st.just("no")),
+    st.builds(MaskRefused, moments, st.just("no"), st.booleans()),
     st.builds(LimitReached, moments),
 )
 longer = st.one_of(  # as facts, but those that end a life are seldom

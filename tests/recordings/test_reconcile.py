@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from controller.recordings.facts import Started
+from controller.recordings.facts import Cause, Started, Stopped
 from controller.recordings.model import EndReason, Measured, Pause, PauseBehavior, Recording, State, Wish
 from controller.recordings.ports import Presence, SwitchAway
 from controller.recordings.reconcile import AT_ONCE, Reconciled, reconcile
@@ -133,7 +133,7 @@ async def test_what_began_is_not_started_again() -> None:
     bench.recorder.presence = AWAY
     bench.media.masters = {"r0"}
     await bench.reconcile()
-    assert bench.recorder.log == ["inquire", "inquire", "start"]
+    assert sorted(bench.recorder.log) == ["inquire", "inquire", "inquire", "start"]  # the first, once more
     assert bench.ledger.rows["r0"].state is COMPLETED
     assert bench.ledger.rows["r1"].state is REQ
 
@@ -208,3 +208,18 @@ async def test_a_file_that_says_more_than_the_row() -> None:
     await bench.reconcile()
     after = bench.ledger.rows["r0"]
     assert (after.state, after.ended_at) == (COMPLETED, after.requested_at + 3.5)
+
+
+@virtual
+async def test_what_ends_before_its_turn_is_not_asked_after() -> None:
+    """More rows than questions at a time: one whose end comes while it waits is counted by nobody."""
+    bench = Bench(*(row(REC, number) for number in range(AT_ONCE + 1)))
+    bench.recorder.holder.held.add("inquire")
+    asking = task_of(bench.reconcile())
+    await settled()
+    bench.service.apply(f"r{AT_ONCE}", Stopped(asyncio.get_running_loop().time(), Cause.SILENCE))
+    await settled()
+    bench.recorder.holder.let_go("inquire")
+    assert (await asking).still_running == AT_ONCE
+    assert len(bench.recorder.log) == AT_ONCE
+    assert await bench.service.confront("unknown") is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.recordings.effects import LOOKS
 from controller.recordings.facts import (
     Cause,
     Examined,
@@ -31,12 +32,22 @@ from controller.recordings.model import (
     Recording,
     State,
 )
-from controller.recordings.ports import CommandFailed, Found, LedgerFailed, NotPossible, Presence, SwitchAway
+from controller.recordings.ports import (
+    CommandFailed,
+    CommandUnanswered,
+    Found,
+    LedgerFailed,
+    MediaAway,
+    NotPossible,
+    Presence,
+    SwitchAway,
+)
 from controller.recordings.service import RecordingService
 from controller.telemetry import (
     FactOrphaned,
     FactUnexpected,
     LedgerStalled,
+    MediaStalled,
     RecordingChanged,
     RecordingFinished,
     Telemetry,
@@ -51,11 +62,12 @@ N = NoticeKind
 class Bench:
     """A service on fakes, and what it told telemetry."""
 
-    def __init__(self, ledger: FakeLedger | None = None, **options: Any) -> None:
+    def __init__(self, ledger: FakeLedger | None = None, watch: float | None = None, **options: Any) -> None:
         self.ledger = ledger or FakeLedger()
         self.recorder = FakeRecorder(ledger=self.ledger)
         self.media = FakeMedia()
         self.seen: list[object] = []
+        options["timings"] = replace(options.get("timings", Timings()), watch=watch)
         telemetry = Telemetry()
         telemetry.subscribe(self.seen.append)
         self.service = RecordingService(
@@ -127,10 +139,11 @@ async def test_a_life_from_start_to_end() -> None:
     ]
     [finished] = bench.of(RecordingFinished)
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
+    assert finished.error is None
     assert bench.service.get(identity) is None
     assert bench.service.active("call") == []
-    kept = (bench.service._lives, bench.service._by_leg, bench.service._by_call, bench.service._tasks)
-    assert [len(one) for one in kept] == [0, 0, 0, 0]
+    lives = bench.service._lives
+    assert [len(one) for one in (lives, lives._by_leg, lives._by_call, bench.service._tasks)] == [0, 0, 0, 0]
 
 
 @virtual
@@ -250,6 +263,7 @@ async def test_a_refused_start_fails_the_recording() -> None:
     bench = Bench()
     bench.recorder.failures["start"] = [CommandFailed("-ERR no such thing")]
     refused = await bench.service.begun(await bench.start())
+    assert [event.error for event in bench.of(RecordingFinished)] == ["-ERR no such thing"]
     assert refused is not None
     assert (refused.state, refused.error) == (State.FAILED, "-ERR no such thing")
     silent = await bench.start()
@@ -638,6 +652,91 @@ async def test_an_inquiry_that_the_end_overtakes() -> None:
 
 
 @virtual
+async def test_what_runs_is_asked_after_now_and_then() -> None:
+    """Each minute in which it runs, and while it has not begun; an answer that does not come is asked for again."""
+    bench = Bench(watch=60.0)
+    identity = await bench.running(max_length=1e6)
+    bench.recorder.failures["inquire"] = [SwitchAway("no list")]
+    await asyncio.sleep(241)
+    assert bench.log == ["start", *["inquire"] * 4]
+    await bench.service.pause(identity, SKIP)
+    await asyncio.sleep(60)
+    assert bench.log[5:] == ["mask", "inquire"]
+    assert bench.row(identity).revision == 3
+    bench.recorder.presence = Presence(recorder=False, leg=False)
+    await asyncio.sleep(61)
+    assert (bench.row(identity).state, bench.row(identity).reason) == (State.COMPLETED, EndReason.HANGUP)
+    await asyncio.sleep(3600)
+    assert len(bench.log) == 8
+    assert bench.of(FactUnexpected) == []
+
+
+@virtual
+async def test_a_start_whose_event_was_lost_is_seen_by_looking() -> None:
+    """RECORD_START lost on a link that stays up: asked after, it runs. A start yet to come is not repeated."""
+    bench = Bench(watch=60.0)
+    identity = await bench.start()
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    await asyncio.sleep(121)
+    assert bench.log == ["start", "inquire", "inquire"]
+    assert bench.row(identity).state is State.REQUESTED
+    bench.recorder.presence = Presence(recorder=True, leg=True)
+    await asyncio.sleep(60)
+    assert bench.row(identity).state is State.RECORDING
+    assert bench.ledger.told == [N.STARTED]
+
+
+@virtual
+async def test_a_start_that_happens_while_it_is_asked_after() -> None:
+    """No recorder when asked, its file or RECORD_START there when answered: asked again, not taken for over."""
+    bench = Bench(watch=60.0)
+    by_event, by_file = await bench.start(reference="a"), await bench.start(reference="b")
+    bench.media.masters = {by_file}
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    bench.recorder.holder.held.add("inquire")
+    await asyncio.sleep(61)
+    bench.recorder.holder.let_go("inquire")
+    bench.recorder.holder.held.add("inquire")
+    await bench.say(by_event, Started(bench.now))
+    await settled()
+    bench.recorder.presence = Presence(recorder=True, leg=True)
+    bench.recorder.holder.let_go("inquire")
+    await settled()
+    assert bench.log == ["start", "start", *["inquire"] * 4]
+    assert {bench.row(one).state for one in (by_event, by_file)} == {State.RECORDING}
+
+
+@virtual
+async def test_looks_are_bounded() -> None:
+    """However many run: so many are asked after at a time; a stop that is overdue does not wait for them."""
+    bench = Bench(watch=60.0, per_call=100, timings=Timings(stop=5.0))
+    made = [await bench.running(reference=str(number)) for number in range(LOOKS + 4)]
+    bench.recorder.holder.held.add("inquire")
+    await asyncio.sleep(61)
+    assert bench.log.count("inquire") == LOOKS
+    await bench.service.stop(made[0], EndReason.API)
+    await asyncio.sleep(5.1)
+    assert bench.log.count("inquire") == LOOKS + 1
+    bench.recorder.holder.let_go("inquire")
+    await settled()
+    assert bench.log.count("inquire") == LOOKS + 5
+
+
+@virtual
+async def test_a_mask_nobody_answered_is_told() -> None:
+    """It may have silenced the file until it was taken back: that is said of the recording, and where it ended."""
+    bench = Bench()
+    identity = await bench.running()
+    bench.recorder.failures["mask"] = [CommandUnanswered("no end within 8 s")]
+    with pytest.raises(NotPossible, match="FreeSWITCH did not pause"):
+        await bench.service.pause(identity, SILENCE)
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    told = "FreeSWITCH did not confirm a pause (no end within 8 s): it was taken back, but may have left silence"
+    assert (bench.row(identity).state, bench.row(identity).error) == (State.COMPLETED, told)
+    assert [event.error for event in bench.of(RecordingFinished)] == [told]
+
+
+@virtual
 async def test_a_mask_without_a_link_keeps_its_wish() -> None:
     """The wish stays durable, and is commanded again when the switch says that the recorder runs."""
     bench = Bench(timings=Timings(answer=1.0))
@@ -688,15 +787,29 @@ async def test_facts_of_one_turn_are_one_commit() -> None:
 
 @virtual
 async def test_an_error_of_the_ledgers_own_is_reported() -> None:
-    """What is no LedgerFailed goes to the loop's handler; the next fact is taken all the same."""
+    """What is no LedgerFailed goes to the loop's handler; nothing of the change is dropped, it is tried again."""
     bench = Bench()
     identity = await bench.start()
     with Caught() as caught:
-        bench.ledger.failing = [ValueError("a bug")]
+        bench.ledger.failing = [ValueError("a bug"), OSError("a disk")]
         await bench.say(identity, Started(bench.now))
         await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
-    assert [str(error) for error in caught.errors] == ["a bug"]
+        await bench.service.finished(identity)
+    assert [str(error) for error in caught.errors] == ["a bug", "a disk"]
+    assert [event.error for event in bench.of(LedgerStalled)] == ["a bug", "a disk"]
     assert bench.row(identity).state is State.COMPLETED
+    assert bench.ledger.told == [N.STARTED, N.COMPLETED]
+
+
+@virtual
+async def test_an_error_of_the_ledgers_own_at_the_start_is_a_refusal() -> None:
+    """The caller hears that it is not stored, the loop's handler why; no life is left."""
+    bench = Bench()
+    bench.ledger.failing = [ValueError("a bug")]
+    with Caught() as caught, pytest.raises(LedgerFailed, match="a bug"):
+        await bench.start()
+    assert [str(error) for error in caught.errors] == ["a bug"]
+    assert (bench.log, bench.service.active("call")) == ([], [])
 
 
 # --- media ----------------------------------------------------------------------------------------------------------
@@ -736,6 +849,20 @@ async def test_a_file_that_can_never_be_opened_fails(error: Exception, text: str
     assert len(bench.media.asked) == 3
     assert (bench.row(identity).state, bench.row(identity).error) == (State.FAILED, text)
     assert len(caught.errors) == (0 if isinstance(error, OSError) else 3)
+
+
+@virtual
+async def test_what_is_not_the_files_fault_is_outlasted() -> None:
+    """A full disk of ours, a mount away: tried with growing pauses for as long as it takes, told once for each."""
+    bench = Bench(timings=Timings(retry=0.1, retry_cap=5.0, examine=2))
+    identity = await bench.running()
+    bench.media.errors = [*[MediaAway("no room")] * 200, *[MediaAway("mount away")] * 200]
+    began = bench.now
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    await bench.service.finished(identity)
+    assert 1900 < bench.now - began < 2000
+    assert bench.row(identity).state is State.COMPLETED
+    assert [event.error for event in bench.of(MediaStalled)] == ["no room", "mount away"]
 
 
 @virtual
@@ -923,7 +1050,7 @@ async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
     await bench.start(reference="new")
     bench.ledger.holder.let_go("unfinished")
     assert await adopting == []
-    assert not bench.service._leaving
+    assert not bench.service._lives._departures
     assert bench.service.get(identity) is None
     assert bench.ledger.told.count(N.COMPLETED) == 1
 

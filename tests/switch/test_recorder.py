@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.recordings.model import Channels, Owner, Recording, RecordingRequest, State, Track
-from controller.recordings.ports import CommandFailed, Presence, SwitchAway
+from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
 from controller.switch import recorder
 from controller.switch.board import Switchboard
 from controller.switch.commands_values import Track as Direction
@@ -170,7 +170,7 @@ async def test_a_job_that_is_not_taken_or_does_not_end(monkeypatch: pytest.Monke
 
         answers.table["bgapi"] = endless
         monkeypatch.setattr(recorder, "JOB_WITHIN", 0.05)
-        with pytest.raises(CommandFailed, match="did not end within"):
+        with pytest.raises(CommandUnanswered, match="did not end within"):
             await EslRecorder(board).mask(RECORDING)
         assert len(heard.connects) == 1
 

@@ -1,0 +1,104 @@
+"""Calls that are over for fsrec: let go while their legs live on, or ended, until their rows say so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+
+from controller.calls.events import CallEnded, CallReleased
+from controller.calls.ports import CallLedger
+from controller.documents.call import Call, CallState
+from controller.recordings.ports import LedgerFailed
+from controller.telemetry import Hook
+
+FIRST_AGAIN, LAST_AGAIN = 0.1, 5.0
+"""Seconds after which a row that could not be stored is tried again: at first, and at most."""
+
+
+@dataclass(slots=True)
+class Departed:
+    """Calls let go, by leg, and the last word on each call until it is durable.
+
+    A row may say ``running`` for as long as its last word cannot be stored: who reads rows looks at ``under_way``.
+    """
+
+    ledger: CallLedger
+    clock: Callable[[], float]
+    observe: Hook
+    spawn: Callable[[Coroutine[None, None, None]], object]
+    _released: dict[tuple[str, str], dict[str, Call]] = field(default_factory=dict)
+    _closing: dict[str, Call] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Call]:
+        """Every call that was let go and has not ended."""
+        return (call for calls in self._released.values() for call in calls.values())
+
+    def of(self, switch: str) -> list[Call]:
+        """Return those of a switch."""
+        return [call for call in self if call.switch == switch]
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        """The calls whose last word is not durable yet."""
+        return frozenset(self._closing)
+
+    def holds(self, switch: str, leg: str, call: str) -> bool:
+        """Tell whether a leg was let go by that call."""
+        return call in self._released.get((switch, leg), {})
+
+    def adopt(self, call: Call) -> None:
+        """Take over a row that says that its call was let go."""
+        self._released.setdefault((call.switch, call.leg), {})[call.id] = call
+
+    def let_go(self, call: Call) -> None:
+        """Others have the call's leg. A hangup of ours that did not come to pass is no cause of its end."""
+        released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
+        self.adopt(released)
+        self.observe(CallReleased(call.id))
+        self._close(released)
+
+    def end(self, call: Call, cause: str | None) -> None:
+        """Note the end of a call; its own cause, of a hangup of ours, goes before what the switch told."""
+        ended = call.changed(
+            state=CallState.ENDED,
+            ended_at=self.clock(),
+            cause=call.cause or cause,
+            waiting=None,
+            recording=None,
+        )
+        self.observe(CallEnded(call.id, ended.cause or ""))
+        self._close(ended)
+
+    def leg_gone(self, switch: str, leg: str, cause: str) -> None:
+        """Note the end of all calls that let this leg go."""
+        for call in self._released.pop((switch, leg), {}).values():
+            self.end(call, cause)
+
+    def forget(self, call: Call, cause: str) -> None:
+        """Note the end of one call that was let go, unless that is done already."""
+        known = self._released.get((call.switch, call.leg), {}).pop(call.id, None)
+        if known is not None:
+            self.end(known, cause)
+        if not self._released.get((call.switch, call.leg), True):
+            del self._released[call.switch, call.leg]
+
+    def _close(self, call: Call) -> None:
+        """Store what became of a call, until it is stored; of one call never an older value after a newer."""
+        under_way = call.id in self._closing
+        self._closing[call.id] = call
+        if not under_way:
+            self.spawn(self._store(call.id))
+
+    async def _store(self, identity: str) -> None:
+        delay = FIRST_AGAIN
+        while identity in self._closing:
+            call = self._closing[identity]
+            try:
+                await self.ledger.save(call)
+            except LedgerFailed:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_AGAIN)
+            else:
+                if self._closing[identity] is call:
+                    del self._closing[identity]
