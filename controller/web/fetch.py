@@ -42,7 +42,8 @@ class DocumentClient:
 
     def __init__(self, guard: AddressGuard, *, in_flight: int = 1000, per_origin: int = 200) -> None:
         self._session = aiohttp.ClientSession(
-            connector=guard.connector(limit=in_flight, per_host=per_origin),
+            # There is one try: a server that closes an idle connection while we send would cost a call its document.
+            connector=guard.connector(limit=in_flight, per_host=per_origin, reuse=False),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("Content-Type",),

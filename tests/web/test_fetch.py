@@ -426,6 +426,23 @@ async def test_one_origin_takes_no_more_than_its_share() -> None:
         assert all(isinstance(end, asyncio.CancelledError) for end in ends)
 
 
+async def test_each_request_has_a_connection_of_its_own(client: DocumentClient) -> None:
+    """A server that keeps connections open and closes them at the next request loses nobody a document."""
+    came = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        writer.write(OK + b"Content-Length: 1\r\nConnection: keep-alive\r\n\r\nx")
+        await writer.drain()
+        await reader.read(10_000)  # the body
+        await reader.read(1)
+
+    async with raw(serve) as url:
+        assert [await got(client, url) for _ in range(3)] == [b"x"] * 3
+    assert came == 3
+
+
 async def test_what_is_given_up_leaves_no_connection(client: DocumentClient) -> None:
     """A caller who hangs up: the server sees the connection end."""
     came, gone = asyncio.Event(), asyncio.Event()
