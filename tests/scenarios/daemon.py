@@ -42,6 +42,11 @@ def swml(*steps: dict[str, Any] | str) -> str:
     return yaml.safe_dump({"version": "1.0.0", "sections": {"main": list(steps)}})
 
 
+def late(switch: Switch) -> float:
+    """Seconds by which things may happen later on a shared machine; the live suite has its own to itself."""
+    return 0.0 if switch.abilities.sip else 2.0
+
+
 def record_call(receiver: Receiver, control_id: str = "rec", path: str = "/status", **more: Any) -> dict[str, Any]:
     return {"record_call": {"control_id": control_id, "status_url": receiver.url(path), **more}}
 
