@@ -22,6 +22,7 @@ from controller.facts_desk import FactsDesk
 from controller.http import calling
 from controller.http.app import HttpRooms, Listener, build_app
 from controller.media import wav
+from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia, Root
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
@@ -141,7 +142,9 @@ class App:
         )
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
-        self.media = DiskMedia(roots, settings.data_dir / "media", observe=observe)
+        encoders = Encoders(observe=observe)
+        stack.push_async_callback(encoders.close)
+        self.media = DiskMedia(roots, settings.data_dir / "media", encoders=encoders, observe=observe)
         stack.callback(self.media.close)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)

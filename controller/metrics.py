@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
-from controller.media.examine import MasterExamined
+from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
+from controller.media.examine import FORMATS, MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
@@ -120,6 +121,28 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             "Skipped pauses that were not found in their recording.",
             amount=lambda event: event.missed_pauses,
         ),
+        Metric(
+            DerivativeMade,
+            "derivatives_total",
+            "Recordings that were encoded.",
+            {"format": FORMATS[1:]},
+            lambda event: (event.format,),
+        ),
+        Metric(
+            DerivativeMade,
+            "derivative_duration_seconds",
+            "Time that encoding a recording took, waiting included.",
+            amount=lambda event: event.duration,
+            buckets=LENGTHS,
+        ),
+        Metric(
+            DerivativeFailed,
+            "derivatives_failed_total",
+            "Recordings that are served as WAV because they could not be encoded.",
+            {"format": FORMATS[1:]},
+            lambda event: (event.format,),
+        ),
+        Metric(EncoderLost, "encoders_lost_total", "Processes that crashed or hung while they encoded."),
         Metric(
             RequestServed,
             "http_requests_total",

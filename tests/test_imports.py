@@ -64,6 +64,7 @@ OUTSIDE = {
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
     "numpy": {"media", "softswitch"},
+    "av": {"media.encode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""
 

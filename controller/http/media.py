@@ -25,6 +25,8 @@ from controller.recordings.model import Recording
 CHUNK = 1 << 16
 WRITE_TIMEOUT = 30.0
 WORKERS = 8
+TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "mp4": "audio/mp4"}
+"""What the formats of recordings are called in HTTP."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE | re.ASCII)
 
@@ -109,7 +111,7 @@ class Downloads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the WAV of a recording that is ready, 404 for any other."""
+        """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
         if recording is None or not recording.state.final or recording.measured is None:
@@ -153,8 +155,9 @@ class Downloads:
         start, end = part or (0, version.size)
         if part is not None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
-        headers["Content-Type"] = "audio/wav"
-        headers["Content-Disposition"] = f'inline; filename="{recording.id}.wav"'
+        form = recording.measured.format if recording.measured is not None else "wav"
+        headers["Content-Type"] = TYPES[form]
+        headers["Content-Disposition"] = f'inline; filename="{recording.id}.{form}"'
         response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
         response.content_length = end - start
         # The first bytes are read before the status is sent: a file that can't be read must not be promised.

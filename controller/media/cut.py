@@ -138,7 +138,7 @@ def copy(source: int, wav: Wav, kept: Iterable[Span], target: int) -> int:
     written = 0
     for start, end in kept:
         for first in range(start, end, CHUNK_FRAMES):
-            data = _frames(source, wav, first, min(end, first + CHUNK_FRAMES))
+            data = read_frames(source, wav, first, min(end, first + CHUNK_FRAMES))
             view = memoryview(data)
             while view:
                 view = view[os.write(target, view) :]
@@ -153,7 +153,7 @@ def zero_runs(descriptor: int, wav: Wav, window: Span) -> Iterator[Span]:
     position = max(0, window.start)
     stop = min(window.end, wav.frames)
     while position < stop:
-        data = _frames(descriptor, wav, position, min(stop, position + CHUNK_FRAMES))
+        data = read_frames(descriptor, wav, position, min(stop, position + CHUNK_FRAMES))
         sounding: npt.NDArray[np.bool_] = np.any(np.frombuffer(data, "<i2").reshape(-1, wav.channels), axis=1)
         # A sounding frame is imagined before and after, unless a run comes over from the former chunk.
         bounded = np.concatenate(([since is None], sounding, [True]))
@@ -171,7 +171,8 @@ def zero_runs(descriptor: int, wav: Wav, window: Span) -> Iterator[Span]:
             yield Span(int(start), int(end))
 
 
-def _frames(descriptor: int, wav: Wav, start: int, end: int) -> bytes:
+def read_frames(descriptor: int, wav: Wav, start: int, end: int) -> bytes:
+    """Return the bytes of frames from ``start`` up to, not including, ``end``. Raises ReadError."""
     wanted = (end - start) * wav.frame_bytes
     data = bytearray()
     while len(data) < wanted:

@@ -2,7 +2,7 @@
 
 A switch owns its masters; they are only read. Where one isn't fit to be served as it is (its header was never
 finished, or it has skipped pauses in it), a copy is made under ``derived``, whole or not at all, and the same again
-whenever an examination is repeated after a crash.
+whenever an examination is repeated after a crash. Other formats than WAV are made there, of what would be served.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
-from controller.media import cut, wav
+from controller.media import cut, durable, wav
+from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
+from controller.media.job import Job
 from controller.recordings.model import Measured, PauseBehavior, Recording
 from controller.recordings.ports import Found, MediaAway, Unfinished
 
@@ -30,6 +32,8 @@ WORKERS = 4
 """Threads for each root: a mount that hangs holds up nothing but its own recordings."""
 LOOK_WITHIN = 5.0
 """Seconds within which a directory answers, or is told as one that hangs."""
+WAV = "wav"
+FORMATS = (WAV, "mp3", "mp4")
 RATE_DIRECTORIES = ("8000", "16000", "32000", "48000")
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -83,7 +87,8 @@ class DiskMedia:
 
     ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed; ``settle`` are
     the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
-    directory, which answers a look at itself ``look_within`` seconds; ``observe`` gets ``MasterExamined``.
+    directory, which answers a look at itself ``look_within`` seconds; ``encoders``, closed by whoever gave them, make
+    other formats than WAV; ``observe`` gets ``MasterExamined``, ``DerivativeMade`` and ``DerivativeFailed``.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class DiskMedia:
         settle: Sequence[float] = SETTLE,
         workers: int = WORKERS,
         look_within: float = LOOK_WITHIN,
+        encoders: Encoders | None = None,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._roots = dict(roots)
@@ -101,6 +107,7 @@ class DiskMedia:
         self._settle = tuple(settle)
         self._observe = observe
         self._look_within = look_within
+        self._encoders = encoders or Encoders()
         paths = {root.local_path for root in self._roots.values()}
         self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
         self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
@@ -125,12 +132,10 @@ class DiskMedia:
 
         Raises KeyError for an unknown switch, ValueError for a path outside its root.
         """
-        if recording.measured is not None and recording.measured.derived:
-            return self._copy_of(recording)
-        root = self._root_of(recording)
-        if root is None:
-            raise KeyError(recording.owner.switch)
-        return root.local(recording.path)
+        measured = recording.measured
+        if measured is not None and measured.format != WAV:
+            return self._copy_of(recording, measured.format)
+        return self._wav_of(recording, measured)
 
     @contextmanager
     def opened(self, recording: Recording) -> Iterator[int]:
@@ -141,10 +146,11 @@ class DiskMedia:
     async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
         """Measure the master, and make the copy that is served where it isn't fit to be or was deleted, being empty.
 
+        Then encode what would be served, where another format is asked for; if that can't be, it is served as it is.
         What is wrong with the master is told in ``Found.problem``. One that is missing or unfinished is looked at
         again for about a second; an unfinished one that isn't ``closed`` raises Unfinished at once. MediaAway tells
-        of what isn't the master's fault: no room for a copy, a directory that isn't as it should be and has no master
-        that can be read. OSError is about reading the master.
+        of what isn't the master's fault: no room for a copy, no process to encode it, a directory that isn't as it
+        should be and has no master that can be read. OSError is about reading the master.
         """
         root = self._root_of(recording)
         if root is None:
@@ -162,7 +168,34 @@ class DiskMedia:
         master = None if deleted else root.local(recording.path)
         measured, examined = await self._in_thread(root, lambda: self._measure(recording, master))
         self._observe(examined)
-        return Found(measured)
+        return await self._derive(recording, measured, root)
+
+    async def _derive(self, recording: Recording, measured: Measured, root: Root) -> Found:
+        wanted = recording.request.format
+        if wanted == WAV:
+            return Found(measured)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            size = await self._encoded(recording, measured, root)
+        except Unencodable as error:
+            self._observe(DerivativeFailed(recording.id, wanted, str(error)))
+            return Found(measured, f"it is served as {WAV}, it could not be made {wanted}: {error}")
+        self._observe(DerivativeMade(recording.id, wanted, size, clock() - began))
+        return Found(replace(measured, size=size, format=wanted))
+
+    async def _encoded(self, recording: Recording, measured: Measured, root: Root) -> int:
+        form = recording.request.format
+        if form not in FORMATS:
+            raise Unencodable(f"the formats are {', '.join(FORMATS)}")
+        source = await self._in_thread(root, lambda: self._wav_of(recording, measured))
+        frames = round(measured.duration * measured.rate)
+        job = Job(str(source), str(self._copy_of(recording, form)), form, frames)
+        try:
+            return await self._encoders.encode(recording.id, job)
+        except Unencodable:
+            await self._in_thread(root, lambda: job.unfinished.unlink(missing_ok=True))
+            raise
 
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
@@ -207,10 +240,18 @@ class DiskMedia:
             raise OSError(errno.ETIMEDOUT, f"does not answer within {self._look_within:g} s: is its mount dead?")
         return looking.result()
 
-    def _copy_of(self, recording: Recording) -> Path:
+    def _wav_of(self, recording: Recording, measured: Measured | None) -> Path:
+        if measured is not None and measured.derived:
+            return self._copy_of(recording)
+        root = self._root_of(recording)
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return root.local(recording.path)
+
+    def _copy_of(self, recording: Recording, form: str = WAV) -> Path:
         if not _ID.fullmatch(recording.id):
             raise ValueError(f"{recording.id!r} is no recording id (uuid4)")
-        return self._derived / recording.id[:2] / f"{recording.id}.wav"
+        return self._derived / recording.id[:2] / f"{recording.id}.{form}"
 
     def _measure(self, recording: Recording, master: Path | None) -> tuple[Measured, MasterExamined]:
         with nullcontext(-1) if master is None else wav.opened(master) as source:
@@ -262,8 +303,7 @@ class DiskMedia:
             size = os.fstat(target).st_size
         finally:
             os.close(target)
-        unfinished.replace(path)
-        _sync_directory(path.parent)
+        durable.keep(unfinished, path)
         return size
 
 
@@ -336,11 +376,3 @@ def _directory_problems(root: Root) -> Sequence[str]:
         if (local / name).is_dir()
     ]
     return found
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -163,9 +163,9 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What media found: float seconds after cuts, bytes of the WAV as served.
+    """What media found: float seconds after cuts, bytes of the file as served, which is in ``format``.
 
-    ``derived`` says that a copy of ours is served (header mended, or skipped spans cut), not the switch's own file.
+    ``derived`` says that its WAV is a copy of ours (header mended, or skipped spans cut), not the switch's own file.
     """
 
     duration: float
@@ -173,6 +173,7 @@ class Measured:
     channels: int = 1
     rate: int = 8000
     derived: bool = False
+    format: str = "wav"
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,10 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable)."""
+    """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable).
+
+    Measured with a ``problem``: it is served, but not in the format asked for, and why.
+    """
 
     measured: Measured | None
     problem: str | None = None
@@ -121,7 +124,7 @@ class Media(Protocol):
         ...
 
     def examine(self, recording: Recording, *, closed: bool) -> Awaitable[Found]:
-        """Open, measure, mend and cut the master, so that what is announced is there.
+        """Open, measure, mend and cut the master, make the format asked for: so what is announced is there.
 
         ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not

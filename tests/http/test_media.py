@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.http.base import DownloadBroken, error_response
-from controller.recordings.model import Recording, State
+from controller.recordings.model import Measured, Recording, State
 from tests.http.conftest import Rooms, Serve, ask, exchange, until
 
 CONTENT = bytes(range(256)) * 1000
@@ -51,6 +51,20 @@ async def test_the_whole_file(rooms: Rooms, serve: Serve) -> None:
     assert {**head.headers, "Date": ""} == {**got.headers, "Date": ""}
     await until(lambda: rooms.open_now == 0)
     assert rooms.events_of(DownloadBroken) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"), [("wav", "audio/wav"), ("mp3", "audio/mpeg"), ("mp4", "audio/mp4")], ids=["wav", "mp3", "mp4"]
+)
+async def test_every_format_by_its_name(rooms: Rooms, serve: Serve, form: str, kind: str) -> None:
+    """Type and file name are those of the format that is served, whole and in part, whatever was asked for."""
+    recording = rooms.recording(CONTENT, measured=Measured(1.0, SIZE, format=form))
+    port = (await serve()).port
+    for headers, status, content in (({}, 200, CONTENT), ({"Range": "bytes=10-19"}, 206, CONTENT[10:20])):
+        got = await ask(port, "GET", url(recording), headers)
+        assert (got.status, got.headers["Content-Type"], got.body) == (status, kind, content)
+        assert got.headers["Content-Disposition"] == f'inline; filename="{recording.id}.{form}"'
+        assert got.headers["Etag"] == f'"7-{SIZE}"'
 
 
 RANGES: list[tuple[str, int, tuple[int, int]]] = [

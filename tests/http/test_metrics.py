@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.examine import MasterExamined
 from controller.metrics import Metrics, table
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
@@ -55,6 +56,16 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
             ("fsrec_pauses_missed_total", ()): 2,
         },
     ),
+    (
+        DerivativeMade("id", "mp3", 9, 2.5),
+        {
+            ("fsrec_derivatives_total", ("mp3",)): 1,
+            ("fsrec_derivative_duration_seconds_sum", ()): 2.5,
+            ("fsrec_derivative_duration_seconds_count", ()): 1,
+        },
+    ),
+    (DerivativeFailed("id", "mp4", "x"), {("fsrec_derivatives_failed_total", ("mp4",)): 1}),
+    (EncoderLost("id", 1, "x"), {("fsrec_encoders_lost_total", ()): 1}),
     (
         RequestServed("GET", "/x/{id}", 206, 0.02),
         {

@@ -32,7 +32,7 @@ class Served(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One row. ``default`` None is no default; ``unit`` is for messages; ``later`` are choices not served yet."""
+    """One row. ``default`` None is no default; ``unit`` is for messages."""
 
     name: str
     kind: Kind
@@ -40,7 +40,6 @@ class Property:
     default: bool | float | str | None = None
     unit: str = ""
     choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
     above: float | None = None
     at_least: float | None = None
     at_most: float | None = None
@@ -130,7 +129,6 @@ _RECORD_CALL = Method(
             'Format (`"wav"`, `"mp3"`, or `"mp4"`)',
             default="wav",
             choices=("wav", "mp3", "mp4"),
-            later=("mp3", "mp4"),
         ),
         Property(
             "direction",

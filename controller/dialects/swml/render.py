@@ -57,8 +57,10 @@ def render(notice: Notice, account: Account, public_url: str, dialect: str) -> D
 def _params(notice: Notice, url: str) -> dict[str, Any]:
     recording = notice.recording
     request = recording.request
+    ended = STATES[notice.kind] in {"finished", "no_input"}
+    served = recording.measured.format if ended and recording.measured is not None else request.format
     audio = {
-        "format": request.format,
+        "format": served,
         "direction": _DIRECTIONS[request.track],
         "stereo": request.channel_count == 2,
     }
@@ -76,10 +78,10 @@ def _params(notice: Notice, url: str) -> dict[str, Any]:
     if notice.kind.last and recording.started_at is not None:
         params["start_time"] = recording.started_at
         params["end_time"] = recording.ended_at if recording.ended_at is not None else notice.at
-    if STATES[notice.kind] in {"finished", "no_input"}:
+    if ended:
         duration, size = _extent(notice)
         params |= {"duration": duration, "size": size}
-        params["record"] |= {"url": url, "duration": duration, "size": size, "format": request.format}
+        params["record"] |= {"url": url, "duration": duration, "size": size, "format": served}
     return params
 
 

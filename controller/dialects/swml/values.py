@@ -39,9 +39,6 @@ def judge(prop: Property, node: Node) -> Value:
     if (prop.variable or not prop.choices) and isinstance(node.value, str) and _PLACEHOLDER.search(node.value):
         raise Wrong("variables (${…}, %{…}) are not supported in this version: write the value itself")
     value = _typed(prop, node)
-    if value in prop.later:
-        served = [choice for choice in prop.choices if choice not in prop.later]
-        raise Wrong(f"{shown(node)} is not supported yet in this version: use {_either(served)}")
     if prop.served is Served.AT_DEFAULT and value != prop.default:
         raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
     return value

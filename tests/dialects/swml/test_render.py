@@ -1,5 +1,6 @@
 """The callbacks' payloads, field by field and state by state, and their signature."""
 
+import dataclasses
 import hashlib
 import hmac
 from typing import Any
@@ -182,6 +183,21 @@ def test_audio_is_described_as_it_is_in_the_file(
     request = RecordingRequest(channels, track, "wav", "a", "swml.record_call", status=StatusTarget("http://h/"))
     audio = params(NoticeKind.STARTED, recording(request=request))["record"]["audio"]
     assert audio == {"format": "wav", "direction": direction, "stereo": stereo}
+
+
+@pytest.mark.parametrize("served", ["mp3", "mp4", "wav"])
+def test_the_format_is_the_asked_one_and_in_the_end_the_served_one(served: str) -> None:
+    """While it runs what was asked for is told; once it is there, in both shapes, what is there: it may be a WAV."""
+    request = dataclasses.replace(REQUEST, format="mp3")
+    running = recording(request=request)
+    for kind in (NoticeKind.STARTED, NoticeKind.PAUSED, NoticeKind.RESUMED):
+        assert params(kind, running)["record"]["audio"]["format"] == "mp3"
+    ended = recording(request=request, measured=Measured(2.5, 9, format=served))
+    for kind in FINISHED:
+        found = params(kind, ended)["record"]
+        assert (found["audio"]["format"], found["format"]) == (served, served)
+    for lost in (recording(request=request), recording(request=request, measured=Measured(0.0, 0))):
+        assert params(NoticeKind.FAILED, lost)["record"]["audio"]["format"] == "mp3"
 
 
 def test_pause_behavior_is_the_lasting_pauses() -> None:
