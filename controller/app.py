@@ -17,6 +17,7 @@ from controller.calls.runner import Rooms
 from controller.dialects.swml import SwmlDialect
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
+from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling
 from controller.http.app import HttpRooms, Listener, build_app
@@ -38,8 +39,9 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.telemetry import SwitchRemoved, Telemetry
+from controller.web.fetch import DocumentClient
+from controller.web.guard import AddressGuard
 from controller.webhooks.client import CallbackClient
-from controller.webhooks.guard import AddressGuard
 from controller.webhooks.outbox import Outbox
 from controller.webhooks.outbox import WebhookSettings as OutboxSettings
 
@@ -145,8 +147,11 @@ class App:
         self.media = DiskMedia(roots, settings.data_dir / "media", encoders=encoders, observe=observe)
         stack.callback(self.media.close)
         hooks = settings.webhooks
-        client = CallbackClient(AddressGuard(hooks.allow_networks), per_origin=hooks.per_origin)
+        guard = AddressGuard(hooks.allow_networks)
+        client = CallbackClient(guard, per_origin=hooks.per_origin)
         stack.push_async_callback(client.close)
+        fetcher = DocumentClient(guard)
+        stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
             self.store,
             client,
@@ -177,6 +182,8 @@ class App:
             languages=Languages(self.dialects),
             telemetry=self.telemetry,
             limit=settings.limits.calls,
+            fetcher=fetcher,
+            accounts=self.accounts,
         )
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
@@ -211,12 +218,13 @@ class App:
         """Channel variables win over routes, first match wins among these; nobody else is touched."""
         if leg.account is not None and leg.document is not None:
             account = self.accounts.get(leg.account)
-            return None if account is None else Claim(account, str(self.base / leg.document))
+            document = leg.document if is_url(leg.document) else str(self.base / leg.document)
+            return None if account is None else Claim(account, document)
         route = self.settings.route(leg.info.destination)
         if route is None:
             return None
         fallback = None if route.fallback is None else str(route.fallback)
-        return Claim(self.accounts[route.account], str(route.document), fallback)
+        return Claim(self.accounts[route.account], str(route.document), fallback, route.method)
 
     def _render(self, notice: Notice) -> Delivery | None:
         owner = notice.recording.owner

@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from controller.calls.source import SourceFailed, read_file
 from controller.demo import demo
 from controller.dialects.swml import SwmlDialect
 from controller.doctor import Call, examine, exit_code, render
+from controller.documents.fetch import is_url, shown
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
@@ -141,24 +142,34 @@ def _check(options: argparse.Namespace) -> int:
     dialect = SwmlDialect("https://fsrec.invalid")
     code = OK
     for path in options.files:
-        problems = _problems(path, dialect)
-        print("\n".join(problems) or f"{path}: fine")
+        problems, notes = _judged(path, dialect)
+        print("\n".join(problems or [f"{path}: fine", *notes]))
         code = PROBLEM if problems else code
     return code
 
 
-def _problems(path: Path, dialect: SwmlDialect) -> list[str]:
+def _judged(path: Path, dialect: SwmlDialect) -> tuple[list[str], list[str]]:
+    """Return what is wrong with a file, and what could not be checked of it."""
+    if is_url(str(path).replace(":/", "://")):  # a Path has one slash of the two
+        return [f"{path}: a URL; nothing is fetched here, save the document and name the file"], []
     try:
         text = read_file(path)
     except SourceFailed as failure:
-        return [str(failure)]
+        return [str(failure)], []
     if not any(line.startswith("switches") for line in text.splitlines()):
-        return [f"{path}: {problem}" for problem in dialect.check(text, str(path))]
+        return [f"{path}: {problem}" for problem in dialect.check(text, str(path))], []
     try:
-        load(path)
+        settings = load(path)
     except SettingsError as error:
-        return [str(problem) for problem in error.problems]
-    return []
+        return [str(problem) for problem in error.problems], []
+    return [], [f"{path}: {note}" for note in _unfetched(settings)]
+
+
+def _unfetched(settings: Settings) -> Iterator[str]:
+    for index, route in enumerate(settings.routes):
+        for key, source in (("document", route.document), ("fallback", route.fallback)):
+            if source is not None and is_url(source):
+                yield f"routes[{index}].{key}: {shown(source)} is asked at each call, and was not asked now"
 
 
 def _doctor(options: argparse.Namespace) -> int:

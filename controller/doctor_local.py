@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import grp
 import ipaddress
@@ -19,8 +20,10 @@ from urllib.parse import urlsplit
 from controller.calls.source import SourceFailed, read_file
 from controller.doctor_findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
+from controller.documents.fetch import is_url, shown
 from controller.media.examine import RATE_DIRECTORIES
 from controller.settings import Listen, Settings, SwitchSettings
+from controller.web.guard import AddressGuard, AddressRefused
 
 Checker = Callable[[str, str], tuple[Problem, ...]]
 """A dialect's ``check``: (text, source) → problems."""
@@ -134,13 +137,28 @@ def documents(settings: Settings, check: Checker | None) -> Iterator[Finding]:
     for index, route in enumerate(settings.routes):
         for key, document in (("document", route.document), ("fallback", route.fallback)):
             if document is not None:
-                yield from _document(f"routes[{index}].{key}", Path(document), check)
+                subject = f"routes[{index}].{key}"
+                if is_url(document):
+                    yield _at_url(subject, document, route.method, AddressGuard(settings.webhooks.allow_networks))
+                else:
+                    yield from _document(subject, Path(document), check)
     if not settings.accounts:
         fix = "add an account, and routes that name it"
         yield warning("accounts", "there is none: nobody can record, and every call is left alone", fix)
     elif not settings.routes:
         what = "there is none: calls run a document only where the dialplan sets fsrec_account and fsrec_document"
         yield warning("routes", what, "add a route, if that is not what you want")
+
+
+def _at_url(subject: str, url: str, method: str, guard: AddressGuard) -> Finding:
+    """Tell of a document that is asked for at each call; asking now would be a call to the application."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        try:
+            guard.check(str(ipaddress.ip_address(host)))
+        except AddressRefused as refused:
+            return problem(subject, f"{shown(url)}: {refused}", "allow its network there, or name a public server")
+    return ok(subject, f"{shown(url)} is asked by {method} at each call, and was not asked now")
 
 
 def _document(subject: str, path: Path, check: Checker | None) -> Iterator[Finding]:

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from controller.documents.dialect import Account
+from controller.documents.fetch import is_url
 from controller.settings_values import (
-    DocumentFile,
+    DocumentSource,
     Identity,
     Listen,
     ListenAddress,
@@ -154,14 +155,23 @@ AnyAccount = Annotated[SignalwireAccount | TwilioAccount | PlivoAccount, Field(d
 
 
 class RouteSettings(Section):
-    """Which dialled numbers (searched in the destination, first match wins) get which account's document."""
+    """Which dialled numbers (searched in the destination, first match wins) get which account's document.
+
+    Documents are absolute paths, or http(s) URLs that are asked by ``method``.
+    """
 
     destination: Pattern
     account: Name
-    document: DocumentFile
-    method: Annotated[Literal["GET", "POST"], not_yet("POST", "documents from a URL")] = "POST"
-    fallback: DocumentFile | None = None
+    document: DocumentSource
+    method: Literal["GET", "POST"] = "POST"
+    fallback: DocumentSource | None = None
     hangup_url: Annotated[Text | None, not_yet(None, "hangup URLs")] = None
+
+    @model_validator(mode="after")
+    def _asked(self) -> RouteSettings:
+        if self.method != "POST" and not any(is_url(source) for source in (self.document, self.fallback or "")):
+            raise ValueError("method is how a document is asked of a URL; this route's are files")
+        return self
 
 
 class DialSettings(Section):

@@ -158,9 +158,19 @@ def _rooted(value: str | os.PathLike[str], info: ValidationInfo) -> str:
 
 
 def _document(value: str, info: ValidationInfo) -> str:
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
-        raise ValueError("not supported in this version: documents from a URL; give a file")
-    return _rooted(value, info)
+    """Return an absolute path, or an http(s) URL as it is."""
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
+        return _rooted(value, info)
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("should be a file, or a URL as in https://app.example.com/document")
+    if "#" in value:
+        raise ValueError("should have no fragment (#): it is never sent")
+    return value
 
 
 def _matching(pattern: re.Pattern[str], words: str) -> Callable[[str], str]:
@@ -197,4 +207,4 @@ Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SwitchPath = Annotated[str, AfterValidator(_switch_path)]
 LocalPath = Annotated[Path, BeforeValidator(_rooted), BeforeValidator(_path_like)]
-DocumentFile = Annotated[str, AfterValidator(_document), BeforeValidator(_path_like)]
+DocumentSource = Annotated[str, AfterValidator(_document), BeforeValidator(_path_like)]

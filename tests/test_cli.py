@@ -185,6 +185,20 @@ async def test_serving_ends_by_a_signal(tmp_path: Path) -> None:
 # check
 
 
+def test_check_fetches_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """URLs of settings are named, without their credentials; one as an argument is an error that says what to do."""
+    config = settings(tmp_path)
+    text = config.read_text().replace(str(tmp_path / "good.swml.yaml"), "http://u:secret@127.0.0.1:9/doc")
+    config.write_text(text)
+    assert cli.main(["check", str(config)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{config}: fine",
+        f"{config}: routes[0].document: http://127.0.0.1:9/doc is asked at each call, and was not asked now",
+    ]
+    assert cli.main(["check", "https://app.example.com/doc"]) == 1
+    assert "save the document and name the file" in capsys.readouterr().out
+
+
 def test_check_says_of_each_file_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One unusable file hides nothing of the others: each is told of, documents and settings; exit 1."""
     good, bad = tmp_path / "good.swml.yaml", tmp_path / "bad.swml.yaml"

@@ -132,6 +132,27 @@ def test_documents_without_check(tmp_path: Path) -> None:
     assert "unchecked" in findings[0].what
 
 
+@pytest.mark.parametrize(
+    ("url", "level", "words"),
+    [
+        ("https://u:secret@app.example.com/a", Level.OK, "https://app.example.com/a is asked by GET at each call"),
+        ("http://127.0.0.1:1/a", Level.PROBLEM, "127.0.0.1 is refused (loopback)"),
+        ("http://[::1]/a", Level.PROBLEM, "::1 is refused (loopback)"),
+        ("http://8.8.8.8/a", Level.OK, "not asked now"),
+    ],
+)
+def test_documents_at_urls(tmp_path: Path, url: str, level: Level, words: str) -> None:
+    """Named, not asked: that would be a call to the application. An address that is refused is told before."""
+    settings = made(tmp_path, 1)
+    route = settings.routes[0].model_copy(update={"fallback": url, "method": "GET"})
+    hooks = settings.webhooks.model_copy(update={"allow_networks": ()})
+    settings = settings.model_copy(update={"routes": (route,), "webhooks": hooks})
+    _, found = doctor_local.documents(settings, None)
+    assert (found.subject, found.level, words in found.what) == ("routes[0].fallback", level, True)
+    assert "secret" not in found.what
+    assert bool(found.fix) is (level is Level.PROBLEM)
+
+
 def test_nobody_to_record(tmp_path: Path) -> None:
     """No account, or no route, is pointed out."""
     settings = made(tmp_path, 1).model_copy(update={"routes": ()})

@@ -22,7 +22,8 @@ ROOMS: dict[str, set[str]] = {
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
     "media": {"recordings", "telemetry"},
-    "webhooks": {"recordings", "documents", "store", "telemetry"},
+    "web": {"documents"},
+    "webhooks": {"recordings", "documents", "store", "telemetry", "web"},
     "http": {"documents", "recordings", "dialects", "media", "telemetry"},
     "softswitch": set(),
     # single modules
@@ -45,6 +46,7 @@ ONLY = {
     ("switch", "calls"): {"calls.ports"},
     ("store", "recordings"): {"recordings.model", "recordings.ports"},
     ("media", "recordings"): {"recordings.model", "recordings.ports"},
+    ("web", "documents"): {"documents.fetch"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
@@ -58,7 +60,7 @@ OUTSIDE = {
     "sqlalchemy": {"store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
-    "aiohttp": {"http", "webhooks", "demo"},  # the demo is its own callback receiver
+    "aiohttp": {"http", "web", "webhooks", "demo"},  # the demo is its own callback receiver
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},

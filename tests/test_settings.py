@@ -261,9 +261,7 @@ def test_values_refused(section: str, words: str) -> None:
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_when_silent: true}]",
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_below_seconds: 60}]",
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, price_per_minute: 1}]",
-        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: 'https://x/y'}}]",
         f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
-        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, method: GET}}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
         "dial: {number: 'sofia/x/{number}'}",
@@ -306,6 +304,36 @@ def test_accepted_values() -> None:
     assert route is not None
     assert (route.document, route.fallback, route.method) == ("/etc/fsrec/d/a.yaml", "/b.json", "POST")
     assert settings.route("2001") is None
+
+
+def test_documents_at_urls() -> None:
+    """A route's documents may be URLs, kept as they are written, asked by the route's method."""
+    text = (
+        "{destination: a, account: acme, document: 'https://u:p@x/y?z=1', fallback: 'HTTP://[::1]:81', method: GET}"
+    )
+    route = read(HEAD + f"accounts: [{ACME}]\nroutes: [{text}]").routes[0]
+    assert (route.document, route.fallback, route.method) == ("https://u:p@x/y?z=1", "HTTP://[::1]:81", "GET")
+
+
+@pytest.mark.parametrize(
+    ("route", "words"),
+    [
+        ("document: 'ftp://x/y'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https:///y'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https://x:99999/y'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https://x:0/y'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https://x/y z'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https://[x/y'", "document: should be a file, or a URL as in https://"),
+        ("document: 'https://x/y#rc=1'", "document: should have no fragment (#)"),
+        ("document: d, fallback: 'gopher://x'", "fallback: should be a file, or a URL as in https://"),
+        ("document: d, fallback: e, method: GET", "method is how a document is asked of a URL"),
+        ("document: 'https://x/y', method: PUT", "method: should be 'GET' or 'POST'"),
+    ],
+)
+def test_urls_that_are_no_documents(route: str, words: str) -> None:
+    """Each is refused where it stands; a method that nothing would be asked by is too."""
+    (told,) = problems(HEAD + f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, {route}}}]")
+    assert words in told
 
 
 def test_base_url_of_a_free_port() -> None:

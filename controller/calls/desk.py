@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -15,14 +15,16 @@ from controller.calls.events import (
     CallResumed,
     CallTaken,
     CallTurnedAway,
+    DocumentFetched,
     DocumentRefused,
     LegLeftAlone,
 )
 from controller.calls.ports import Claim, Claims, Languages, ParkedLeg
 from controller.calls.runner import CallRunner, LegLost, LegTaken, Rooms, belongs, hang_up, unheard
-from controller.calls.source import Files, SourceFailed
+from controller.calls.source import Files, SourceFailed, fetched
 from controller.documents.call import Call, CallState
-from controller.documents.dialect import Dialect, DocumentError
+from controller.documents.dialect import Account, Dialect, DocumentError, Program
+from controller.documents.fetch import Fetcher, is_url, shown
 from controller.recordings.model import new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
 from controller.telemetry import Telemetry
@@ -48,6 +50,9 @@ AT_ONCE = 32
 PATROL = 60.0
 """Seconds in which each living call's leg is looked at once, one after the other: an event may be lost."""
 
+_LARGE = 16_384
+"""Characters of a document from which on reading it would hold up other calls, and is left to a thread."""
+
 GONE_FOR = 1.0
 """Seconds that a leg which a patrol finds gone is given to have its end told, before nobody waits for that."""
 
@@ -59,7 +64,8 @@ class _Run:
     """One living call: its value before a runner has it, then its runner and task.
 
     ``again`` is the leg as it was parked once more, where that may be after others took it. ``taken`` says that the
-    leg was seen to carry the call's marker.
+    leg was seen to carry the call's marker, or was told to; ``fetching`` that its row is stored while its document is
+    fetched; ``unsure`` that the leg was not looked at since the link came back.
     """
 
     call: Call
@@ -68,6 +74,8 @@ class _Run:
     hangup_cause: str | None = None
     again: ParkedLeg | None = None
     taken: bool = False
+    fetching: bool = False
+    unsure: bool = False
 
     @property
     def latest(self) -> Call:
@@ -84,6 +92,8 @@ class CallDesk:
     telemetry: Telemetry
     limit: int = 2000
     files: Files = field(default_factory=Files)
+    fetcher: Fetcher | None = None
+    accounts: Mapping[str, Account] = field(default_factory=dict)
     second_look: float = SECOND_LOOK
     patrol: float = PATROL
     _runs: dict[_Leg, _Run] = field(default_factory=dict)
@@ -173,6 +183,7 @@ class CallDesk:
     def connecting(self, switch: str) -> None:
         """Hear that a link is there: no step begins on a leg that may have been taken by others meanwhile."""
         for run in self._of(switch):
+            run.unsure = True
             if run.runner is not None:
                 run.runner.unsure()
 
@@ -233,13 +244,16 @@ class CallDesk:
             answered, run.taken = found.info.answered, found.marker == call.id
         if not self._lives(run):
             return
+        run.unsure = False
         if run.runner is not None:
             run.runner.relinked(answered=answered)
-        elif run.task is None:
+        elif run.task is None or run.fetching:
             run.call = replace(
                 run.call, info=replace(run.call.info, answered=answered), marked=run.call.marked or run.taken
             )
-            if run.call.recording is not None and run.call.cause is None:
+            if run.fetching:
+                self._tell_whose(run)
+            elif run.call.recording is not None and run.call.cause is None:
                 self._prepare(run)
 
     def _prepare(self, run: _Run) -> None:
@@ -339,38 +353,77 @@ class CallDesk:
 
     # --- one call's beginning, going on and end -------------------------------------------------------------------
 
-    async def _take(self, run: _Run, claim: Claim) -> None:
+    async def _take(self, run: _Run, claim: Claim) -> NoReturn:
         problems = []
         for source in (claim.document, claim.fallback):
             if source is None:
                 continue
             try:
-                text = await self.files.read(source)
+                text = await (self._fetch(run, claim, source) if is_url(source) else self.files.read(source))
                 run.call = replace(run.call, document=source, text=text)
-                dialect = self._dialect(text, claim.account.vendor, source)
+                dialect = self._dialect(text, claim.account.vendor, shown(source))
                 run.call = replace(run.call, dialect=dialect.name)
-                program = dialect.start(text, source, run.call)
+                program = await _begun(dialect, run.call)
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
-                self.telemetry.observe(DocumentRefused(run.call.id, source, str(refusal)))
+                self.telemetry.observe(DocumentRefused(run.call.id, shown(source), str(refusal)))
+            except LedgerFailed as failure:
+                await self._give_up(run, f"the call could not be stored: {failure}")
             except Exception as error:  # whatever it is, the caller must not be left in silence for it
-                problems.append(f"{source}: an error of fsrec's own")
+                problems.append(f"{shown(source)}: an error of fsrec's own")
                 self._report("a document could not be begun", error)
             else:
                 self._tell_taken(run)
-                runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=False)
+                runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=run.taken)
                 await self._carry(run, runner, resumed=False)
         await self._give_up(run, "; ".join(problems))
+
+    async def _fetch(self, run: _Run, claim: Claim, url: str) -> str:
+        """Return what a URL gives, while the leg waits as it is. Raises SourceFailed, LedgerFailed.
+
+        The call is ours before: its row says what to fetch anew after a restart, and the dialplan's hangup would come
+        in the midst of it.
+        """
+        dialect = self.languages.asking(claim.account.vendor)
+        if dialect is None or self.fetcher is None:
+            raise SourceFailed(f"{shown(url)}: {claim.account.vendor} accounts have documents in files only")
+        if not run.fetching:
+            run.call = run.call.changed(
+                document=claim.document, fallback=claim.fallback, method=claim.method, text="", dialect=""
+            )
+            await self.rooms.ledger.save(run.call)
+            run.fetching = True
+            self._tell_whose(run)
+        began = self.rooms.clock()
+        text = await fetched(url, claim.method, run.call, claim.account, dialect, self.fetcher)
+        self.telemetry.observe(DocumentFetched(run.call.id, shown(url), len(text), self.rooms.clock() - began))
+        return text
+
+    def _tell_whose(self, run: _Run) -> None:
+        """Take a leg over whose runner is still to come."""
+        if run.taken:
+            return
+
+        def told() -> None:
+            if run.runner is not None:
+                run.runner.arrived()
+            else:
+                run.call = replace(run.call, marked=True)
+
+        run.taken = True
+        unheard(self.rooms.legs.take_over(run.call.switch, run.call.leg, run.call.id), told)
 
     async def _resume(self, run: _Run) -> None:
         call = run.call
         if call.cause is not None:  # its document is over
             await hang_up(call, self.rooms)
+        if not call.text:  # it ended with its daemon while its document was fetched
+            await self._take_again(run)
         dialect = self.languages.dialects.get(call.dialect)
         if dialect is None or not call.program:
             await self._give_up(run, "the call's document had not begun")
         try:
-            program = dialect.restore(call.text, call.document, call, call.program)
+            program = dialect.restore(call.text, shown(call.document), call, call.program)
         except DocumentError as refusal:
             await self._give_up(run, str(refusal))
         except Exception as error:
@@ -380,8 +433,17 @@ class CallDesk:
         runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=run.taken)
         await self._carry(run, runner, resumed=True)
 
+    async def _take_again(self, run: _Run) -> NoReturn:
+        call = run.call
+        account = self.accounts.get(call.account)
+        if account is None:
+            await self._give_up(run, f"account {call.account!r} is no longer in the settings")
+        await self._take(run, Claim(account, call.document, call.fallback, call.method))
+
     async def _carry(self, run: _Run, runner: CallRunner, *, resumed: bool) -> NoReturn:
         run.runner = runner
+        if run.unsure:
+            runner.unsure()
         try:
             await runner.run(resumed=resumed)
         except (LegLost, LegTaken):
@@ -396,7 +458,7 @@ class CallDesk:
         """Hang up a call that cannot go on; nobody is left in silence. Ends by cancellation, as a runner does."""
         call = run.latest
         self.telemetry.observe(CallFailed(call.id, why))
-        run.runner, run.call = None, call.changed(cause=call.cause or REFUSED)
+        run.runner, run.fetching, run.call = None, False, call.changed(cause=call.cause or REFUSED)
         await hang_up(run.call, self.rooms)
 
     def _lives(self, run: _Run) -> bool:
@@ -458,7 +520,7 @@ class CallDesk:
 
     def _tell_taken(self, run: _Run) -> None:
         call = run.call
-        self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, call.document))
+        self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, shown(call.document)))
 
     def _start(self, run: _Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
         run.task = self._spawn(self._watched(run, work))
@@ -486,3 +548,11 @@ class CallDesk:
 
     def _report(self, message: str, error: BaseException) -> None:
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+
+async def _begun(dialect: Dialect, call: Call) -> Program:
+    """Begin a call's document. Raises DocumentError."""
+    source = shown(call.document)
+    if len(call.text) < _LARGE:
+        return dialect.start(call.text, source, call)
+    return await asyncio.to_thread(dialect.start, call.text, source, call)

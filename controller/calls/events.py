@@ -49,6 +49,16 @@ class LegLeftAlone:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentFetched:
+    """A URL gave its document, of ``size`` characters, ``duration`` seconds after it was asked."""
+
+    call: str
+    document: str
+    size: int
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRefused:
     """A document was refused before anything ran; ``why`` names every problem."""
 

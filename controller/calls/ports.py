@@ -33,11 +33,15 @@ class ParkedLeg:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused."""
+    """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused.
+
+    Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked.
+    """
 
     account: Account
     document: str
     fallback: str | None = None
+    method: str = "POST"
 
 
 Claims = Callable[[ParkedLeg], Claim | None]
@@ -100,3 +104,7 @@ class Languages:
         """Return the dialect of a document: XML by the account's vendor, all else SWML."""
         name = vendor if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml"
         return self.dialects.get(name)
+
+    def asking(self, vendor: str) -> Dialect | None:
+        """Return the dialect in which an account's documents are asked for: before they come, the vendor tells."""
+        return self.dialects.get("swml" if vendor == "signalwire" else vendor)

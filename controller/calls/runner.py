@@ -276,9 +276,9 @@ class CallRunner:
         """Take the leg over, once, after the call's row is durable."""
         if not self._taken:
             self._taken = True
-            unheard(self._rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id), self._arrived)
+            unheard(self._rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id), self.arrived)
 
-    def _arrived(self) -> None:
+    def arrived(self) -> None:
         """Note that the leg carries our marker from now on; the next row says so."""
         self.call = replace(self.call, marked=True)
 

@@ -1,4 +1,4 @@
-"""Reads documents that lie in files, bounded and only once while they do not change."""
+"""Reads documents: from files bounded and only once while they do not change, from URLs each time anew."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from controller.documents.call import Call
+from controller.documents.dialect import Account, Dialect
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, shown
+
 LIMIT = 1 << 20
 """Bytes a document may have."""
 
 KEPT = 256
 """Documents kept in memory; beyond it, the one that was asked for the longest ago is forgotten."""
 
+_GZIP = b"\x1f\x8b"
 _OPENED_AT_ONCE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -30,7 +35,7 @@ class Files:
     async def read(self, source: str) -> str:
         """Return a document's text; known ones cost one stat. Raises SourceFailed."""
         if "://" in source:
-            raise SourceFailed(f"{source}: documents come from files in this version; name a path")
+            raise SourceFailed(f"{shown(source)}: documents come from files, or from http and https URLs")
         known = self._known.get(source)
         try:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
@@ -43,6 +48,24 @@ class Files:
         while len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
         return known[1]
+
+
+async def fetched(url: str, method: str, call: Call, account: Account, dialect: Dialect, fetcher: Fetcher) -> str:
+    """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
+    named = shown(url)
+
+    def render(method: str, url: str) -> DocumentRequest:
+        return dialect.fetch(call, account, method, url)
+
+    try:
+        raw = await fetcher.fetch(method, url, render, dialect.patience, LIMIT)
+    except FetchFailed as failure:
+        raise SourceFailed(f"{named}: {failure}") from None
+    if raw.startswith(_GZIP):
+        raise SourceFailed(
+            f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+        )
+    return _decoded(named, raw, "answer in UTF-8")
 
 
 def read_file(source: str | Path) -> str:
@@ -69,10 +92,14 @@ def _read(source: str) -> tuple[tuple[int, int, int], str]:
         raise _unreadable(source, error) from None
     if len(raw) > LIMIT:
         raise SourceFailed(f"{source}: {max(found.st_size, len(raw))} bytes; a document may have {LIMIT}")
+    return _mark(found), _decoded(source, raw, "save the document as UTF-8")
+
+
+def _decoded(source: str, raw: bytes, remedy: str) -> str:
     try:
-        return _mark(found), raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; save the document as UTF-8") from None
+        raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; {remedy}") from None
 
 
 def _unreadable(source: str, error: OSError | ValueError) -> SourceFailed:

@@ -46,6 +46,9 @@ class Call:
     which that step's waiting ends, ``recording`` the id of the recording that it starts or stops. ``cause`` says why
     fsrec hung it up, or the switch's cause once it is gone. ``marked`` says that the leg was seen to carry our
     marker. ``revision`` grows with each change that is stored: no older value overwrites a newer one.
+
+    A row without ``text`` is one whose document is still being fetched; ``method`` is how URLs are asked for it, and
+    ``fallback`` what is tried after ``document``, so that after a restart it is fetched anew.
     """
 
     id: str
@@ -67,6 +70,8 @@ class Call:
     cause: str | None = None
     marked: bool = False
     revision: int = 0
+    method: str = "POST"
+    fallback: str | None = None
 
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from controller.documents.call import Call
+from controller.documents.fetch import DocumentRequest, Patience
 from controller.documents.steps import End, Outcome, Step
 from controller.recordings.model import Delivery, Notice, Recording
 
@@ -68,9 +69,18 @@ class Program(Protocol):
 
 
 class Dialect(Protocol):
-    """One vendor's language: reads documents, renders and signs notices."""
+    """One vendor's language: asks for and reads documents, renders and signs notices."""
 
     name: str
+    patience: Patience
+    """How long the vendor waits for a document at a URL."""
+
+    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+        """Return the request, signed, that asks a URL for the document of a call.
+
+        Each redirect that is followed asks anew, with the method and URL that it leads to.
+        """
+        ...
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         """Return every problem of a document, none when it may run."""

@@ -1,19 +1,15 @@
-"""Callbacks on their way: the outbox worker, its schedule, the client, the address guard (DESIGN section 7)."""
+"""Callbacks on their way: the outbox worker, its schedule, the client (DESIGN section 7)."""
 
 from controller.webhooks.client import CallbackClient
-from controller.webhooks.guard import AddressGuard, AddressRefused, refusal
 from controller.webhooks.outbox import IDENTITY_HEADER, Outbox, Sender, WebhookSettings
 from controller.webhooks.schedule import ErrorKind, Timeouts
 
 __all__ = [
     "IDENTITY_HEADER",
-    "AddressGuard",
-    "AddressRefused",
     "CallbackClient",
     "ErrorKind",
     "Outbox",
     "Sender",
     "Timeouts",
     "WebhookSettings",
-    "refusal",
 ]

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
-from controller import __version__
 from controller.recordings.model import Delivery
 from controller.store import Attempt
-from controller.webhooks.guard import AddressGuard, refusal
+from controller.web.guard import AddressGuard, refusal
+from controller.web.request import CannotSend, headers_of, method_of, target_of
 from controller.webhooks.schedule import ErrorKind, Timeouts
 
 ANSWER_LIMIT = 20_000
@@ -26,50 +21,6 @@ ANSWER_LIMIT = 20_000
 
 ANSWER_KEPT = 1_000
 """Bytes of an answer that are kept with the attempt."""
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8000}")
-_METHOD = re.compile(r"[A-Z]{1,16}")
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
-_OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
-
-
-class CannotSend(ValueError):
-    """A delivery that is no HTTP request, whatever the receiver does; says what is wrong with it."""
-
-
-def target_of(url: str) -> tuple[URL, str | None]:
-    """Return where to send, without fragment and credentials, and the Authorization that the latter make.
-
-    Raises CannotSend. A URL of visible ASCII goes out as it is written: its receiver checks a signature of it.
-    """
-    try:
-        parsed = URL(url, encoded=_VISIBLE.fullmatch(url) is not None).with_fragment(None)
-        good = parsed.scheme in {"http", "https"} and parsed.host and parsed.port is not None
-        user, password = parsed.raw_user, parsed.raw_password
-        bare = parsed.with_user(None) if good and (user, password) != (None, None) else parsed
-    except ValueError as error:
-        raise CannotSend(f"{url!r:.100} is not a URL: {error}") from error
-    if not good:
-        raise CannotSend(f"{url!r:.100} is not an http or https URL with a host")
-    if bare is parsed:
-        return parsed, None
-    pair = f"{unquote(user or '')}:{unquote(password or '')}"
-    return bare, "Basic " + b64encode(pair.encode("utf-8", "replace")).decode()
-
-
-def headers_of(delivery: Delivery, more: Mapping[str, str], authorization: str | None) -> CIMultiDict[str]:
-    """Return the headers of a request. Raises CannotSend for any that could end a header or frame a message."""
-    headers: CIMultiDict[str] = CIMultiDict({"User-Agent": f"fsrec/{__version__}", "Accept": "*/*"})
-    if authorization is not None:
-        headers["Authorization"] = authorization
-    for name, value in (*delivery.headers, *more.items()):
-        if _TOKEN.fullmatch(name) is None or name.lower() in _OURS:
-            raise CannotSend(f"header name {name!r:.100} cannot be sent")
-        if _VALUE.fullmatch(value) is None:
-            raise CannotSend(f"the value of header {name} has control characters or is too long")
-        headers[name] = value
-    return headers
 
 
 class CallbackClient:
@@ -116,10 +67,10 @@ class CallbackClient:
         try:
             url, authorization = target_of(delivery.url)
             async with self._session.request(
-                _method_of(delivery),
+                method_of(delivery.method),
                 url,
                 data=delivery.body or None,
-                headers=headers_of(delivery, headers, authorization),
+                headers=headers_of((*delivery.headers, *headers.items()), authorization),
                 allow_redirects=False,
                 timeout=_timeout_of(timeouts),
             ) as response:
@@ -137,12 +88,6 @@ class CallbackClient:
 @lru_cache
 def _timeout_of(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read)
-
-
-def _method_of(delivery: Delivery) -> str:
-    if _METHOD.fullmatch(delivery.method) is None:
-        raise CannotSend(f"{delivery.method!r:.40} is not an HTTP method")
-    return delivery.method
 
 
 async def _head(response: aiohttp.ClientResponse) -> bytes:

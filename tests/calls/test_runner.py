@@ -327,9 +327,9 @@ async def test_a_hangup_without_effect_is_repeated() -> None:
 # --- killed and back ------------------------------------------------------------------------------------------------
 
 
-async def survived(document: object, kill_at: int | None, away: float = 0.5) -> World:
+async def survived(document: object, kill_at: int | None, away: float = 0.5, **fields: Any) -> World:
     """A world in which the daemon was killed at a point, and another came after a while."""
-    world = World(document, kill_at=kill_at)
+    world = World(document, kill_at=kill_at, **fields)
     world.boot()
     world.park()
     ended = asyncio.get_running_loop().create_task(world.settle(60))

@@ -76,7 +76,7 @@ async def test_what_is_no_document(tmp_path: Path) -> None:
         "/dev/zero": "not a regular file; name one that fsrec may read",
         str(tmp_path / "big"): f"{LIMIT + 1} bytes; a document may have {LIMIT}",
         str(tmp_path / "latin"): "byte 2 is not UTF-8; save the document as UTF-8",
-        "http://127.0.0.1/doc": "documents come from files in this version; name a path",
+        "ftp://127.0.0.1/doc": "documents come from files, or from http and https URLs",
         "a\0b": "no file has such a name; name a file that fsrec may read",
         "\ud800": "no file has such a name; name a file that fsrec may read",
     }

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.runner import Rooms
-from controller.calls.source import Files, SourceFailed
+from controller.calls.source import LIMIT, Files, SourceFailed
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
 from controller.documents.steps import (
     Answer,
     End,
@@ -39,10 +40,11 @@ from tests.recordings.fakes import REQUEST, FakeMedia
 
 T = TypeVar("T")
 
-COMMIT, COMMAND, FRAME = 0.003, 0.005, 0.02
+COMMIT, COMMAND, FRAME, FETCH = 0.003, 0.005, 0.02, 0.1
 FOR_EVER = 1e9
 ACCOUNT = Account("acme", "signalwire", "identity")
 SWITCH = "fs1"
+PATIENCE = Patience(1.0, 2.0, 3.0, 4)
 
 
 @dataclass
@@ -108,6 +110,10 @@ class ScriptDialect:
 
     told: dict[int, str]
     name: str = "swml"
+    patience: Patience = PATIENCE
+
+    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+        return DocumentRequest(method, url, (("account", account.name),), f"{call.id} {call.info.answered}".encode())
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         return ()
@@ -146,6 +152,29 @@ class Documents(Files):
         return self.texts[source]
 
 
+@dataclass
+class WorldFetcher:
+    """`documents.fetch.Fetcher` over the same texts; URLs that were given up are noted."""
+
+    world: World
+    daemon: Daemon
+
+    async def fetch(self, method: str, url: str, render: Render, patience: Patience, limit: int) -> bytes:
+        assert (patience, limit) == (PATIENCE, LIMIT)
+        self.world.asked.append(render(method, url))
+
+        def happen() -> bytes:
+            if url not in self.world.texts:
+                raise FetchFailed("no answer")
+            return self.world.texts[url].encode("utf-8-sig")
+
+        try:
+            return await self.world.do(self.daemon, "fetch", FETCH, happen, link=False)
+        except asyncio.CancelledError:
+            self.world.given_up.append(url)
+            raise
+
+
 # --- the world ------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +185,10 @@ class World:
     document: object = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     claimed: bool = True
+    accounts: dict[str, Account] = field(default_factory=lambda: {ACCOUNT.name: ACCOUNT})
+    source: str = "main"
     fallback: str | None = None
+    method: str = "POST"
     limit: int = 100
     core: str = "core"
     linked: bool = True
@@ -168,6 +200,8 @@ class World:
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
     seen: list[object] = field(default_factory=list)
+    asked: list[DocumentRequest] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
     refusals: dict[str, list[Exception]] = field(default_factory=dict)
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
@@ -181,7 +215,7 @@ class World:
 
     def __post_init__(self) -> None:
         if self.document is not None:
-            self.texts["main"] = json.dumps(self.document)
+            self.texts[self.source] = json.dumps(self.document)
 
     @property
     def now(self) -> float:
@@ -315,7 +349,7 @@ class Daemon:
             path_of=lambda _switch, identity: f"/{identity}.wav",
             admit=lambda _switch: world.full,
         )
-        claim = Claim(ACCOUNT, "main", world.fallback)
+        claim = Claim(ACCOUNT, world.source, world.fallback, world.method)
         self.rooms = Rooms(WorldLegs(world, self), WorldCalls(world, self), self.service, lambda: world.now)
         self.desk = CallDesk(
             rooms=self.rooms,
@@ -324,6 +358,8 @@ class Daemon:
             telemetry=telemetry,
             limit=world.limit,
             files=Documents(texts=world.texts),
+            fetcher=WorldFetcher(world, self),
+            accounts=world.accounts,
         )
 
     async def connected(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from controller.softswitch.script import Hangup, Script, Silence, Speech, Tone, 
 from tests.harness.audio import Sound, read_wav
 from tests.harness.esl import Event
 from tests.harness.live import LiveSwitch
+from tests.harness.receiver import Answer
 from tests.harness.sip import sip_call
-from tests.scenarios.daemon import Callbacks, Daemon, record_call
+from tests.scenarios.daemon import Callbacks, Daemon, record_call, swml
 from tests.scenarios.phone import Words, calling, seconds
 
 pytestmark = pytest.mark.live
@@ -314,3 +316,29 @@ def test_a_script_is_as_long_as_its_parts() -> None:
     """What the length of a recording is judged by."""
     assert seconds([Silence(0.5), Tone(0.25)]) == pytest.approx(0.75)
     assert np.any(render([Tone(0.1)]).samples)
+
+
+async def test_callers_words_are_strings_of_the_request(daemon: Daemon, switch: LiveSwitch, tmp_path: Path) -> None:
+    """Each hostile caller's document is asked for by a request of the same fields, and given; nothing is run."""
+    touched = tmp_path / "touched"
+    callers = hostile(touched)
+    receiver = daemon.receiver
+    receiver.plan("/doc", Answer(200, swml({"hangup": {"reason": "busy"}}).encode()))
+    daemon.changes["routes"] = [{"destination": "^1001$", "account": "acme", "document": receiver.url("/doc")}]
+    await daemon.start()
+
+    async def one(words: Words) -> None:
+        fresh = replace(words, call_id=words.call_id and words.call_id + b"2")  # another test's is a call's still
+        async with calling(switch.sip_port, fresh) as phone:
+            await phone.until(lambda: phone.over)
+
+    await asyncio.gather(*(one(words) for words in callers.values()))
+    requests = await receiver.wait("/doc", len(callers))
+    assert len(requests) == len(callers)
+    for request in requests:
+        call = request.json["call"]
+        assert (call["to"], call["type"], call["headers"]) == ("1001", "phone", [])
+        assert set(call) - {"from_number"} == set(requests[0].json["call"]) - {"from_number"}
+        assert all(isinstance(value, str) for name, value in call.items() if name != "headers")
+    assert not touched.exists()
+    await daemon.until(lambda: len(daemon.seen(CallEnded)) == len(callers))

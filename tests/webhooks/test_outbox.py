@@ -14,7 +14,8 @@ import pytest
 
 from controller.recordings.model import Delivery, NoticeKind, Recording, new_id
 from controller.store import Attempt, DeliveryState, OutboxRow, Store, StoreFailed, StoreLedger, open_store
-from controller.webhooks import IDENTITY_HEADER, AddressGuard, CallbackClient, Outbox, Timeouts, WebhookSettings
+from controller.web.guard import AddressGuard
+from controller.webhooks import IDENTITY_HEADER, CallbackClient, Outbox, Timeouts, WebhookSettings
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
 from tests.harness.receiver import Answer, Receiver
 from tests.store.values import notice, recording

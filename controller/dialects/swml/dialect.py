@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from controller.dialects.swml import render, sign
+from controller.dialects.swml import fetch, render, sign
 from controller.dialects.swml.document import read
 from controller.dialects.swml.program import BadSnapshot, SwmlProgram
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.fetch import DocumentRequest
 from controller.recordings.model import Delivery, Notice, Recording
 
 
@@ -17,9 +18,14 @@ class SwmlDialect:
     """Implements ``documents.dialect.Dialect``. ``public_url`` is where fsrec is reached from outside."""
 
     name = "swml"
+    patience = fetch.PATIENCE
 
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url.rstrip("/")
+
+    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+        """Return the request that asks a URL for the document of a call."""
+        return fetch.request(call, account, method, url)
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         """Return every problem of a document, none when it may run."""

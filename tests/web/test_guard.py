@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.webhooks.guard import AddressGuard, AddressRefused, GuardedResolver, refusal
+from controller.web.guard import AddressGuard, AddressRefused, GuardedResolver, refusal
 from tests.harness.receiver import Receiver
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -138,7 +138,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch, *turns: list[str]) -> list[str]:
             for one in addresses
         ]
 
-    monkeypatch.setattr("controller.webhooks.guard.socket.getaddrinfo", look_up)
+    monkeypatch.setattr("controller.web.guard.socket.getaddrinfo", look_up)
     return asked
 
 
@@ -210,7 +210,7 @@ async def test_a_slow_name_server_does_not_use_up_the_loops_threads(monkeypatch:
         over.wait(10)
         return []
 
-    monkeypatch.setattr("controller.webhooks.guard.socket.getaddrinfo", hang)
+    monkeypatch.setattr("controller.web.guard.socket.getaddrinfo", hang)
     resolver = GuardedResolver(AddressGuard())
     hanging = [asyncio.create_task(resolver.resolve(f"{index}.example")) for index in range(64)]
     for _ in range(16):

@@ -111,15 +111,19 @@ class AddressGuard:
         self.check(where[0])
         return socket.socket(family, kind, protocol)
 
-    def connector(self, *, limit: int = 100, per_host: int = 0) -> aiohttp.TCPConnector:
-        """Return a connector that can connect to nothing else; ``limit`` connections, ``per_host`` to one origin."""
+    def connector(self, *, limit: int = 100, per_host: int = 0, reuse: bool = True) -> aiohttp.TCPConnector:
+        """Return a connector that can connect to nothing else; ``limit`` connections, ``per_host`` to one origin.
+
+        With ``reuse`` a connection serves more than one request.
+        """
         return aiohttp.TCPConnector(
             limit=limit,
             limit_per_host=per_host,
             resolver=GuardedResolver(self),
             socket_factory=self.open_socket,
+            force_close=not reuse,
             # Servers close idle connections after 2 s and more; one that does while we send costs an attempt.
-            keepalive_timeout=1.5,
+            keepalive_timeout=1.5 if reuse else None,
         )
 
 

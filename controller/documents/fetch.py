@@ -1,0 +1,60 @@
+"""Documents that lie at a URL: what a dialect says of the request, and who carries it out (DESIGN section 7)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+_USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
+
+
+def is_url(source: str) -> bool:
+    """Tell whether a document's source is a URL; all others are files."""
+    return _URL.match(source) is not None
+
+
+def shown(source: str) -> str:
+    """Return a document's source as people are told it: without the credentials of a URL."""
+    return _USER_INFO.sub("", source, count=1) if is_url(source) else source
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRequest:
+    """One request for a document, signed; ``url`` may hold ``user:password@``, which goes out as Basic."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a vendor waits for a document, in seconds: until connected, between two reads, in all.
+
+    ``total`` counts from the first connect to the last byte, with all of the ``redirects`` that are followed.
+    """
+
+    connect: float
+    read: float
+    total: float
+    redirects: int
+
+
+class FetchFailed(Exception):
+    """A document that its server did not give; the text says why, without naming the document."""
+
+
+Render = Callable[[str, str], DocumentRequest]
+"""(method, url) → the request, for the first URL and for each that a redirect leads to."""
+
+
+class Fetcher(Protocol):
+    """Carries such requests out."""
+
+    async def fetch(self, method: str, url: str, render: Render, patience: Patience, limit: int) -> bytes:
+        """Return the document, of at most ``limit`` bytes. Raises FetchFailed."""
+        ...

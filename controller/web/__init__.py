@@ -1,0 +1,1 @@
+"""Requests that fsrec makes: where they may go, what they look like, documents fetched (DESIGN section 7)."""
