@@ -10,13 +10,13 @@ document keeps the machine busy for ever.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from controller.dialects.swml.blocks import Cond, Document, Inline, Instruction, Switch, find_label, section_block
 from controller.dialects.swml.document import MAIN
+from controller.dialects.swml.fetch import call_object
 from controller.dialects.swml.methods import METHODS
 from controller.dialects.swml.scope import LONGEST_TEXT, Scope, Unfit, fit, text, truth
 from controller.dialects.swml.settling import Complaint, Filling, Settled, js_error, scripts, settled
@@ -50,7 +50,6 @@ DONE = -1
 """The phase of an instruction whose block ran."""
 
 _FLOW = frozenset({"set", "unset", "label", "goto", "cond", "switch", "execute", "return", "transfer"})
-_NUMBERED = re.compile(r"\+?[0-9]{1,32}\Z")
 _GOTO = {row.name: row for row in METHODS["goto"].properties}
 
 
@@ -81,7 +80,7 @@ class Machine:
     """The frames, the variables and what is counted."""
 
     def __init__(self, document: Document, call: Call) -> None:
-        self.scope = Scope(call=_call(call))
+        self.scope = Scope(call=call_object(call))
         self._document = document
         self._frames = [Frame(MAIN, params={})]
         self._results: list[Evaluation] | None = None
@@ -488,23 +487,3 @@ def _condition(cond: Cond, branch: int) -> list[str]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _call(call: Call) -> dict[str, Any]:
-    """Return what `call` holds of the reference's fields: those that are known here."""
-    info = call.info
-    numbers = bool(_NUMBERED.match(info.caller_number) and _NUMBERED.match(info.destination))
-    known: dict[str, Any] = {
-        "call_id": call.id,
-        "node_id": call.switch,
-        "segment_id": call.id,
-        "call_state": "answered" if info.answered else "created",
-        "direction": info.direction,
-        "type": "phone" if numbers else "sip",
-        "from": info.caller_number,
-        "to": info.destination,
-        "headers": [],
-    }
-    if numbers:
-        known |= {"from_number": info.caller_number, "to_number": info.destination}
-    return known

@@ -602,8 +602,8 @@ def test_any_document_ends_and_can_be_restored_anywhere(main: list[Any], sub: li
 
 
 def test_the_call_scope_of_a_sip_leg() -> None:
-    """A leg whose parties are no numbers is of type sip; an answered one says so."""
-    info = replace(CALL.info, caller_number="alice@example.com", answered=True)
+    """A leg whose destination is no number is of type sip; an answered one says so."""
+    info = replace(CALL.info, destination="alice", answered=True)
     variables = left(
         "main: [set: {a: '${call.type} ${call.call_state} ${call.from_number}'}]", replace(CALL, info=info)
     )
