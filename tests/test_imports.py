@@ -63,6 +63,7 @@ OUTSIDE = {
     "aiohttp": {"http", "web", "webhooks", "demo"},  # the demo is its own callback receiver
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
+    "quickjs": {"calls.evaluate_worker"},
     "numpy": {"media", "softswitch"},
     "av": {"media.encode"},  # and that only a process apart loads
 }

@@ -349,6 +349,7 @@ class CallDesk:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.rooms.evaluator.close()
 
     # --- one call's beginning, going on and end -------------------------------------------------------------------
 

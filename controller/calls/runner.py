@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeVar
 
+from controller.calls.evaluate import Evaluator
 from controller.calls.events import StepFailed
 from controller.calls.ports import CallLedger, Legs, ParkedLeg
 from controller.documents.call import Call
@@ -21,12 +22,12 @@ from controller.documents.steps import (
     Answer,
     Done,
     End,
+    Evaluate,
     Failed,
     Outcome,
     RecordingRefused,
     RecordingRuns,
     StartRecording,
-    Step,
     StopRecording,
     Wait,
 )
@@ -55,6 +56,7 @@ class Rooms:
     ledger: CallLedger
     recordings: RecordingService
     clock: Callable[[], float]
+    evaluator: Evaluator = field(default_factory=Evaluator)
 
 
 class LegLost(Exception):
@@ -130,6 +132,9 @@ class CallRunner:
         if resumed:
             self._arrive()
         while not isinstance(step, End):
+            if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
+                step = self._program.next(await self._rooms.evaluator.carry_out(step))
+                continue
             await self._sure.wait()
             if not resumed:
                 self.call = replace(
@@ -149,7 +154,7 @@ class CallRunner:
 
     # --- the steps ---------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
+    async def _carry_out(self, step: Answer | Wait | StartRecording | StopRecording, *, resumed: bool) -> Outcome:
         match step:
             case Answer():
                 await self._save()

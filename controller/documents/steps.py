@@ -6,7 +6,9 @@ back with its outcome. Later verbs (play, gather, dial) add steps here, never kn
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from controller.recordings.model import RecordingRequest
 
@@ -38,13 +40,25 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Evaluate JavaScript expressions away from everything: each sees ``scope``'s names (JSON types) and no more.
+
+    Nothing of the call changes by it, so it is no step of the call's row: it may be done again after a restart. A
+    program that moved for long without a step asks for none at all: the other calls have their turn.
+    """
+
+    expressions: tuple[str, ...]
+    scope: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The program is over: hang the leg up with a FreeSWITCH ``cause`` name (documents never leave a leg parked)."""
 
     cause: str = "NORMAL_CLEARING"
 
 
-Step = Answer | Wait | StartRecording | StopRecording
+Step = Answer | Wait | StartRecording | StopRecording | Evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +89,20 @@ class RecordingRefused:
     reason: str
 
 
-Outcome = Done | Failed | RecordingRuns | RecordingRefused
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One expression's value (JSON types), or in words why it has none; ``overran`` says that it met a limit."""
+
+    value: Any = None
+    error: str | None = None
+    overran: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What became of each expression of an ``Evaluate``, in their order."""
+
+    results: tuple[Evaluation, ...]
+
+
+Outcome = Done | Failed | RecordingRuns | RecordingRefused | Evaluated

@@ -289,7 +289,8 @@ async def test_a_daemon_killed_before_a_recordings_commands() -> None:
     """The row was durable, nothing was sent: the next daemon takes over and answers before it starts."""
     world = World([["record", "a"], ["wait", None]])
     world.boot()
-    world.held["take_over"] = world.held["answer"] = world.held["start"] = asyncio.Event()
+    held = asyncio.Event()  # kept: with it its waiters would be collected, and complain
+    world.held["take_over"] = world.held["answer"] = world.held["start"] = held
     world.park()
     await world.settle(1)
     assert len(world.recordings) == 1

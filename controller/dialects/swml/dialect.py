@@ -37,13 +37,13 @@ class SwmlDialect:
 
     def start(self, text: str, source: str, call: Call) -> SwmlProgram:
         """Begin a document on a call. Raises DocumentError."""
-        return SwmlProgram(read(text, source), call.id)
+        return SwmlProgram(read(text, source), call)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> SwmlProgram:
         """Go on from a snapshot after a restart. Raises DocumentError."""
         document = read(text, source)
         try:
-            return SwmlProgram.restored(document, call.id, snapshot)
+            return SwmlProgram.restored(document, call, snapshot)
         except BadSnapshot as error:
             raise DocumentError(
                 source, (Problem(0, "", f"cannot go on from its stored position: {error}"),)

@@ -28,11 +28,12 @@ def request(call: Call, account: Account, method: str, url: str) -> DocumentRequ
 
 def payload(call: Call, account: Account) -> dict[str, Any]:
     """Return the whole body in JSON types; ``vars`` and ``params`` are empty at a call's beginning."""
-    return {"call": _call(call, account), "vars": {}, "envs": {}, "params": {}}
+    described = {**call_object(call), "project_id": account.identity, "space_id": account.space}
+    return {"call": described, "vars": {}, "envs": {}, "params": {}}
 
 
-def _call(call: Call, account: Account) -> dict[str, Any]:
-    """Return the object ``call``. What a caller chose is text and nothing else.
+def call_object(call: Call) -> dict[str, Any]:
+    """Return the object ``call``, without its account's ids. What a caller chose is text and nothing else.
 
     Of the optional fields those are there that are known of a call's first leg. Its ``segment_id`` is its own id.
     """
@@ -52,7 +53,7 @@ def _call(call: Call, account: Account) -> dict[str, Any]:
         if _NUMBER.fullmatch(caller):
             described["from_number"] = caller
         described["to_number"] = dialled
-    return {**described, "headers": [], "project_id": account.identity, "space_id": account.space}
+    return {**described, "headers": []}
 
 
 def _type(call: Call, dialled: str) -> str:

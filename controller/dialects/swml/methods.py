@@ -20,6 +20,18 @@ class Kind(StrEnum):
     TEXT = "text"
     DIGITS = "text of the digits 0-9, A-D, * and #"
     URL = "an http or https URL"
+    NAME = "text without variables"
+    NAMES = "a variable's name or a list of such names"
+    VARIABLE = "a variable's name or path, as in `call.type` or `return_value`"
+    DESTINATION = "a section's name or an inline document"
+    CONDITION = "a JavaScript condition"
+    ANYTHING = "any value"
+    OBJECT = "an object"
+    VARIABLES = "an object of variable names and values"
+    STEPS = "a list of steps"
+    CASES = "an object of lists of steps"
+    BRANCHES = "a list of conditions, each an object of `when` and `then`, and at most one `else`"
+    RESULT = "an object as of `switch`, or a list as of `cond`"
 
 
 class Served(Enum):
@@ -50,11 +62,16 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method that runs. ``bare`` is the property for which a bare value stands (`sleep: 5000`)."""
+    """A method that runs.
+
+    ``bare`` is the property for which a bare value stands (`sleep: 5000`). ``whole`` says that the method's value is
+    that property and never an object of properties (`set`, `label`, `cond`).
+    """
 
     name: str
     properties: tuple[Property, ...] = ()
     bare: Property | None = None
+    whole: bool = False
 
     def property(self, name: str) -> Property | None:
         """Return the property of that name, or None."""
@@ -208,14 +225,99 @@ _STOP_RECORD_CALL = Method(
     ),
 )
 
-METHODS = {method.name: method for method in (_ANSWER, _HANGUP, _SLEEP, _RECORD_CALL, _STOP_RECORD_CALL)}
+
+def _whole(name: str, kind: Kind, row: str) -> Method:
+    """Return a method whose value is one property, called ``value``."""
+    value = Property("value", kind, row, required=True)
+    return Method(name, (value,), bare=value, whole=True)
+
+
+_SWITCH_ROWS = (
+    Property("case", Kind.CASES, "Object of key-mapped values to array of SWML Methods to execute.", required=True),
+    Property("default", Kind.STEPS, "Array of SWML Methods to execute if no cases match."),
+)
+
+SWITCH = Method(
+    "switch",
+    (
+        Property(
+            "variable",
+            Kind.VARIABLE,
+            "Name of the variable whose value needs to be compared.",
+            required=True,
+        ),
+        *_SWITCH_ROWS,
+    ),
+)
+
+RESULT_SWITCH = Method(
+    "result",
+    (
+        Property(
+            "variable",
+            Kind.VARIABLE,
+            "Name of the variable whose value needs to be compared. If not provided, it will check the "
+            "`return_value` variable.",
+            default="return_value",
+        ),
+        *_SWITCH_ROWS,
+    ),
+)
+"""What `execute.result` is where it is an object."""
+
+_DEST = Property(
+    "dest",
+    Kind.DESTINATION,
+    "Specifies what to execute: a section in the current document, a URL, or an inline SWML document.",
+    required=True,
+)
+_PARAMS = Property("params", Kind.OBJECT, "Named parameters to send to section or URL")
+_META = Property("meta", Kind.OBJECT, "User-defined metadata. This data is ignored.")
+
+_FLOW = (
+    _whole("set", Kind.VARIABLES, "Set script variables to the specified values."),
+    _whole("unset", Kind.NAMES, "Unset specified variables."),
+    _whole("label", Kind.NAME, "Mark any point of the SWML section with a label so that `goto` can jump to it."),
+    Method(
+        "goto",
+        (
+            Property("label", Kind.NAME, "The label in section to jump to.", required=True),
+            Property("when", Kind.CONDITION, "A JavaScript condition that determines whether to perform the jump."),
+            Property(
+                "max",
+                Kind.INTEGER,
+                "The maximum number of times to jump, from the minimum of `1` to max `100` jumps.",
+                default=100,
+                at_least=1,
+                at_most=100,
+                variable=True,
+            ),
+        ),
+    ),
+    _whole("cond", Kind.BRANCHES, "Execute a sequence of instructions depending on a JavaScript condition."),
+    SWITCH,
+    Method(
+        "execute",
+        (
+            _DEST,
+            _PARAMS,
+            _META,
+            Property("on_return", Kind.STEPS, "Array of SWML methods to execute when the executed section returns."),
+            Property("result", Kind.RESULT, "Action to take based on the result of the call."),
+        ),
+    ),
+    _whole("return", Kind.ANYTHING, "Return from `execute` or exit script."),
+    Method("transfer", (_DEST, _PARAMS, _META)),
+)
+
+METHODS = {method.name: method for method in (_ANSWER, _HANGUP, _SLEEP, _RECORD_CALL, _STOP_RECORD_CALL, *_FLOW)}
 """The methods that run."""
 
 DOCUMENTED = METHODS.keys() | {
-    *("ai", "ai_sidecar", "amazon_bedrock", "cond", "connect", "denoise", "detect_machine", "enter_queue", "execute"),
-    *("goto", "join_conference", "join_room", "label", "live_transcribe", "live_translate", "pay", "play", "prompt"),
-    *("receive_fax", "record", "request", "return", "send_digits", "send_fax", "send_sms", "set", "sip_refer"),
-    *("stop_denoise", "stop_stream", "stop_tap", "stream", "switch", "tap", "transcribe", "transcribe_stop"),
-    *("transfer", "unset", "user_event"),
+    *("ai", "ai_sidecar", "amazon_bedrock", "connect", "denoise", "detect_machine", "enter_queue"),
+    *("join_conference", "join_room", "live_transcribe", "live_translate", "pay", "play", "prompt"),
+    *("receive_fax", "record", "request", "send_digits", "send_fax", "send_sms", "sip_refer"),
+    *("stop_denoise", "stop_stream", "stop_tap", "stream", "tap", "transcribe", "transcribe_stop"),
+    "user_event",
 }
 """Every calling method of the SWML reference, so that a refusal can tell what is unknown from what is not served."""

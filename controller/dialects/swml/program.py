@@ -4,7 +4,12 @@ The program knows outcomes only. Whether a control_id is active already, or anyt
 judged by whoever carries the steps out; a step that fails sets its method's result and the script goes on
 (DESIGN section 9). A snapshot may be taken at any time: before ``next`` it repeats the step that ``next`` gives,
 after it it waits for that step's outcome, and ``next(None)`` then gives the very same step again. So what is
-generated on the way (control ids) comes from a secret of the run, which is part of the snapshot.
+generated on the way (control ids) comes from a secret of the run, which is part of the snapshot; and nothing of a
+step's making changes a variable before its outcome is there.
+
+JavaScript is not evaluated here: an instruction that needs some asks for ``Evaluate`` first, and is then made of the
+results, which are part of the snapshot until the instruction is done. Where the run is, is a stack of frames
+(``machine``); what an instruction's values are, ``settling`` knows.
 """
 
 from __future__ import annotations
@@ -14,12 +19,17 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, cast
 
-from controller.dialects.swml.document import MAIN, Document, Instruction
+from controller.dialects.swml.blocks import Document, Instruction
+from controller.dialects.swml.machine import BadSnapshot, Ended, Machine
+from controller.dialects.swml.settling import Settled
 from controller.dialects.swml.values import Value
+from controller.documents.call import Call
 from controller.documents.steps import (
     Answer,
     Done,
     End,
+    Evaluate,
+    Evaluated,
     Outcome,
     RecordingRuns,
     StartRecording,
@@ -29,6 +39,8 @@ from controller.documents.steps import (
 )
 from controller.recordings.model import Channels, RecordingRequest, StatusTarget, Track, new_id
 
+__all__ = ["BadSnapshot", "SwmlProgram", "recording_request"]
+
 SOURCE = "swml.record_call"
 
 TRACKS = {"speak": Track.INBOUND, "listen": Track.OUTBOUND, "both": Track.BOTH}
@@ -37,39 +49,43 @@ TRACKS = {"speak": Track.INBOUND, "listen": Track.OUTBOUND, "both": Track.BOTH}
 CAUSES = {"hangup": "NORMAL_CLEARING", "busy": "USER_BUSY", "decline": "CALL_REJECTED"}
 """SWML's reasons to hang up as FreeSWITCH's causes."""
 
-
-class BadSnapshot(ValueError):
-    """A snapshot that is not one of this document on this call."""
+SILENT = frozenset({"sleep", "hangup"})
+"""Methods without a result variable."""
 
 
 class SwmlProgram:
-    """Steps of a document's section ``main`` in their order."""
+    """A document's run on a call."""
 
-    def __init__(self, document: Document, call: str) -> None:
+    def __init__(self, document: Document, call: Call) -> None:
         self.session = new_id()
-        self._call = call
+        self._call = call.id
         self._secret = new_id()
-        self._steps = document.sections[MAIN]
-        self._position = 0
-        self._waiting = False
-        self._variables: dict[str, str] = {}
+        self._asked = ""
+        self._started = 0
+        self._machine = Machine(document, call)
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
-        if self._waiting and outcome is not None:
-            self._take(self._steps[self._position], outcome)
-            self._position += 1
-            self._waiting = False
-        if self._position >= len(self._steps):
-            return End()
-        step = self._step(self._steps[self._position])
-        self._waiting = not isinstance(step, End)
-        return step
+        if self._asked and outcome is not None:
+            match self._asked:
+                case "step":
+                    self._take(self._machine.instruction(), outcome)
+                    self._machine.advance()
+                case "turn":
+                    self._machine.rest()
+                case _:
+                    self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
+            self._asked = ""
+        try:
+            return self._run()
+        except Ended as ended:
+            self._asked = ""
+            return End(ended.cause)
 
     @property
-    def variables(self) -> Mapping[str, str]:
-        """What the document's `${…}` would see."""
-        return dict(self._variables)
+    def variables(self) -> Mapping[str, Any]:
+        """The document's variables, in JSON types."""
+        return dict(self._machine.scope.vars)
 
     def snapshot(self) -> Mapping[str, Any]:
         """Return the state in JSON types; it holds no secret of the account."""
@@ -77,14 +93,13 @@ class SwmlProgram:
             "session": self.session,
             "call": self._call,
             "secret": self._secret,
-            "section": MAIN,
-            "position": self._position,
-            "waiting": self._waiting,
-            "variables": dict(self._variables),
+            "asked": self._asked,
+            "started": self._started,
+            **self._machine.snapshot(),
         }
 
     @classmethod
-    def restored(cls, document: Document, call: str, snapshot: Mapping[str, Any]) -> SwmlProgram:
+    def restored(cls, document: Document, call: Call, snapshot: Mapping[str, Any]) -> SwmlProgram:
         """Return the program that ``snapshot`` was taken of. Raises BadSnapshot."""
         program = cls(document, call)
         match snapshot:
@@ -92,28 +107,42 @@ class SwmlProgram:
                 "session": str(session),
                 "call": str(owner),
                 "secret": str(secret),
-                "section": str(section),
-                "position": int(position),
-                "waiting": bool(waiting),
-                "variables": dict(variables),
+                "asked": "" | "step" | "evaluation" | "turn" as asked,
+                "started": int(started),
             }:
                 pass
             case _:
                 raise BadSnapshot("a field is missing or of another type")
-        if owner != call:
+        if owner != call.id:
             raise BadSnapshot("it was taken on another call")
-        last = len(program._steps) - (1 if waiting else 0)
-        if section != MAIN or not 0 <= position <= last:
-            raise BadSnapshot(f"the document has no step {section}[{position}]")
-        if not all(isinstance(value, str) for value in variables.values()):
-            raise BadSnapshot("a variable is no text")
+        program._machine.restore(snapshot, within=bool(asked))
         program.session, program._secret = session, secret
-        program._position, program._waiting = position, waiting
-        program._variables = dict(variables)
+        program._asked, program._started = asked, started
         return program
 
-    def _step(self, instruction: Instruction) -> Step | End:
-        values = instruction.values
+    def _run(self) -> Step | End:
+        """Go through the instructions up to the next one that somebody else has to carry out. Raises Ended."""
+        while True:
+            instruction = self._machine.next_instruction()
+            if self._machine.tired:
+                self._asked = "turn"
+                return Evaluate((), {})
+            wanted = self._machine.lacks(instruction)
+            if wanted is not None:
+                self._asked = "evaluation"
+                return wanted
+            if self._machine.flows(instruction):
+                self._machine.flow(instruction)
+                continue
+            settled = self._machine.settle(instruction)
+            if settled.wrong is None:
+                step = self._step(instruction, settled.values)
+                self._asked = "" if isinstance(step, End) else "step"
+                return step
+            self._fail(instruction, settled)
+            self._machine.advance()
+
+    def _step(self, instruction: Instruction, values: Mapping[str, Value]) -> Step | End:
         match instruction.method:
             case "answer":
                 return Answer()
@@ -123,28 +152,44 @@ class SwmlProgram:
                 milliseconds = cast("int", values["duration"])
                 return Wait(None if milliseconds < 0 else milliseconds / 1000)
             case "stop_record_call":
-                named = values.get("control_id") or self._variables.get("record_control_id")
+                named = values.get("control_id") or self._machine.scope.vars.get("record_control_id")
                 return StopRecording(None if named is None else str(named))
             case _:
                 return StartRecording(recording_request(values, self._control_id(values)))
 
     def _take(self, instruction: Instruction, outcome: Outcome) -> None:
-        if instruction.method == "sleep":
+        """Set the variables that a step's outcome leaves, after those that its making left."""
+        settled = self._machine.settle(instruction)
+        if instruction.method in SILENT:
+            self._machine.tell(instruction, settled.problems)
             return
+        method = instruction.method
+        found: dict[str, str] = {}
         good = isinstance(outcome, Done)
-        if instruction.method == "record_call":
+        if method == "record_call":
+            control_id = self._control_id(settled.values)
+            self._started += 1
             good = isinstance(outcome, RecordingRuns)
             if isinstance(outcome, RecordingRuns):
-                self._variables["record_call_url"] = outcome.url
-                self._variables["record_control_id"] = self._control_id(instruction.values)
-                self._variables["record_call_start"] = str(round(outcome.started_at * 1_000_000))
-        self._variables[f"{instruction.method}_result"] = "success" if good else "failed"
+                found["record_call_url"] = outcome.url
+                found["record_control_id"] = control_id
+                found["record_call_start"] = str(round(outcome.started_at * 1_000_000))
+        if good and method in {"answer", "record_call"}:
+            self._machine.scope.call["call_state"] = "answered"
+        self._machine.tell(instruction, settled.problems)
+        self._machine.note(found | {f"{method}_result": "success" if good else "failed"})
+
+    def _fail(self, instruction: Instruction, settled: Settled) -> None:
+        """Go on after a method whose variables gave it a value that it cannot have."""
+        self._machine.tell(instruction, settled.problems)
+        if instruction.method not in SILENT:
+            self._machine.note({f"{instruction.method}_result": "failed"})
 
     def _control_id(self, values: Mapping[str, Value]) -> str:
         given = values.get("control_id")
         if given is not None:
             return str(given)
-        digest = hashlib.sha256(f"{self._secret}:{self._position}".encode()).digest()
+        digest = hashlib.sha256(f"{self._secret}:{self._started}".encode()).digest()
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
 

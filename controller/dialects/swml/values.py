@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 
 from controller.dialects.swml.methods import Kind, Property, Served
 from controller.dialects.swml.nodes import Mapping, Node, Scalar, Sequence
+from controller.dialects.swml.scope import text as in_words
+from controller.dialects.swml.templates import Malformed, Template, condition, path, template
 
 Value = bool | int | float | str
+"""What a property is when its method runs."""
 
 MAX_TEXT = 256
 """Characters of a control_id or another short text."""
@@ -23,6 +26,10 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9A-Da-d*#]{0,64}\Z")
 _URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+\Z")
 _PLACEHOLDER = re.compile(r"[$%]\{")
+_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,127}\Z")
+_NUMBER = re.compile(r"\s*-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?\s*\Z", re.ASCII)
+_WORDS = {"true": True, "false": False}
+_RESERVED = frozenset({"vars", "envs", "call", "params", "__proto__", "__scope__"})
 _SHOWN = 40
 
 
@@ -30,18 +37,75 @@ class Wrong(ValueError):
     """A value that its row does not allow; the text says what it is and what would be right."""
 
 
-def judge(prop: Property, node: Node) -> Value:
-    """Return the value that ``node`` gives ``prop``, in the row's type. Raises Wrong."""
+def judge(prop: Property, node: Node) -> Value | Template:
+    """Return the value that ``node`` gives ``prop``, in the row's type, or the template of it. Raises Wrong."""
     if prop.served is Served.NOT_YET:
         raise Wrong("not supported in this version: leave it out")
     if not isinstance(node, Scalar):
         raise Wrong(f"must be {wanted(prop)}; got {shown(node)}")
-    if (prop.variable or not prop.choices) and isinstance(node.value, str) and _PLACEHOLDER.search(node.value):
-        raise Wrong("variables (${…}, %{…}) are not supported in this version: write the value itself")
+    if isinstance(node.value, str) and _PLACEHOLDER.search(node.value):
+        placed = _placed(prop, node.value)
+        if placed is not None:
+            return placed
     value = _typed(prop, node)
     if prop.served is Served.AT_DEFAULT and value != prop.default:
         raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
     return value
+
+
+def settle(prop: Property, value: object) -> Value:
+    """Return the value that a property has once its variables are known, in the row's type. Raises Wrong.
+
+    A variable may hold a number or a boolean as text (what a section is given, what a caller pressed): that is taken
+    for what it says where a number or a boolean is wanted.
+    """
+    if prop.kind not in {Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER}:
+        return _typed(prop, Scalar(0, in_words(value)))
+    if isinstance(value, (dict, list)):
+        gave = "an object" if isinstance(value, dict) else "a list"
+        raise Wrong(f"must be {wanted(prop)}; its variables gave {gave}")
+    plain = value if isinstance(value, (bool, int, float, str)) else None
+    if isinstance(plain, str) and prop.kind is Kind.BOOLEAN:
+        plain = _WORDS.get(plain.strip(), plain)
+    elif isinstance(plain, str) and prop.kind in {Kind.INTEGER, Kind.NUMBER} and _NUMBER.match(plain):
+        plain = float(plain)
+    return _typed(prop, Scalar(0, plain))
+
+
+def _placed(prop: Property, text: str) -> Template | None:
+    """Return the template of a value with placeholders, None where the property is taken as it is written."""
+    if prop.served is Served.AT_DEFAULT:
+        raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
+    if prop.choices or prop.kind is Kind.NAME:
+        raise Wrong(f"must be {wanted(prop)}: no variable may stand for it; got {quoted(text)}")
+    try:
+        placed = template(text)
+    except Malformed as malformed:
+        raise Wrong(f"{malformed}; got {quoted(text)}") from None
+    if isinstance(placed, Template) and prop.variable and not placed.alone:
+        raise Wrong(f"must be {wanted(prop)} or one ${{…}} and nothing else; got {quoted(text)}")
+    return placed if isinstance(placed, Template) else None
+
+
+def variable_name(text: str) -> str:
+    """Return the name of a variable that may be set or unset. Raises Wrong."""
+    name = text.removeprefix("vars.")
+    if not _NAME.match(name) or name in _RESERVED:
+        right = "a name of letters, digits, _, - and $, none of call, envs, params and vars"
+        raise Wrong(f"a variable has {right}; got {quoted(text)}")
+    return name
+
+
+def script(node: Node) -> str:
+    """Return the JavaScript of a bare condition. Raises Wrong."""
+    if isinstance(node, Scalar) and isinstance(node.value, bool):
+        return "true" if node.value else "false"
+    if not isinstance(node, Scalar) or not isinstance(node.value, str):
+        raise Wrong(f"must be {Kind.CONDITION}, as text; got {shown(node)}")
+    try:
+        return condition(node.value)
+    except Malformed as malformed:
+        raise Wrong(f"{malformed}; got {quoted(node.value)}") from None
 
 
 def wanted(prop: Property) -> str:
@@ -93,12 +157,14 @@ def _typed(prop: Property, node: Scalar) -> Value:
                     return float(value)
                 if value == int(value):
                     return int(value)
-        case Kind.TEXT | Kind.DIGITS | Kind.URL:
+        case Kind.TEXT | Kind.DIGITS | Kind.URL | Kind.NAME | Kind.VARIABLE:
             if isinstance(value, str):
                 _check_text(prop, value)
                 return value
             if isinstance(value, (bool, int, float)) and not prop.choices:
                 raise Wrong(f"must be {wanted(prop)}; got {shown(node)}: put it in quotes")
+        case _:
+            pass
     raise Wrong(f"must be {wanted(prop)}; got {shown(node)}")
 
 
@@ -116,6 +182,9 @@ def _check_text(prop: Property, text: str) -> None:
             raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}{nearest(text, prop.choices)}")
     elif prop.kind is Kind.URL:
         _check_url(text)
+    elif prop.kind is Kind.VARIABLE:
+        if path(text) is None:
+            raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}")
     elif prop.kind is Kind.DIGITS:
         if not _DIGITS.match(text):
             raise Wrong(f"must be {wanted(prop)}, at most 64 of them; got {quoted(text)}")

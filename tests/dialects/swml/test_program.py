@@ -246,16 +246,26 @@ def changed(**changes: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda snapshot: {**snapshot, **changes}
 
 
+def moved(**changes: object) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """A function that changes a snapshot's only frame."""
+    return lambda snapshot: {**snapshot, "frames": [{**snapshot["frames"][0], **changes}]}
+
+
 WRONG_SNAPSHOTS: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str]] = [
     ("empty", lambda _: {}, "a field is missing"),
     ("no secret", lambda snapshot: {key: snapshot[key] for key in snapshot if key != "secret"}, "a field is missing"),
-    ("of another type", changed(position="1"), "a field is missing or of another type"),
+    ("no frames", lambda snapshot: {key: snapshot[key] for key in snapshot if key != "frames"}, "a field is missing"),
+    ("of another type", moved(at="1"), "a field is missing or of another type"),
+    ("asking for nothing known", changed(asked="more"), "a field is missing or of another type"),
+    ("with counts of another type", moved(jumps={"a": "1"}), "a field is missing or of another type"),
+    ("with a result of another type", changed(results=[1]), "a result is of another type"),
     ("of another call", changed(call="call-2"), "it was taken on another call"),
-    ("in another section", changed(section="more"), "the document has no step more[1]"),
-    ("behind the end", changed(position=3), "the document has no step main[3]"),
-    ("waiting at the end", changed(position=2, waiting=True), "the document has no step main[2]"),
-    ("before the beginning", changed(position=-1), "the document has no step main[-1]"),
-    ("with a variable of another type", changed(variables={"a": 1}), "a variable is no text"),
+    ("in another section", moved(block="more"), "the document has no step more[1]"),
+    ("in a block outside", moved(block="main", params=None), "main does not lie in what runs"),
+    ("behind the end", moved(at=3), "the document has no step main[3]"),
+    ("waiting at the end", moved(at=2), "the document has no step main[2]"),
+    ("before the beginning", moved(at=-1), "the document has no step main[-1]"),
+    ("waiting in nothing", changed(frames=[]), "nothing runs"),
 ]
 
 

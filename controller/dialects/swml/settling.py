@@ -1,0 +1,110 @@
+"""An instruction's values once its variables are known: what to evaluate for them, and what they come to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.dialects.swml.methods import METHODS
+from controller.dialects.swml.scope import LONGEST_TEXT, Scope, Unfit, join
+from controller.dialects.swml.templates import Path, Script, Template
+from controller.dialects.swml.values import Value, Wrong, settle
+from controller.documents.steps import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What goes into `script_error`: the reference's code, and words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Values in their rows' types. ``wrong`` says why the method cannot run; ``problems`` is all that went wrong."""
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    problems: tuple[Complaint, ...] = ()
+    wrong: Complaint | None = None
+
+
+def scripts(value: object) -> Iterator[str]:
+    """Yield the JavaScript in a written value, in the order in which ``fill`` uses it."""
+    match value:
+        case Template():
+            yield from value.scripts
+        case dict():
+            for item in value.values():
+                yield from scripts(item)
+        case list():
+            for item in value:
+                yield from scripts(item)
+        case _:
+            pass
+
+
+class Filling:
+    """Puts values into templates; takes the results of the scripts one after the other."""
+
+    def __init__(self, scope: Scope, results: Sequence[Evaluation]) -> None:
+        self.problems: list[Complaint] = []
+        self._scope = scope
+        self._results = iter(results)
+        self.used = 0
+
+    def fill(self, value: object) -> Any:
+        """Return a written value with its variables in place. Raises Unfit."""
+        match value:
+            case Template():
+                return self._spent(
+                    join(value, [self._part(part) for part in value.parts if not isinstance(part, str)])
+                )
+            case dict():
+                return {key: self.fill(item) for key, item in value.items()}
+            case list():
+                return [self.fill(item) for item in value]
+            case _:
+                return value
+
+    def _spent(self, value: Any) -> Any:
+        """Count what was put in: a long value may be asked for many times over. Raises Unfit."""
+        if isinstance(value, (str, list, dict)):
+            self.used += len(value) if isinstance(value, str) else len(json.dumps(value))
+        if self.used > 2 * LONGEST_TEXT:
+            raise Unfit(f"more than {2 * LONGEST_TEXT} characters came of its variables")
+        return value
+
+    def _part(self, part: Path | Script) -> Any:
+        if isinstance(part, Path):
+            return self._scope.find(part)
+        result = next(self._results, Evaluation(error="it was not evaluated"))
+        if result.error is None:
+            return result.value
+        self.problems.append(js_error(part.source, result.error))
+        return part.text  # what cannot be evaluated stays as it was written
+
+
+def js_error(source: str, error: str) -> Complaint:
+    """Return the warning of an expression that has no value."""
+    return Complaint("relay_script_js_eval_error", f'JavaScript "{source[:200]}": {error}')
+
+
+def settled(method: str, written: Mapping[str, Any], scope: Scope, results: Sequence[Evaluation]) -> Settled:
+    """Return a method's values, in the types of its rows."""
+    rows = {row.name: row for row in METHODS[method].properties}
+    filling = Filling(scope, results)
+    values: dict[str, Value] = {}
+    wrong: Complaint | None = None
+    for name, value in written.items():
+        if not isinstance(value, Template):
+            values[name] = value
+            continue
+        try:
+            values[name] = settle(rows[name], filling.fill(value))
+        except (Wrong, Unfit) as unfit:
+            wrong = Complaint("relay_script_method_parameter_invalid_value", f'Method "{method}": {name} {unfit}')
+            filling.problems.append(wrong)
+    return Settled(values, tuple(filling.problems), wrong)
