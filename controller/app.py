@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling
-from controller.http.app import HttpRooms, Listener, build_app
+from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media import wav
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia, Root
@@ -84,11 +83,14 @@ class App:
     async def running(self) -> AsyncIterator[App]:
         """Run everything; leaving stops taking new work first, and loses nothing: the store has the truth."""
         settings = self.settings
-        host, port = settings.http.listen.host, settings.http.listen.port or _free_port(settings.http.listen.host)
+        host = settings.http.listen.host
+        listening = bound(host, settings.http.listen.port)  # at once: URLs of recordings hold the port
+        port = listening.getsockname()[1]
         self.base_url = settings.http.base_url(port)
         self.accounts = settings.accounts_by_name()
         self.dialects = {"swml": SwmlDialect(self.base_url)}
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(listening.close)
             names = [switch.name for switch in settings.switches]
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
@@ -103,7 +105,7 @@ class App:
                 )
             )
             calling.register(app, _Control(self), tuple(self.accounts.values()))
-            listener = Listener(app, host, port, observe=self.telemetry.observe)
+            listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
             await self._look_at_disks()
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)
@@ -303,11 +305,3 @@ class _Control:
         recording = self.app.recordings.get(recording_id)
         if recording is not None:
             self.app.board.session(recording.owner.switch)
-
-
-def _free_port(host: str) -> int:
-    """Return a port that is free now: URLs of recordings must be known before the listener starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

@@ -7,6 +7,7 @@ take are bounded here, once, and errors say no more than they must.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -162,9 +163,10 @@ class _Connection(web.RequestHandler):
 class Listener:
     """An application on a socket.
 
-    ``port`` 0 takes a free one; ``port`` then tells which. ``certificate`` and ``key`` (PEM paths, both or none) make
-    it TLS. ``idle_timeout`` bounds, in seconds, the wait for a complete request; beyond ``max_connections`` at once,
-    connections are closed on arrival. ``shutdown_timeout`` is what running requests are given by ``stop``.
+    ``port`` 0 takes a free one; ``port`` then tells which. ``bound`` is a socket that has its address already.
+    ``certificate`` and ``key`` (PEM paths, both or none) make it TLS. ``idle_timeout`` bounds, in seconds, the wait for
+    a complete request; beyond ``max_connections`` at once, connections are closed on arrival. ``shutdown_timeout`` is
+    what running requests are given by ``stop``.
     """
 
     def __init__(
@@ -179,6 +181,7 @@ class Listener:
         max_connections: int = 1000,
         shutdown_timeout: float = 10.0,
         observe: Observe = lambda _: None,
+        bound: socket.socket | None = None,
     ) -> None:
         if (certificate is None) != (key is None):
             raise ValueError("TLS needs both, tls_certificate and tls_key; one is missing")
@@ -191,6 +194,7 @@ class Listener:
         self._observe = observe
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
         self._server: asyncio.Server | None = None
+        self._bound = bound
 
     @property
     def url(self) -> str:
@@ -211,12 +215,13 @@ class Listener:
             )  # fmt: skip
 
         try:
+            place = {"host": self.host, "port": self.port} if self._bound is None else {"sock": self._bound}
             self._server = await loop.create_server(
-                connection, self.host, self.port, ssl=context, ssl_handshake_timeout=10.0 if context else None
+                connection, **place, ssl=context, ssl_handshake_timeout=10.0 if context else None
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise OSError(error.errno, f"cannot listen on {self.host}:{self.port}: {error.strerror}") from error
+            raise _cannot_listen(self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -225,6 +230,26 @@ class Listener:
             self._server.close()
             self._server = None
         await self._runner.cleanup()
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address before anything listens: its port is known, and nobody else's.
+
+    Port 0 takes a free one. Raises OSError that names the address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        raise _cannot_listen(host, port, error) from error
+    return taken
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> OSError:
+    return OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}")
 
 
 def _tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
