@@ -164,9 +164,9 @@ class Listener:
     """An application on a socket.
 
     ``port`` 0 takes a free one; ``port`` then tells which. ``bound`` is a socket that has its address already.
-    ``certificate`` and ``key`` (PEM paths, both or none) make it TLS. ``idle_timeout`` bounds, in seconds, the wait for
-    a complete request; beyond ``max_connections`` at once, connections are closed on arrival. ``shutdown_timeout`` is
-    what running requests are given by ``stop``.
+    ``certificate`` and ``key`` (PEM paths, both or none) make it TLS. ``idle_timeout`` bounds, in seconds, the wait
+    for a complete request; beyond ``max_connections`` at once, connections are closed on arrival.
+    ``shutdown_timeout`` is what running requests are given by ``stop``.
     """
 
     def __init__(
