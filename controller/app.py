@@ -20,7 +20,6 @@ from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling
 from controller.http.app import HttpRooms, Listener, bound, build_app
-from controller.media import wav
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia, Root
 from controller.metrics import Metrics, table
@@ -98,7 +97,7 @@ class App:
             app = build_app(
                 HttpRooms(
                     find=self._find,
-                    opened=self._opened,
+                    opened=self.media.opened,
                     problems=self.problems,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
@@ -245,9 +244,6 @@ class App:
 
     async def _find(self, identity: str) -> Recording | None:
         return await self.store.read(lambda reader: reader.recording(identity))
-
-    def _opened(self, recording: Recording) -> contextlib.AbstractContextManager[int]:
-        return wav.opened(self.media.path_of(recording))
 
     async def _watch_disks(self) -> None:
         while True:
