@@ -8,6 +8,7 @@ from typing import Protocol
 
 from controller.documents.call import Call, CallInfo
 from controller.documents.dialect import Account, Dialect
+from controller.documents.steps import Quiet, Request, Response, Ringing, Speech
 from controller.recordings.ports import Along
 
 
@@ -47,6 +48,45 @@ class Claim:
 Claims = Callable[[ParkedLeg], Claim | None]
 
 
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A sound file, by its path on the switch."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """The tone that tells a caller to speak."""
+
+
+Sound = SoundFile | Speech | Quiet | Ringing | Beep
+
+
+class AudioFailed(Exception):
+    """A sound that cannot be had; the text says which and why."""
+
+
+class Audio(Protocol):
+    """Has the sounds that documents name, as files that a switch can play."""
+
+    async def file(self, call: Call, url: str, gain: float) -> SoundFile:
+        """Return what lies at a URL, ``gain`` dB louder, as a file on the call's switch. Raises AudioFailed.
+
+        A recording of the call's account is played from its file: one that runs fails at once, one that has ended is
+        waited for.
+        """
+        ...
+
+
+class Requests(Protocol):
+    """Carries a document's own requests out."""
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer, whatever its status. Raises FetchFailed."""
+        ...
+
+
 class Legs(Protocol):
     """Legs on their switches. A command is queued as soon as its method is called, in the order of the calls.
 
@@ -67,6 +107,22 @@ class Legs(Protocol):
 
     def hang_up(self, switch: str, leg: str, cause: str) -> Awaitable[None]:
         """Hang up with a FreeSWITCH cause; a leg that is gone already is no failure."""
+        ...
+
+    def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> Awaitable[None]:
+        """Play one sound once what the leg was told before is over; what is told after it waits for its end.
+
+        ``execution`` is a uuid4 of ours: the fact of its end (``CallDesk.executed``) carries it. Speech, ringing and
+        the beep are played ``gain`` dB louder; a file is as it is.
+        """
+        ...
+
+    def stop_playing(self, switch: str, leg: str) -> Awaitable[None]:
+        """End what plays now; nothing if nothing does."""
+        ...
+
+    def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
+        """Send digits (0-9 * # A-D w W) to the leg's party."""
         ...
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:

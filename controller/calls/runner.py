@@ -28,6 +28,7 @@ from controller.documents.steps import (
     RecordingRefused,
     RecordingRuns,
     StartRecording,
+    Step,
     StopRecording,
     Wait,
 )
@@ -154,7 +155,7 @@ class CallRunner:
 
     # --- the steps ---------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, step: Answer | Wait | StartRecording | StopRecording, *, resumed: bool) -> Outcome:
+    async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
         match step:
             case Answer():
                 await self._save()
@@ -166,6 +167,8 @@ class CallRunner:
                 return await self._start(request, resumed=resumed)
             case StopRecording(reference):
                 return await self._stop(reference, resumed=resumed)
+            case _:
+                return Failed("no program asks for this yet")
 
     async def _answer(self) -> Outcome:
         if not self._answered.is_set():

@@ -75,10 +75,13 @@ class Dialect(Protocol):
     patience: Patience
     """How long the vendor waits for a document at a URL."""
 
-    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+    def fetch(
+        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+    ) -> DocumentRequest:
         """Return the request, signed, that asks a URL for the document of a call.
 
-        Each redirect that is followed asks anew, with the method and URL that it leads to.
+        Each redirect that is followed asks anew, with the method and URL that it leads to. ``given`` is what
+        a program's own ``Fetch`` tells.
         """
         ...
 
@@ -96,6 +99,10 @@ class Dialect(Protocol):
 
     def recording_url(self, recording: Recording) -> str:
         """Return where the recording can be fetched once it is ready."""
+        ...
+
+    def recording_of(self, url: str) -> str | None:
+        """Return the id of the recording that a URL of ours means, as ``recording_url`` gives it, or None."""
         ...
 
     def render(self, notice: Notice, account: Account) -> Delivery | None:

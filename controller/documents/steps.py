@@ -1,7 +1,7 @@
 """Neutral steps that a dialect's program asks for, and the outcomes it is told.
 
 A program is sans-IO: ``next(outcome)`` gives a step or the end; the call runner carries the step out and comes
-back with its outcome. Later verbs (play, gather, dial) add steps here, never knowledge to the runner's callers.
+back with its outcome. Later verbs (dial) add steps here, never knowledge to the runner's callers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.recordings.model import RecordingRequest
+from controller.recordings.model import EndReason, RecordingRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,110 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioAt:
+    """A sound file at an http or https URL: a recording of ours, or anybody's."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A text to be said. ``voice``, ``language`` and ``gender`` are the document's wishes, empty for none."""
+
+    text: str
+    voice: str = ""
+    language: str = ""
+    gender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """So many seconds of silence."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The ringing of a ``country`` (two letters, or ``us-old``) to a caller; None ``seconds`` is one ring."""
+
+    country: str
+    seconds: float | None = None
+
+
+Item = AudioAt | Speech | Quiet | Ringing
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play items one after the other, ``gain`` dB louder than they are (-40 to 40). Answers first where ``answer``.
+
+    An item that cannot be had is left out; the outcome is then Failed and says so, after the others have been played.
+    """
+
+    items: tuple[Item, ...]
+    gain: float = 0.0
+    answer: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """Play items, and collect digits from the first moment on: the first one ends what plays. Answers first.
+
+    It is over with ``most`` digits, with one of ``terminators`` (which is none of the digits), ``digit_timeout``
+    seconds after the last digit, or ``initial_timeout`` seconds after the last item without any.
+    """
+
+    items: tuple[Item, ...] = ()
+    gain: float = 0.0
+    most: int = 1
+    terminators: str = ""
+    initial_timeout: float = 5.0
+    digit_timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send digits (0-9 * # A-D) to the leg's party; ``w`` is a pause of half a second, ``W`` of one."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Record, and go on when it has ended; the outcome is RecordingEnded or RecordingRefused. Answers first."""
+
+    request: RecordingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask a URL for something; the outcome is Response, or Failed where no whole answer came. At least once.
+
+    ``connect`` and ``total`` bound it, in seconds.
+    """
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    connect: float = 5.0
+    total: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Fetch a document to go on with, in the dialect's own way; the outcome is Fetched or Failed.
+
+    ``given`` (JSON types) is what the dialect's request for it tells beside the call: SWML's ``vars`` and ``params``.
+    """
+
+    url: str
+    given: Mapping[str, Any]
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """Evaluate JavaScript expressions away from everything: each sees ``scope``'s names (JSON types) and no more.
 
@@ -58,7 +162,9 @@ class End:
     cause: str = "NORMAL_CLEARING"
 
 
-Step = Answer | Wait | StartRecording | StopRecording | Evaluate
+Step = (
+    Answer | Wait | Play | Gather | SendDigits | Record | StartRecording | StopRecording | Request | Fetch | Evaluate
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +196,45 @@ class RecordingRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingEnded:
+    """A foreground recording is over: its id and URL, why it ended, and whether it is good (DESIGN section 9).
+
+    ``digit`` is the terminator that ended it, empty where none did; ``seconds`` is its length, None while unknown.
+    """
+
+    recording: str
+    url: str
+    reason: EndReason
+    good: bool
+    digit: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The digits that were pressed, and the terminator that ended them; both empty where nobody pressed any."""
+
+    digits: str
+    terminator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer of any status: its headers with names in lower case, its body as text, cut where it was too long."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The document that a URL gave."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """One expression's value (JSON types), or in words why it has none; ``overran`` says that it met a limit."""
 
@@ -105,4 +250,6 @@ class Evaluated:
     results: tuple[Evaluation, ...]
 
 
-Outcome = Done | Failed | RecordingRuns | RecordingRefused | Evaluated
+Outcome = (
+    Done | Failed | RecordingRuns | RecordingRefused | RecordingEnded | Gathered | Response | Fetched | Evaluated
+)

@@ -27,6 +27,7 @@ from controller.switch.commands_api import (
     UuidGetvar,
     UuidKill,
     UuidRecord,
+    UuidSendDtmf,
     UuidSetvars,
     Version,
 )
@@ -87,6 +88,7 @@ __all__ = [
     "UuidGetvar",
     "UuidKill",
     "UuidRecord",
+    "UuidSendDtmf",
     "UuidSetvars",
     "Version",
     "is_leg_id",
@@ -136,6 +138,7 @@ _API: dict[str, Callable[..., ApiCommand]] = {
     "uuid_exists": UuidExists,
     "uuid_dump": lambda leg, _form: UuidDump(leg),
     "uuid_break": UuidBreak,
+    "uuid_send_dtmf": UuidSendDtmf,
     "uuid_getvar": UuidGetvar,
     "show": lambda what, _as, _form: ShowTasks() if what == "tasks" else ShowChannels(),
     "originate": Originate.parse,

@@ -210,6 +210,24 @@ class UuidBreak(_LegCommand):
         return f"uuid_break {self.leg}"
 
 
+_DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class UuidSendDtmf(_LegCommand):
+    """Send digits to a leg's party; ``w`` is a pause of half a second, ``W`` of one."""
+
+    leg: str
+    digits: str
+
+    def _check(self) -> None:
+        check.matching(self.digits, "digits", _DIGITS, "1 to 64 of 0-9 A-D * # w W")
+
+    def api_text(self) -> str:
+        """``uuid_send_dtmf <leg> <digits>``."""
+        return f"uuid_send_dtmf {self.leg} {self.digits}"
+
+
 @dataclass(frozen=True, slots=True)
 class UuidGetvar(_LegCommand):
     """Ask for one channel variable: its value, or ``_undef_``."""

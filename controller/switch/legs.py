@@ -8,18 +8,27 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from controller.calls.ports import ParkedLeg
+from controller.calls.ports import Beep, ParkedLeg, Sound, SoundFile
 from controller.documents.call import CallInfo
+from controller.documents.steps import Quiet, Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import (
     Answer,
     Cause,
     Command,
+    LocalFile,
+    Playback,
     SchedDel,
     ShowChannels,
+    SilenceStream,
+    Source,
+    Speak,
+    Tone,
+    UuidBreak,
     UuidDump,
     UuidKill,
+    UuidSendDtmf,
     UuidSetvars,
 )
 from controller.switch.facts import (
@@ -36,6 +45,9 @@ from controller.switch.facts import (
 )
 from controller.switch.link import LegBusy, LinkLost, PacketRefused, Reply
 from controller.switch.recorder import recording_id
+
+BEEP = Tone("%(500,0,1000)")
+"""Half a second: long enough to be told from a click, short enough to be waited for."""
 
 GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
 
@@ -74,6 +86,22 @@ def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> Pa
     )
 
 
+def playing(leg: str, sound: Sound, _gain: float, execution: str) -> Command:
+    """Return the command that plays a sound. Raises ValueError for what the switch must not be told."""
+    match sound:
+        case SoundFile(path):
+            source: Source = LocalFile(path)
+        case Quiet(seconds):
+            source = SilenceStream(max(1, round(seconds * 1000)))
+        case Beep():
+            source = BEEP
+        case Ringing():
+            raise ValueError(f"the ring of {sound.country!r} is not known")
+        case Speech(text):
+            return Speak(leg=leg, event_uuid=execution, event_lock=True, engine="flite", voice="kal", text=text)
+    return Playback(leg=leg, event_uuid=execution, event_lock=True, source=source)
+
+
 @dataclass(frozen=True, slots=True)
 class EslLegs:
     """Implements ``calls.ports.Legs`` over the switchboard's sessions.
@@ -100,6 +128,18 @@ class EslLegs:
         """``uuid_kill``; a leg that is gone already is no failure."""
         named = Cause(cause) if cause in Cause.__members__ else Cause.NORMAL_CLEARING
         return self._post(switch, lambda: (UuidKill(leg, named),), gone_is_fine=True)
+
+    def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> asyncio.Future[None]:
+        """``playback`` or ``speak``, event-locked: what is sent after it waits, as a recording behind its beep."""
+        return self._post(switch, lambda: (playing(leg, sound, gain, execution),))
+
+    def stop_playing(self, switch: str, leg: str) -> asyncio.Future[None]:
+        """``uuid_break``; a leg that is gone already is no failure."""
+        return self._post(switch, lambda: (UuidBreak(leg),), gone_is_fine=True)
+
+    def send_digits(self, switch: str, leg: str, digits: str) -> asyncio.Future[None]:
+        """``uuid_send_dtmf``."""
+        return self._post(switch, lambda: (UuidSendDtmf(leg, digits),))
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
         """``uuid_dump``; one that cannot be read is no word of the leg's end."""

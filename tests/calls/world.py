@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
-from controller.calls.ports import Claim, Languages, ParkedLeg
+from controller.calls.ports import Claim, Languages, ParkedLeg, Sound
 from controller.calls.runner import Rooms
 from controller.calls.source import LIMIT, Files, SourceFailed
 from controller.documents.call import Call, CallInfo, CallState
@@ -112,7 +112,9 @@ class ScriptDialect:
     name: str = "swml"
     patience: Patience = PATIENCE
 
-    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+    def fetch(
+        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+    ) -> DocumentRequest:
         return DocumentRequest(method, url, (("account", account.name),), f"{call.id} {call.info.answered}".encode())
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
@@ -132,6 +134,9 @@ class ScriptDialect:
 
     def recording_url(self, recording: Recording) -> str:
         return f"http://127.0.0.1/{recording.id}"
+
+    def recording_of(self, url: str) -> str | None:
+        return None
 
     def render(self, notice: Notice, account: Account) -> Delivery | None:
         return None
@@ -419,6 +424,15 @@ class WorldLegs:
                 self.world.later(0, lambda: self.world.hang_up(leg, cause))
 
         return asyncio.ensure_future(self.world.do(self.daemon, "hang_up", COMMAND, happen))
+
+    def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> Awaitable[None]:
+        return self._post("play", leg, lambda found: None, f" {sound}")
+
+    def stop_playing(self, switch: str, leg: str) -> Awaitable[None]:
+        return self._post("stop_playing", leg, lambda found: None)
+
+    def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
+        return self._post("send_digits", leg, lambda found: None, f" {digits}")
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
         def happen() -> ParkedLeg | None:

@@ -23,9 +23,11 @@ class SwmlDialect:
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url.rstrip("/")
 
-    def fetch(self, call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+    def fetch(
+        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+    ) -> DocumentRequest:
         """Return the request that asks a URL for the document of a call."""
-        return fetch.request(call, account, method, url)
+        return fetch.request(call, account, method, url, given or {})
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         """Return every problem of a document, none when it may run."""
@@ -52,6 +54,10 @@ class SwmlDialect:
     def recording_url(self, recording: Recording) -> str:
         """Return where the recording can be fetched once it is ready."""
         return render.recording_url(self._public_url, recording)
+
+    def recording_of(self, url: str) -> str | None:
+        """Return the id of the recording that a URL of ours means, None for other URLs."""
+        return render.recording_of(self._public_url, url)
 
     def render(self, notice: Notice, account: Account) -> Delivery | None:
         """Return the callback of a notice, or None where its receiver did not ask for it."""

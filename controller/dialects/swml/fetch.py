@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,19 +18,19 @@ PATIENCE = Patience(connect=5.0, read=15.0, total=15.0, redirects=3)
 _NUMBER = re.compile(r"\+?[0-9]{2,32}")
 
 
-def request(call: Call, account: Account, method: str, url: str) -> DocumentRequest:
+def request(call: Call, account: Account, method: str, url: str, given: Mapping[str, Any]) -> DocumentRequest:
     """Return the request that asks a URL for a call's document; a GET says nothing of the call."""
-    body = b"" if method == "GET" else orjson.dumps(payload(call, account))
+    body = b"" if method == "GET" else orjson.dumps(payload(call, account, given))
     headers = [("Content-Type", "application/json")] if body else []
     if account.signing_key:
         headers += sign.document_headers(account.signing_key, url, body)
     return DocumentRequest(method, url, tuple(headers), body)
 
 
-def payload(call: Call, account: Account) -> dict[str, Any]:
-    """Return the whole body in JSON types; ``vars`` and ``params`` are empty at a call's beginning."""
+def payload(call: Call, account: Account, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the whole body in JSON types; ``given`` has ``vars`` and ``params``, which a call's beginning lacks."""
     described = {**call_object(call), "project_id": account.identity, "space_id": account.space}
-    return {"call": described, "vars": {}, "envs": {}, "params": {}}
+    return {"call": described, "vars": {}, "envs": {}, "params": {}, **given}
 
 
 def call_object(call: Call) -> dict[str, Any]:

@@ -6,12 +6,14 @@ so that a reader of either finds its fields (DESIGN section 9).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 from controller.dialects.swml.program import TRACKS
 from controller.documents.dialect import Account
+from controller.documents.fetch import shown
 from controller.recordings.model import Delivery, Notice, NoticeKind, Recording
 
 EVENT_TYPE = "calling.call.record"
@@ -28,12 +30,19 @@ STATES = {
 """The core's notices as SWML's states; `absent` is `finished` with a duration of 0."""
 
 _DIRECTIONS = {track: direction for direction, track in TRACKS.items()}
+_DOWNLOAD = re.compile(r"/api/v1/recordings/([0-9a-f-]{36})/download(?:\?[^#]*)?(?:#.*)?")
 _HEADERS = (("Content-Type", "application/json"),)
 
 
 def recording_url(public_url: str, recording: Recording) -> str:
     """Return where the recording's media is; 404 there until it is ready."""
     return f"{public_url}/api/v1/recordings/{recording.id}/download"
+
+
+def recording_of(public_url: str, url: str) -> str | None:
+    """Return the id of the recording that a URL of ours means, None for others; credentials in it don't matter."""
+    found = _DOWNLOAD.fullmatch(shown(url).removeprefix(public_url))
+    return None if found is None else found[1]
 
 
 def render(notice: Notice, account: Account, public_url: str, dialect: str) -> Delivery | None:
