@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.calls.commanding import HANG_UP_AGAIN, LINK_AGAIN
+from controller.calls.context import ANSWER_WITHIN
 from controller.calls.events import CallEnded, CallFailed, CallResumed, StepFailed
-from controller.calls.runner import ANSWER_WITHIN, HANG_UP_AGAIN, LINK_AGAIN
 from controller.documents.call import CallState
 from controller.recordings.model import EndReason, State
 from controller.recordings.ports import CommandFailed, SwitchAway

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg, Sound
-from controller.calls.runner import Rooms
-from controller.calls.source import LIMIT, Files, SourceFailed
+from controller.calls.rooms import Rooms
+from controller.calls.source import LIMIT, Files, SourceFailed, Sources
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
@@ -355,16 +355,23 @@ class Daemon:
             admit=lambda _switch: world.full,
         )
         claim = Claim(ACCOUNT, world.source, world.fallback, world.method)
-        self.rooms = Rooms(WorldLegs(world, self), WorldCalls(world, self), self.service, lambda: world.now)
+        self.rooms = Rooms(
+            legs=WorldLegs(world, self),
+            ledger=WorldCalls(world, self),
+            recordings=self.service,
+            clock=lambda: world.now,
+            sources=Sources(
+                Languages({"swml": ScriptDialect(world.told)}),
+                world.accounts,
+                WorldFetcher(world, self),
+                Documents(texts=world.texts),
+            ),
+        )
         self.desk = CallDesk(
             rooms=self.rooms,
             claims=lambda _leg: claim if world.claimed else None,
-            languages=Languages({"swml": ScriptDialect(world.told)}),
             telemetry=telemetry,
             limit=world.limit,
-            files=Documents(texts=world.texts),
-            fetcher=WorldFetcher(world, self),
-            accounts=world.accounts,
         )
 
     async def connected(self) -> None:
