@@ -1,4 +1,4 @@
-"""What is heard: items in turn, digits while they play, digits that are sent; through lost links, events and daemons."""
+"""What is heard: items in turn, digits meanwhile, digits that are sent; through lost links, events and daemons."""
 
 from __future__ import annotations
 

@@ -143,19 +143,24 @@ class Script:
     """A program of JSON steps; what came of each is noted in the world, where a test sees it."""
 
     def __init__(
-        self, steps: list[list[Any]], told: dict[int, str], position: int = 0, waiting: bool = False
+        self,
+        steps: list[list[Any]],
+        told: dict[int, str],
+        outcomes: list[Outcome],
+        position: int = 0,
+        waiting: bool = False,
     ) -> None:
-        self.outcomes: list[Outcome] = []
         self.session = "session"
         self._steps = steps
         self._told = told
+        self._outcomes = outcomes
         self._position = position
         self._waiting = waiting
 
     def next(self, outcome: Outcome | None) -> Step | End:
         if self._waiting and outcome is not None:
             self._told[self._position] = word(outcome)
-            self.outcomes.append(outcome)
+            self._outcomes.append(outcome)
             self._position += 1
             self._waiting = False
         if self._position >= len(self._steps):
@@ -202,7 +207,7 @@ class ScriptDialect:
     told: dict[int, str]
     name: str = "swml"
     patience: Patience = PATIENCE
-    scripts: list[Script] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
@@ -219,13 +224,11 @@ class ScriptDialect:
         steps = json.loads(text)
         if not isinstance(steps, list):
             raise DocumentError(source, (Problem(1, "top", "no list"),))
-        self.scripts.append(Script(steps, self.told))
-        return self.scripts[-1]
+        return Script(steps, self.told, self.outcomes)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Script:
         script = self.start(text, source, call)
-        script._position, script._waiting = snapshot["position"], snapshot["waiting"]
-        return script
+        return Script(script._steps, self.told, self.outcomes, snapshot["position"], snapshot["waiting"])
 
     def recording_url(self, recording: Recording) -> str:
         return f"http://127.0.0.1/{recording.id}"
@@ -333,6 +336,7 @@ class World:
     recordings: dict[str, Recording] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
@@ -341,6 +345,7 @@ class World:
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
     full: str | None = None
+    media: FakeMedia = field(default_factory=FakeMedia)
     missing: set[str] = field(default_factory=set)
     lengths: dict[str, float] = field(default_factory=dict)
     responses: dict[str, str] = field(default_factory=dict)
@@ -379,7 +384,7 @@ class World:
         if link and not self.linked:
             raise SwitchAway("no link")
         await self._point(daemon)
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay + self.points * 1e-8)  # so those of one breath keep their order
         if name in self.held:
             await self.held[name].wait()
         if link and session != self.session:
@@ -519,12 +524,12 @@ class Daemon:
         self.world = world
         telemetry = Telemetry()
         telemetry.subscribe(world.seen.append)
-        self.dialect = ScriptDialect(world.told)
+        self.dialect = ScriptDialect(world.told, outcomes=world.outcomes)
         self.recorder = WorldRecorder(world, self)
         self.service = RecordingService(
             recorder=self.recorder,
             ledger=WorldLedger(world, self),
-            media=FakeMedia(),
+            media=world.media,
             telemetry=telemetry,
             path_of=lambda _switch, identity: f"/{identity}.wav",
             admit=lambda _switch: world.full,
