@@ -466,8 +466,8 @@ class World:
                 continue
             leg.playing, queued.began = queued, self.now
             self.later(queued.seconds, functools.partial(self.sound_over, leg, queued))
-            for number, digit in enumerate(self.presses.get(queued.name, ""), 1):
-                self.later(0.3 * number, functools.partial(self.press, digit, leg.id))
+            if queued.name in self.presses:
+                self.later(0.3, functools.partial(self._press_all, self.presses[queued.name], leg.id, self.daemon))
 
     def sound_over(self, leg: Leg, queued: Queued) -> None:
         if leg.playing is not queued:
@@ -478,6 +478,12 @@ class World:
             response = self.responses.get(queued.name, "FILE PLAYED")
             self.tell(lambda daemon: daemon.desk.executed(SWITCH, leg.id, queued.execution, response, self.now))
         self._advance(leg)
+
+    def _press_all(self, digits: str, leg: str, listener: Daemon | None) -> None:
+        """One after the other; who is asked again meanwhile, by another daemon, begins again."""
+        if digits and listener is self.daemon:
+            self.press(digits[0], leg)
+            self.later(0.3, functools.partial(self._press_all, digits[1:], leg, listener))
 
     def press(self, digit: str, leg: str = "leg") -> None:
         """The leg's party presses a digit."""
