@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -16,7 +17,7 @@ from controller.documents.fetch import FetchFailed
 from controller.documents.steps import Fetched, Request, Response
 from tests.calls.test_playing import ended, playing
 from tests.calls.test_runner import played
-from tests.calls.world import FETCH, running
+from tests.calls.world import FETCH, World, running
 from tests.recordings.virtual import run_virtually, virtual
 
 URL = "http://user:secret@app/x"
@@ -58,6 +59,22 @@ async def test_a_document_to_go_on_with() -> None:
     assert asked.headers == (("account", "acme"), ("given", json.dumps({"vars": {}})))
     assert asked.body.decode().endswith(" True")
     assert [(told.document, told.size) for told in world.of(DocumentFetched)] == [("http://app/x", 4)]
+
+
+@virtual
+async def test_an_answer_while_a_step_is_stored() -> None:
+    """It is not forgotten by the row: who is asked next is told that the call is answered."""
+    world = World([["wait", 1], ["fetch", URL]], texts={URL: "more"})
+    world.boot()
+    world.park()
+    await world.settle(0.9)
+    world.held["save"] = asyncio.Event()
+    await world.settle(0.3)
+    world.tell(lambda daemon: daemon.desk.answered("fs1", "leg"))
+    world.held.pop("save").set()
+    await world.settle(1)
+    [asked] = world.asked
+    assert asked.body.decode().endswith(" True")
 
 
 @virtual

@@ -181,6 +181,14 @@ async def test_a_command_that_is_lost_with_the_link(when: str) -> None:
 
 
 @virtual
+async def test_a_command_of_which_nobody_knows() -> None:
+    """Its reply is lost and the link is back at once: the silence behind it tells that it was lost too."""
+    world = await played([["play", "a", "b"]], 10, refusals={"play": [SwitchAway("gone")]})
+    assert world.sounds == ["a", "b"]
+    assert world.told == {0: "good"}
+
+
+@virtual
 async def test_a_play_that_waits_for_the_link() -> None:
     """There is none for a while: what is to be played is played when it is back."""
     world = await playing([["wait", 1], ["play", "a"]], 0.5)
