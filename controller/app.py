@@ -12,7 +12,8 @@ from pathlib import Path
 from controller import __version__
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg
-from controller.calls.runner import Rooms
+from controller.calls.rooms import Rooms
+from controller.calls.source import Sources
 from controller.dialects.swml import SwmlDialect
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
@@ -176,16 +177,14 @@ class App:
             per_call=settings.limits.recordings_per_call,
         )
         stack.push_async_callback(self.recordings.close)
-        rooms = Rooms(EslLegs(self.board), StoreCalls(self.store), self.recordings, self.clock)
-        self.desk = CallDesk(
-            rooms=rooms,
-            claims=self._claim,
-            languages=Languages(self.dialects),
-            telemetry=self.telemetry,
-            limit=settings.limits.calls,
-            fetcher=fetcher,
-            accounts=self.accounts,
+        rooms = Rooms(
+            legs=EslLegs(self.board),
+            ledger=StoreCalls(self.store),
+            recordings=self.recordings,
+            clock=self.clock,
+            sources=Sources(Languages(self.dialects), self.accounts, fetcher),
         )
+        self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, shown
@@ -50,22 +53,55 @@ class Files:
         return known[1]
 
 
-async def fetched(url: str, method: str, call: Call, account: Account, dialect: Dialect, fetcher: Fetcher) -> str:
-    """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
-    named = shown(url)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where documents come from, and whose they are: files, URLs, the accounts by name."""
 
-    def render(method: str, url: str) -> DocumentRequest:
-        return dialect.fetch(call, account, method, url)
+    languages: Languages
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    fetcher: Fetcher | None = None
+    files: Files = field(default_factory=Files)
 
-    try:
-        raw = await fetcher.fetch(method, url, render, dialect.patience, LIMIT)
-    except FetchFailed as failure:
-        raise SourceFailed(f"{named}: {failure}") from None
-    if raw.startswith(_GZIP):
-        raise SourceFailed(
-            f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
-        )
-    return _decoded(named, raw, "answer in UTF-8")
+    def account(self, name: str) -> Account:
+        """Return an account. Raises SourceFailed for one that the settings do not have (any more)."""
+        found = self.accounts.get(name)
+        if found is None:
+            raise SourceFailed(f"account {name!r} is no longer in the settings")
+        return found
+
+    def asking(self, account: Account, url: str) -> Dialect:
+        """Return the dialect in which an account's documents are asked for. Raises SourceFailed where none is."""
+        dialect = self.languages.asking(account.vendor)
+        if dialect is None or self.fetcher is None:
+            raise SourceFailed(f"{shown(url)}: {account.vendor} accounts have documents in files only")
+        return dialect
+
+    async def fetched(
+        self,
+        url: str,
+        method: str,
+        call: Call,
+        account: Account,
+        dialect: Dialect,
+        given: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
+        named = shown(url)
+        if self.fetcher is None:
+            raise SourceFailed(f"{named}: documents come from files only")
+
+        def render(method: str, url: str) -> DocumentRequest:
+            return dialect.fetch(call, account, method, url, given)
+
+        try:
+            raw = await self.fetcher.fetch(method, url, render, dialect.patience, LIMIT)
+        except FetchFailed as failure:
+            raise SourceFailed(f"{named}: {failure}") from None
+        if raw.startswith(_GZIP):
+            raise SourceFailed(
+                f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+            )
+        return _decoded(named, raw, "answer in UTF-8")
 
 
 def read_file(source: str | Path) -> str:

@@ -197,6 +197,13 @@ class RecordingService:
             return await self._ledger.recording(identity)
         return await life.until(lambda recording: recording.state is not State.REQUESTED)
 
+    async def ended(self, identity: str) -> Recording | None:
+        """Return the recording once nothing is recorded any more, examined or not; None where it is unknown."""
+        life = self._lives.get(identity)
+        if life is None:
+            return await self._ledger.recording(identity)
+        return await life.until(lambda recording: recording.state is State.PROCESSING or recording.state.final)
+
     async def finished(self, identity: str) -> Recording | None:
         """Return the recording once it is final; None where it is unknown."""
         life = self._lives.get(identity)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.calls.desk import AT_ONCE, CONGESTED, LOST, PATROL, REFUSED, SECOND_LOOK, SWITCH_LOST
+from controller.calls.desk import CONGESTED, REFUSED, SECOND_LOOK
 from controller.calls.events import (
     CallEnded,
     CallFailed,
@@ -18,6 +18,8 @@ from controller.calls.events import (
     DocumentRefused,
     LegLeftAlone,
 )
+from controller.calls.living import LOST, SWITCH_LOST
+from controller.calls.looks import AT_ONCE, PATROL
 from controller.documents.call import Call, CallInfo, CallState
 from controller.recordings.model import Recording, State, new_id
 from controller.recordings.ports import CommandFailed, SwitchAway
@@ -211,7 +213,7 @@ async def test_the_legs_end_ends_the_call() -> None:
     assert [event.cause for event in world.of(CallEnded)] == ["USER_BUSY"]
     assert world.daemon is not None
     assert (world.daemon.desk.count, world.daemon.desk.find(call.id)) == (0, None)
-    assert not world.daemon.desk._tasks
+    assert not world.daemon.desk._living.tasks
     assert "hang_up NORMAL_CLEARING" not in world.log
     assert [found.state.final for found in world.recordings.values()] == [True]
 
@@ -717,7 +719,7 @@ async def test_a_hangup_of_a_leg_that_is_gone() -> None:
     assert world.log == ["take_over"]
     assert (world.call.state, world.call.cause) == (CallState.ENDED, "BUSY")
     assert world.daemon is not None
-    assert (world.daemon.desk.count, world.daemon.desk._tasks) == (0, set())
+    assert (world.daemon.desk.count, world.daemon.desk._living.tasks) == (0, set())
 
 
 @virtual
@@ -783,7 +785,7 @@ async def test_one_patrol_a_switch() -> None:
         await world.relink()
     await world.settle()
     assert world.daemon is not None
-    assert len(world.daemon.desk._tasks) == 1
+    assert len(world.daemon.desk._living.tasks) == 1
 
 
 @virtual
@@ -1135,7 +1137,7 @@ async def test_adopt_revives_nothing_that_ended_meanwhile() -> None:
     world.held["live"].set()
     await adopting
     assert world.daemon.desk.count == 0
-    assert not world.daemon.desk._leaving
+    assert not world.daemon.desk._living.leaving
     assert world.call.state is CallState.ENDED
 
 
@@ -1184,7 +1186,7 @@ async def test_close_touches_no_leg() -> None:
     log, calls = list(world.log), dict(world.calls)
     assert world.daemon is not None
     await world.daemon.desk.close()
-    assert not world.daemon.desk._tasks
+    assert not world.daemon.desk._living.tasks
     await world.daemon.service.close()
     world.held["look"].set()
     await world.settle(100)

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from controller.calls import desk
-from controller.calls.desk import LOST, REFUSED
+from controller.calls import opening
+from controller.calls.desk import REFUSED
 from controller.calls.events import CallEnded, CallFailed, CallReleased, CallTaken, DocumentFetched, DocumentRefused
+from controller.calls.living import LOST
 from controller.calls.ports import Languages
-from controller.calls.source import SourceFailed, fetched
+from controller.calls.runner import LARGE
+from controller.calls.source import SourceFailed, Sources
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.documents.fetch import FetchFailed, Patience, Render, is_url, shown
@@ -353,6 +355,11 @@ class Answers:
         raise self.answer
 
 
+async def asked(answers: Answers) -> str:
+    sources = Sources(Languages({}), {}, answers)
+    return await sources.fetched(URL, "POST", running(), ACCOUNT, ScriptDialect({}))
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
@@ -364,14 +371,14 @@ class Answers:
 async def test_answers_that_are_no_text(answer: bytes | FetchFailed, why: str) -> None:
     """Each says where, why, and what would be right."""
     with pytest.raises(SourceFailed) as failed:
-        await fetched(URL, "POST", running(), ACCOUNT, ScriptDialect({}), Answers(answer))
+        await asked(Answers(answer))
     assert str(failed.value).startswith(why)
 
 
 async def test_answers_that_are_text() -> None:
     """UTF-8, with or without a byte order mark, of any content type."""
     for raw in ("ä".encode(), "ä".encode("utf-8-sig")):
-        assert await fetched(URL, "POST", running(), ACCOUNT, ScriptDialect({}), Answers(raw)) == "ä"
+        assert await asked(Answers(raw)) == "ä"
 
 
 @virtual
@@ -422,9 +429,9 @@ async def test_a_large_document_is_read_beside_other_calls(monkeypatch: pytest.M
         taken.append(len(arguments[0]))
         return await real(work, *arguments)
 
-    monkeypatch.setattr("controller.calls.desk.asyncio.to_thread", counted)
+    monkeypatch.setattr("controller.calls.opening.asyncio.to_thread", counted)
     call: Call = running(text="[]")
-    await desk._begun(ScriptDialect({}), call)
+    await opening.begun(ScriptDialect({}), call)
     assert taken == []
-    await desk._begun(ScriptDialect({}), replace(call, text="[]" + " " * desk._LARGE))
-    assert taken == [desk._LARGE + 2]
+    await opening.begun(ScriptDialect({}), replace(call, text="[]" + " " * LARGE))
+    assert taken == [LARGE + 2]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.calls.commanding import HANG_UP_AGAIN, LINK_AGAIN
+from controller.calls.context import ANSWER_WITHIN
 from controller.calls.events import CallEnded, CallFailed, CallResumed, StepFailed
-from controller.calls.runner import ANSWER_WITHIN, HANG_UP_AGAIN, LINK_AGAIN
 from controller.documents.call import CallState
 from controller.recordings.model import EndReason, State
 from controller.recordings.ports import CommandFailed, SwitchAway
@@ -345,13 +347,30 @@ async def survived(document: object, kill_at: int | None, away: float = 0.5, **f
     return world
 
 
+QUIETLY = ("take", "answer", "stop_playing", "fence", "play beep")
+
+
 def effects(world: World) -> list[str]:
-    """What was done for the caller to notice: repeats told once; take-over and answer are told by the leg."""
-    return list(dict.fromkeys(entry for entry in world.log if not entry.startswith(("take", "answer"))))
+    """What was done for the caller to notice: repeats told once; take-over and answer are told by the leg.
+
+    A beep is not made up for: nobody beeps into a recording that may run.
+    """
+    return list(dict.fromkeys(entry for entry in world.log if not entry.startswith(QUIETLY)))
 
 
-def same(world: World, whole: World, away: float = 0.5) -> None:
-    """A killed run came to what an uninterrupted one came to."""
+def heard(world: World) -> list[str]:
+    """What the caller heard to its end, in order: what was played once more told once. Not what digits end."""
+    whole = [
+        name
+        for name, begin, end in world.heard
+        if name not in {"fence", "beep", *world.presses} and end - begin > world.lengths.get(name, 1.0) - 0.001
+    ]
+    return [name for name, _ in itertools.groupby(whole)]
+
+
+def same(world: World, whole: World, away: float = 0.5, again: float = 0.0) -> None:
+    """A killed run came to what an uninterrupted one came to; ``again`` are the seconds that it may repeat."""
+    assert heard(world) == heard(whole)
     assert effects(world) == effects(whole)
     assert world.told == whole.told
     leg, untouched = world.legs["leg"], whole.legs["leg"]
@@ -365,14 +384,25 @@ def same(world: World, whole: World, away: float = 0.5) -> None:
     assert whole.call.ended_at is not None
     began = [each.call.started_at for each in (world, whole)]
     late = (world.call.ended_at - began[0]) - (whole.call.ended_at - began[1])
-    assert -0.1 < late < away + 0.5
+    assert -0.1 - BEEP < late < away + again + 0.5
 
 
 WHOLE = (
     [["record", "a"], ["wait", 2], ["record", "b"], ["answer"], ["stop", "a"], ["wait", 1], ["hangup", "BUSY"]],
     [["record", "a"], ["record", "a"], ["wait", 1]],
     [["answer"], ["stop", None], ["wait", 1]],
+    [["play", "a", "say:b", "silence:1"], ["early", "a"], ["hangup", "BUSY"]],
+    [["beep", "x"], ["play", "a", "b"], ["take", "y", {"max_length": 2.0}], ["play", "c"]],
+    [["gather", ["a", "ask"], {"most": 2}], ["gather", [], {"initial_timeout": 1.0}], ["play", "a"]],
+    [["digits", "1w2"], ["request", "http://app/x"], ["fetch", "http://app/y"], ["wait", 1]],
+    [["take", "y", {"max_length": 1.0, "beep": True}], ["stop", None], ["digits", "#"]],
 )
+BEEP = 0.3
+PARTY: dict[str, Any] = {"presses": {"ask": "12"}, "lengths": {"ask": 5.0, "beep": BEEP}}
+"""What the party does and hears: it presses two digits soon after it is asked."""
+
+AGAIN = 7.0
+"""Seconds that a restart may repeat: a prompt and the wait for digits behind it."""
 
 
 @pytest.mark.parametrize("document", WHOLE)
@@ -380,11 +410,11 @@ def test_killed_at_every_point(document: list[list[Any]]) -> None:
     """However far a step had got, between row and command, command and event: the next daemon goes on from there."""
 
     async def run() -> None:
-        whole = await survived(document, None)
+        whole = await survived(document, None, **PARTY)
         for point in range(1, whole.points + 1):
-            world = await survived(document, point)
+            world = await survived(document, point, **PARTY)
             assert world.killed.is_set()
-            same(world, whole)
+            same(world, whole, again=AGAIN)
             assert len(world.of(CallResumed)) <= 1
 
     run_virtually(run())
@@ -395,6 +425,13 @@ steps = st.one_of(
     st.sampled_from((0, 0.5, 3)).map(lambda seconds: ["wait", seconds]),
     st.sampled_from("ab").map(lambda name: ["record", name]),
     st.sampled_from(("a", "b", None)).map(lambda name: ["stop", name]),
+    st.lists(st.sampled_from(("m", "say:n", "silence:1")), max_size=3, unique=True).map(
+        lambda items: ["play", *items]
+    ),
+    st.sampled_from(([], ["m"], ["ask"], ["m", "ask"])).map(lambda items: ["gather", items, {"most": 2}]),
+    st.just(["take", "c", {"max_length": 1.5, "beep": True}]),
+    st.just(["digits", "1w2"]),
+    st.sampled_from((["request", "http://app/x"], ["fetch", "http://app/y"])),
 )
 documents = st.tuples(st.lists(steps, max_size=5), st.sampled_from(([], [["hangup", "BUSY"]]))).map(
     lambda parts: parts[0] + parts[1]
@@ -407,7 +444,36 @@ def test_any_document_killed_anywhere(document: list[list[Any]], share: float, a
     """Commands, outcomes, recordings and cause of a killed run are those of an uninterrupted one, but for repeats."""
 
     async def run() -> None:
-        whole = await survived(document, None)
-        same(await survived(document, 1 + round(share * (whole.points - 1)), away), whole, away)
+        whole = await survived(document, None, **PARTY)
+        world = await survived(document, 1 + round(share * (whole.points - 1)), away, **PARTY)
+        same(world, whole, away, AGAIN)
+
+    run_virtually(run())
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents, st.floats(0, 15), st.sampled_from((0.0, 0.3, 3.0)), st.sampled_from((0, 1, 5)))
+def test_any_document_with_links_lost_anywhere(
+    document: list[list[Any]], first: float, away: float, more: int
+) -> None:
+    """Links that go, however often: what was done and what came of it is the same, but for digits nobody heard."""
+
+    async def run() -> None:
+        whole = await survived(document, None, **PARTY)
+        world = World(document, **PARTY)
+        await world.boot().connected()
+        world.park()
+        await world.settle(first)
+        for _ in range(1 + more):
+            world.cut()
+            await world.settle(away)
+            await world.relink()
+            await world.settle(0.1)
+        await world.settle(120)
+        assert world.call.state is CallState.ENDED
+        assert (world.call.cause, world.call.step) == (whole.call.cause, whole.call.step)
+        assert effects(world) == effects(whole)
+        told = [[text.split("/")[0][:8] for text in each.told.values()] for each in (world, whole)]
+        assert told[0] == told[1]
 
     run_virtually(run())

@@ -7,24 +7,42 @@ them: what it has not done by then it never does, and the next daemon has nothin
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
-from controller.calls.ports import Claim, Languages, ParkedLeg, Sound
-from controller.calls.runner import Rooms
-from controller.calls.source import LIMIT, Files, SourceFailed
+from controller.calls.ports import AudioFailed, Beep, Claim, Languages, ParkedLeg, Sound, SoundFile
+from controller.calls.rooms import Rooms
+from controller.calls.sounds import FENCE
+from controller.calls.source import LIMIT, Files, SourceFailed, Sources
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
 from controller.documents.steps import (
     Answer,
+    AudioAt,
     End,
     Failed,
+    Fetch,
+    Fetched,
+    Gather,
+    Gathered,
+    Item,
     Outcome,
+    Play,
+    Quiet,
+    Record,
+    RecordingEnded,
     RecordingRefused,
+    Request,
+    Response,
+    Ringing,
+    SendDigits,
+    Speech,
     StartRecording,
     Step,
     StopRecording,
@@ -45,6 +63,18 @@ FOR_EVER = 1e9
 ACCOUNT = Account("acme", "signalwire", "identity")
 SWITCH = "fs1"
 PATIENCE = Patience(1.0, 2.0, 3.0, 4)
+AUDIO = "http://audio"
+
+
+@dataclass
+class Queued:
+    """What a leg's thread has to do, one after the other: a sound of so many seconds, or something at once."""
+
+    name: str = ""
+    seconds: float = 0.0
+    execution: str = ""
+    action: Callable[[], None] | None = None
+    began: float = 0.0
 
 
 @dataclass
@@ -60,27 +90,77 @@ class Leg:
     cause: str = ""
     born: float = 1.0
     routed: float = 1.0
+    queue: deque[Queued] = field(default_factory=deque)
+    playing: Queued | None = None
 
 
 # --- a dialect of steps -------------------------------------------------------------------------------------------
+
+
+def item(name: str) -> Item:
+    kind, _, rest = name.partition(":")
+    match kind:
+        case "say":
+            return Speech(rest)
+        case "silence":
+            return Quiet(float(rest))
+        case "ring":
+            return Ringing(rest)
+    return AudioAt(f"{AUDIO}/{name}")
+
+
+def name_of(sound: Sound) -> str:
+    match sound:
+        case SoundFile(path):
+            return path.removeprefix("/")
+        case Speech(text):
+            return f"say:{text}"
+        case Quiet(seconds):
+            return "fence" if sound == FENCE else f"silence:{seconds:g}"
+        case Ringing(country):
+            return f"ring:{country}"
+        case Beep():
+            return "beep"
+
+
+def word(outcome: Outcome) -> str:
+    """What came of a step, in a word that is the same after a restart."""
+    match outcome:
+        case Failed(reason) | RecordingRefused(reason):
+            return f"{type(outcome).__name__}: {reason}"
+        case Gathered(digits, terminator):
+            return f"Gathered {digits}/{terminator}"
+        case RecordingEnded(reason=reason, good=good, digit=digit):
+            return f"RecordingEnded {reason} {good} {digit}"
+        case Response(status):
+            return f"Response {status}"
+        case Fetched(text):
+            return f"Fetched {text}"
+    return "good"
 
 
 class Script:
     """A program of JSON steps; what came of each is noted in the world, where a test sees it."""
 
     def __init__(
-        self, steps: list[list[Any]], told: dict[int, str], position: int = 0, waiting: bool = False
+        self,
+        steps: list[list[Any]],
+        told: dict[int, str],
+        outcomes: list[Outcome],
+        position: int = 0,
+        waiting: bool = False,
     ) -> None:
         self.session = "session"
         self._steps = steps
         self._told = told
+        self._outcomes = outcomes
         self._position = position
         self._waiting = waiting
 
     def next(self, outcome: Outcome | None) -> Step | End:
         if self._waiting and outcome is not None:
-            bad = outcome if isinstance(outcome, Failed | RecordingRefused) else None
-            self._told[self._position] = "good" if bad is None else f"{type(bad).__name__}: {bad.reason}"
+            self._told[self._position] = word(outcome)
+            self._outcomes.append(outcome)
             self._position += 1
             self._waiting = False
         if self._position >= len(self._steps):
@@ -98,6 +178,22 @@ class Script:
                 return StartRecording(replace(REQUEST, reference=values[0]))
             case "stop":
                 return StopRecording(values[0])
+            case "play":
+                return Play(tuple(map(item, values)))
+            case "early":
+                return Play(tuple(map(item, values)), gain=3.0, answer=False)
+            case "gather":
+                return Gather(tuple(map(item, values[0])), **values[1])
+            case "digits":
+                return SendDigits(values[0])
+            case "take":
+                return Record(replace(REQUEST, reference=values[0], **values[1]))
+            case "beep":
+                return StartRecording(replace(REQUEST, reference=values[0], beep=True))
+            case "request":
+                return Request("GET", values[0])
+            case "fetch":
+                return Fetch(values[0], {"vars": {}})
         raise ZeroDivisionError("a program's bug")
 
     def snapshot(self) -> Mapping[str, Any]:
@@ -111,11 +207,13 @@ class ScriptDialect:
     told: dict[int, str]
     name: str = "swml"
     patience: Patience = PATIENCE
+    outcomes: list[Outcome] = field(default_factory=list)
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
     ) -> DocumentRequest:
-        return DocumentRequest(method, url, (("account", account.name),), f"{call.id} {call.info.answered}".encode())
+        headers = (("account", account.name), *(() if given is None else (("given", json.dumps(given)),)))
+        return DocumentRequest(method, url, headers, f"{call.id} {call.info.answered}".encode())
 
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         return ()
@@ -126,11 +224,11 @@ class ScriptDialect:
         steps = json.loads(text)
         if not isinstance(steps, list):
             raise DocumentError(source, (Problem(1, "top", "no list"),))
-        return Script(steps, self.told)
+        return Script(steps, self.told, self.outcomes)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Script:
         script = self.start(text, source, call)
-        return Script(script._steps, self.told, snapshot["position"], snapshot["waiting"])
+        return Script(script._steps, self.told, self.outcomes, snapshot["position"], snapshot["waiting"])
 
     def recording_url(self, recording: Recording) -> str:
         return f"http://127.0.0.1/{recording.id}"
@@ -180,6 +278,40 @@ class WorldFetcher:
             raise
 
 
+@dataclass
+class WorldAudio:
+    """`calls.ports.Audio`: files named as the URLs' paths; those that are missing cannot be had."""
+
+    world: World
+    daemon: Daemon
+
+    async def file(self, call: Call, url: str, gain: float) -> SoundFile:
+        self.world.sought.append((url, gain, self.world.now))
+
+        def happen() -> SoundFile:
+            name = url.removeprefix(f"{AUDIO}/")
+            if name in self.world.missing:
+                raise AudioFailed(f"{url}: 404")
+            return SoundFile(f"/{name}")
+
+        return await self.world.do(self.daemon, "audio", FETCH, happen, link=False)
+
+
+@dataclass
+class WorldRequests:
+    """`calls.ports.Requests`."""
+
+    world: World
+    daemon: Daemon
+
+    async def send(self, request: Request) -> Response:
+        def happen() -> Response:
+            self.world.log.append(f"request {request.url}")
+            return Response(404, (), "none")
+
+        return await self.world.do(self.daemon, "request", FETCH, happen, link=False)
+
+
 # --- the world ------------------------------------------------------------------------------------------------------
 
 
@@ -204,6 +336,7 @@ class World:
     recordings: dict[str, Recording] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
@@ -212,6 +345,13 @@ class World:
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
     full: str | None = None
+    media: FakeMedia = field(default_factory=FakeMedia)
+    missing: set[str] = field(default_factory=set)
+    lengths: dict[str, float] = field(default_factory=dict)
+    responses: dict[str, str] = field(default_factory=dict)
+    presses: dict[str, str] = field(default_factory=dict)
+    sought: list[tuple[str, float, float]] = field(default_factory=list)
+    heard: list[tuple[str, float, float]] = field(default_factory=list)
     points: int = 0
     kill_at: int | None = None
     killed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -244,7 +384,7 @@ class World:
         if link and not self.linked:
             raise SwitchAway("no link")
         await self._point(daemon)
-        await asyncio.sleep(delay)
+        await asyncio.sleep(delay + self.points * 1e-8)  # so those of one breath keep their order
         if name in self.held:
             await self.held[name].wait()
         if link and session != self.session:
@@ -304,12 +444,50 @@ class World:
         if not ended.alive:
             return
         ended.alive, ended.parked, ended.cause = False, False, cause
+        ended.queue.clear()
+        ended.playing = None
         self.tell(lambda daemon: daemon.desk.hanging_up(SWITCH, leg, cause))
         self.tell(lambda daemon: daemon.desk.unparked(SWITCH, leg))
         for path in [path for path, found in self.recorders.items() if found.owner.leg == leg]:
             self.end_recorder(path, hangup=True)
         self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
+
+    def enqueue(self, leg: Leg, queued: Queued) -> None:
+        """Have a leg do something when it is done with what it was told before."""
+        leg.queue.append(queued)
+        self._advance(leg)
+
+    def _advance(self, leg: Leg) -> None:
+        while leg.alive and leg.playing is None and leg.queue:
+            queued = leg.queue.popleft()
+            if queued.action is not None:
+                queued.action()
+                continue
+            leg.playing, queued.began = queued, self.now
+            self.later(queued.seconds, functools.partial(self.sound_over, leg, queued))
+            if queued.name in self.presses:
+                self.later(0.3, functools.partial(self._press_all, self.presses[queued.name], leg.id, self.daemon))
+
+    def sound_over(self, leg: Leg, queued: Queued) -> None:
+        if leg.playing is not queued:
+            return
+        leg.playing = None
+        self.heard.append((queued.name, queued.began, self.now))
+        if not self.deaf & {"executed", f"executed {queued.name}"}:
+            response = self.responses.get(queued.name, "FILE PLAYED")
+            self.tell(lambda daemon: daemon.desk.executed(SWITCH, leg.id, queued.execution, response, self.now))
+        self._advance(leg)
+
+    def _press_all(self, digits: str, leg: str, listener: Daemon | None) -> None:
+        """One after the other; who is asked again meanwhile, by another daemon, begins again."""
+        if digits and listener is self.daemon:
+            self.press(digits[0], leg)
+            self.later(0.3, functools.partial(self._press_all, digits[1:], leg, listener))
+
+    def press(self, digit: str, leg: str = "leg") -> None:
+        """The leg's party presses a digit."""
+        self.tell(lambda daemon: daemon.desk.digit(SWITCH, leg, digit, self.now))
 
     def end_recorder(self, path: str, *, hangup: bool = False) -> None:
         recording = self.recorders.pop(path)
@@ -320,6 +498,8 @@ class World:
         """The switch dies, and another process answers in its place; the link goes with it."""
         self.cut()
         self.core = "another core"
+        for leg in self.legs.values():
+            leg.alive = False
         self.legs.clear()
         self.recorders.clear()
 
@@ -330,6 +510,11 @@ class World:
         """The only call of the store."""
         [found] = self.calls.values()
         return found
+
+    @property
+    def sounds(self) -> list[str]:
+        """What the caller heard, in part or whole."""
+        return [name for name, _, _ in self.heard if name != "fence"]
 
     def of(self, kind: type[T]) -> list[T]:
         return [event for event in self.seen if type(event) is kind]
@@ -345,26 +530,36 @@ class Daemon:
         self.world = world
         telemetry = Telemetry()
         telemetry.subscribe(world.seen.append)
+        self.dialect = ScriptDialect(world.told, outcomes=world.outcomes)
         self.recorder = WorldRecorder(world, self)
         self.service = RecordingService(
             recorder=self.recorder,
             ledger=WorldLedger(world, self),
-            media=FakeMedia(),
+            media=world.media,
             telemetry=telemetry,
             path_of=lambda _switch, identity: f"/{identity}.wav",
             admit=lambda _switch: world.full,
         )
         claim = Claim(ACCOUNT, world.source, world.fallback, world.method)
-        self.rooms = Rooms(WorldLegs(world, self), WorldCalls(world, self), self.service, lambda: world.now)
+        self.rooms = Rooms(
+            legs=WorldLegs(world, self),
+            ledger=WorldCalls(world, self),
+            recordings=self.service,
+            clock=lambda: world.now,
+            sources=Sources(
+                Languages({"swml": self.dialect}),
+                world.accounts,
+                WorldFetcher(world, self),
+                Documents(texts=world.texts),
+            ),
+            audio=WorldAudio(world, self),
+            requests=WorldRequests(world, self),
+        )
         self.desk = CallDesk(
             rooms=self.rooms,
             claims=lambda _leg: claim if world.claimed else None,
-            languages=Languages({"swml": ScriptDialect(world.told)}),
             telemetry=telemetry,
             limit=world.limit,
-            files=Documents(texts=world.texts),
-            fetcher=WorldFetcher(world, self),
-            accounts=world.accounts,
         )
 
     async def connected(self) -> None:
@@ -426,10 +621,18 @@ class WorldLegs:
         return asyncio.ensure_future(self.world.do(self.daemon, "hang_up", COMMAND, happen))
 
     def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> Awaitable[None]:
-        return self._post("play", leg, lambda found: None, f" {sound}")
+        name = name_of(sound)
+        seconds = sound.seconds if isinstance(sound, Quiet) else self.world.lengths.get(name, 1.0)
+        queued = Queued(name, seconds or 1.0, execution)
+        verb = "fence" if sound == FENCE else "play"
+        return self._post(verb, leg, lambda found: self.world.enqueue(found, queued), f" {name}")
 
     def stop_playing(self, switch: str, leg: str) -> Awaitable[None]:
-        return self._post("stop_playing", leg, lambda found: None)
+        def happen(found: Leg) -> None:
+            if found.playing is not None:
+                self.world.sound_over(found, found.playing)
+
+        return self._post("stop_playing", leg, happen)
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
         return self._post("send_digits", leg, lambda found: None, f" {digits}")
@@ -518,7 +721,7 @@ class WorldRecorder:
             leg = self.world.legs.get(recording.owner.leg)
             if leg is None or not leg.alive:
                 raise CommandFailed("-ERR invalid session id")
-            self.world.later(FRAME, began)
+            self.world.later(FRAME, lambda: self.world.enqueue(leg, Queued(action=began)))
 
         await self.world.do(self.daemon, "start", COMMAND, happen)
 

@@ -1,0 +1,154 @@
+"""The living calls of all switches by leg, how they end, and the work that is done for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field, replace
+
+from controller.calls.commanding import LegLost, LegTaken
+from controller.calls.departed import Departed
+from controller.calls.ports import ParkedLeg
+from controller.calls.rooms import Rooms
+from controller.calls.runner import CallRunner
+from controller.documents.call import Call, CallState
+from controller.recordings.ports import CommandFailed, SwitchAway
+from controller.telemetry import Hook
+
+SWITCH_LOST = "SWITCH_LOST"
+"""Cause of a call whose switch was restarted."""
+
+LOST = "LOST_MEANWHILE"
+"""Cause of a call whose leg ended while no daemon was connected: the switch does not tell its cause any more."""
+
+LegId = tuple[str, str]
+"""The switch's name, and the leg's Unique-ID on it."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One living call: its value before a runner has it, then its runner and task.
+
+    ``again`` is the leg as it was parked once more, where that may be after others took it. ``taken`` says that the
+    leg was seen to carry the call's marker, or was told to; ``fetching`` that its row is stored while its document is
+    fetched; ``unsure`` that the leg was not looked at since the link came back.
+    """
+
+    call: Call
+    runner: CallRunner | None = None
+    task: asyncio.Task[None] | None = None
+    hangup_cause: str | None = None
+    again: ParkedLeg | None = None
+    taken: bool = False
+    fetching: bool = False
+    unsure: bool = False
+
+    @property
+    def latest(self) -> Call:
+        """The call as it is now, whoever has it."""
+        return self.call if self.runner is None else self.runner.call
+
+    def answered(self) -> None:
+        """CHANNEL_ANSWER came, or was seen to have come."""
+        if self.runner is not None:
+            self.runner.answered()
+        else:
+            self.call = replace(self.call, info=replace(self.call.info, answered=True))
+
+
+@dataclass(slots=True)
+class Living:
+    """``parked`` takes a leg that turned out to be parked by others; what ends is handed over to ``departed``."""
+
+    rooms: Rooms
+    observe: Hook
+    parked: Callable[[ParkedLeg], None]
+    runs: dict[LegId, Run] = field(default_factory=dict)
+    departed: Departed = field(init=False)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    leaving: list[set[LegId]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.departed = Departed(self.rooms.ledger, self.rooms.clock, self.observe, self.spawn)
+
+    def of(self, switch: str) -> list[Run]:
+        """Return the calls of a switch."""
+        return [run for (name, _), run in self.runs.items() if name == switch]
+
+    @contextlib.contextmanager
+    def noting_who_leaves(self) -> Iterator[set[LegId]]:
+        """Collect the legs that end or are released meanwhile: an answer that is under way may be older."""
+        left: set[LegId] = set()
+        self.leaving.append(left)
+        try:
+            yield left
+        finally:
+            self.leaving.remove(left)
+
+    def lives(self, run: Run) -> bool:
+        """Tell whether that call is still its leg's."""
+        return self.runs.get((run.call.switch, run.call.leg)) is run
+
+    def end(self, run: Run, state: CallState, cause: str | None) -> None:
+        """End a call here: its leg is gone, or others took it. Its task is cancelled, unless that is who tells."""
+        call = run.latest
+        self.runs.pop((call.switch, call.leg), None)
+        for left in self.leaving:
+            left.add((call.switch, call.leg))
+        if run.task is not None and run.task is not asyncio.current_task():
+            run.task.cancel()
+        run.call, run.runner = call, None
+        if state is CallState.ENDED:
+            self.departed.end(call, cause)
+        else:
+            self.departed.let_go(call)
+
+    def taken_by_others(self, run: Run, found: ParkedLeg) -> None:
+        """Let go of a leg that is not where the call left it, or end the call where the leg is another."""
+        call = run.latest
+        if found.info.created_at != call.info.created_at:
+            self.end(run, CallState.ENDED, run.hangup_cause or LOST)
+        else:
+            self.end(run, CallState.RELEASED, None)
+        if found.marker == call.id:
+            self.spawn(self.release(call))
+            found = replace(found, marker=None)
+        if found.parked:
+            self.parked(found)
+
+    async def release(self, call: Call) -> None:
+        """Take marker and lock off a leg that is no longer the call's."""
+        with contextlib.suppress(CommandFailed, SwitchAway):  # the leg is gone, or the link
+            await self.rooms.legs.release(call.switch, call.leg)
+
+    def start(self, run: Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Do a call's own work; where that finds the leg gone or taken the call ends."""
+        run.task = self.spawn(self._watched(run, work))
+
+    async def _watched(self, run: Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await work()
+        except LegLost:
+            if self.lives(run):
+                self.end(run, CallState.ENDED, run.hangup_cause or LOST)
+        except LegTaken as taken:
+            if self.lives(run):
+                self.taken_by_others(run, taken.found)
+
+    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Do work that nobody waits for."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            report("a call's work failed", error)
+
+
+def report(message: str, error: BaseException) -> None:
+    """Tell an error of our own to whoever listens for those."""
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -1,0 +1,126 @@
+"""The beginning of a call's document: read or fetched, with its fallback, or gone on with after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from controller.calls.commanding import unheard
+from controller.calls.events import DocumentFetched, DocumentRefused
+from controller.calls.living import Run, report
+from controller.calls.ports import Claim
+from controller.calls.rooms import Rooms
+from controller.calls.runner import LARGE
+from controller.calls.source import SourceFailed
+from controller.documents.call import Call
+from controller.documents.dialect import Dialect, DocumentError, Program
+from controller.documents.fetch import is_url, shown
+from controller.recordings.ports import LedgerFailed
+from controller.telemetry import Hook
+
+_OWN_FAULT = "an error of fsrec's own"
+
+
+class NotOpened(Exception):
+    """A call whose document cannot begin or go on; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Begins documents."""
+
+    rooms: Rooms
+    observe: Hook
+
+    async def begin(self, run: Run, claim: Claim) -> tuple[Dialect, Program]:
+        """Begin a call's document, or its fallback; ``run.call`` then says which. Raises NotOpened."""
+        problems = []
+        for source in (claim.document, claim.fallback):
+            if source is None:
+                continue
+            try:
+                read = self._fetch(run, claim, source) if is_url(source) else self.rooms.sources.files.read(source)
+                text = await read
+                run.call = replace(run.call, document=source, text=text)
+                dialect = self._dialect(text, claim.account.vendor, shown(source))
+                run.call = replace(run.call, dialect=dialect.name)
+                return dialect, await begun(dialect, run.call)
+            except (SourceFailed, DocumentError) as refusal:
+                problems.append(str(refusal))
+                self.observe(DocumentRefused(run.call.id, shown(source), str(refusal)))
+            except LedgerFailed as failure:
+                raise NotOpened(f"the call could not be stored: {failure}") from None
+            except Exception as error:  # whatever it is, the caller must not be left in silence for it
+                problems.append(f"{shown(source)}: {_OWN_FAULT}")
+                report("a document could not be begun", error)
+        raise NotOpened("; ".join(problems))
+
+    async def begin_again(self, run: Run) -> tuple[Dialect, Program]:
+        """Fetch the document of a call that ended with its daemon while it was fetched. Raises NotOpened."""
+        call = run.call
+        try:
+            account = self.rooms.sources.account(call.account)
+        except SourceFailed as failure:
+            raise NotOpened(str(failure)) from None
+        return await self.begin(run, Claim(account, call.document, call.fallback, call.method))
+
+    def restore(self, call: Call) -> tuple[Dialect, Program]:
+        """Go on with a document where its row says it was. Raises NotOpened."""
+        dialect = self.rooms.sources.languages.dialects.get(call.dialect)
+        if dialect is None or not call.program:
+            raise NotOpened("the call's document had not begun")
+        try:
+            return dialect, dialect.restore(call.text, shown(call.document), call, call.program)
+        except DocumentError as refusal:
+            raise NotOpened(str(refusal)) from None
+        except Exception as error:
+            report("a document could not be gone on with", error)
+            raise NotOpened(_OWN_FAULT) from None
+
+    def tell_whose(self, run: Run) -> None:
+        """Take a leg over whose runner is still to come."""
+        if run.taken:
+            return
+
+        def told() -> None:
+            if run.runner is not None:
+                run.runner.arrived()
+            else:
+                run.call = replace(run.call, marked=True)
+
+        run.taken = True
+        unheard(self.rooms.legs.take_over(run.call.switch, run.call.leg, run.call.id), told)
+
+    async def _fetch(self, run: Run, claim: Claim, url: str) -> str:
+        """Return what a URL gives, while the leg waits as it is. Raises SourceFailed, LedgerFailed.
+
+        The call is ours before: its row says what to fetch anew after a restart, and the dialplan's hangup would come
+        in the midst of it.
+        """
+        sources = self.rooms.sources
+        dialect = sources.asking(claim.account, url)
+        if not run.fetching:
+            run.call = run.call.changed(
+                document=claim.document, fallback=claim.fallback, method=claim.method, text="", dialect=""
+            )
+            await self.rooms.ledger.save(run.call)
+            run.fetching = True
+            self.tell_whose(run)
+        began = self.rooms.clock()
+        text = await sources.fetched(url, claim.method, run.call, claim.account, dialect)
+        self.observe(DocumentFetched(run.call.id, shown(url), len(text), self.rooms.clock() - began))
+        return text
+
+    def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
+        dialect = self.rooms.sources.languages.of(text, vendor)
+        if dialect is None:
+            raise SourceFailed(f"{source}: XML documents of {vendor} accounts are not supported in this version")
+        return dialect
+
+
+async def begun(dialect: Dialect, call: Call) -> Program:
+    """Begin a call's document. Raises DocumentError."""
+    source = shown(call.document)
+    if len(call.text) < LARGE:
+        return dialect.start(call.text, source, call)
+    return await asyncio.to_thread(dialect.start, call.text, source, call)
