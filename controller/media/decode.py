@@ -26,11 +26,14 @@ from controller.media.job import DecodeJob
 FORMATS = "wav,aiff,au,mp3,ogg,flac,mov,aac,amr,amrnb,amrwb,gsm,caf"
 """FFmpeg's names of what is read; mov is also mp4 and m4a."""
 SPOKEN = "wav, mp3, ogg, flac, mp4, aac, aiff, au, amr, gsm"
-CODECS = frozenset(
-    "mp3 mp3float mp2 mp2float vorbis opus libopus flac alac aac amrnb amrwb gsm gsm_ms adpcm_ms adpcm_ima_wav "
-    "pcm_u8 pcm_s8 pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_f64le pcm_f64be "
-    "pcm_alaw pcm_mulaw".split()
-)
+_COMPRESSED = """
+    mp3 mp3float mp2 mp2float vorbis opus libopus flac alac aac amrnb amrwb gsm gsm_ms adpcm_ms adpcm_ima_wav
+"""
+_PLAIN = """
+    u8 s8 s16le s16be s24le s24be s32le s32be f32le f32be f64le f64be alaw mulaw
+"""
+CODECS = frozenset([*_COMPRESSED.split(), *(f"pcm_{form}" for form in _PLAIN.split())])
+"""FFmpeg's names of the decoders that may be used."""
 RATES = (4_000, 384_000)
 """Samples per second of a source: fewer would grow into hours of memory."""
 PROCESSOR_SECONDS = 60
@@ -67,7 +70,7 @@ def decode(job: DecodeJob, progress: Callable[[int], None], confined: Callable[[
     where the target can't be written.
     """
     growing = Path(job.growing)
-    with wav.opened(Path(job.source)) as descriptor, open(descriptor, "rb", closefd=False) as source:  # noqa: PTH123 - a descriptor
+    with wav.opened(Path(job.source)) as descriptor, open(descriptor, "rb", closefd=False) as source:
         target = os.open(growing, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with open(target, "wb") as sink:  # noqa: PTH123 - a descriptor

@@ -1,4 +1,4 @@
-"""What a process that encodes or decodes is asked to do; no more than that, so that the daemon need not load FFmpeg."""
+"""What a process that works on a file is asked to do; no more than that, so that the daemon need not load FFmpeg."""
 
 from __future__ import annotations
 

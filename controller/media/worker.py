@@ -1,4 +1,4 @@
-"""The process that encodes or decodes one file: ``python -m controller.media.worker``, started by ``media.processes``.
+"""The process that works on one file: ``python -m controller.media.worker``, started by ``media.processes``.
 
 One line of JSON, the job, comes on standard input, which then stays open: its end means that the daemon is gone, and
 ends this process whatever it is doing. Answers are lines of JSON too: ``{"frames": n}`` while it gets on, then
