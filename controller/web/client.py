@@ -15,9 +15,9 @@ from typing import Self, TypeVar
 import aiohttp
 from yarl import URL
 
-from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render, shown
+from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
 from controller.web.guard import AddressGuard, refusal
-from controller.web.request import CannotSend, headers_of, method_of, parsed_url, target_of
+from controller.web.request import CannotSend, headers_of, method_of, parsed_url, target_of, told
 
 T = TypeVar("T")
 Take = Callable[[aiohttp.ClientResponse], Awaitable[T]]
@@ -94,7 +94,7 @@ class WebClient:
                 method, url = _next(request.method, here, answer)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise _failure(error, patience) from None
-        raise FetchFailed(f"more than {patience.redirects} redirects, the last one to {shown(url)!r:.200}")
+        raise FetchFailed(f"more than {patience.redirects} redirects, the last one to {told(url)!r:.200}")
 
     async def _send(
         self, request: DocumentRequest, target: URL, authorization: str | None, patience: Patience, take: Take[T]
@@ -134,7 +134,7 @@ def _next(method: str, here: URL, answer: _Redirect) -> tuple[str, str]:
 
 def _check_step(here: URL | None, target: URL) -> None:
     if here is not None and here.scheme == "https" and target.scheme != "https":
-        raise FetchFailed(f"redirected from https to {str(target)!r:.200}, which is not")
+        raise FetchFailed(f"redirected from https to {told(str(target))!r:.200}, which is not")
 
 
 def _failure(error: Exception, patience: Patience) -> FetchFailed:

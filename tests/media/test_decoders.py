@@ -1,4 +1,4 @@
-"""controller/media/decoders.py: a decoder that crashes, hangs or starves costs its own sound, and the caller a bit."""
+"""controller/media/decoders.py: a decoder that crashes, hangs or starves costs its own sound, and little time."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ async def test_beyond_the_bound_those_not_used_longest_go(world: World, bounds: 
         paths[mark] = Path(await world.made(mark)).name
         world.now += 1
     await world.made("a")
-    with pytest.raises(MediaAway, match="no room for another sound in .*: 3 files of 3000 bytes are in use"):
+    with pytest.raises(MediaAway, match=r"no room for another sound in .*: 3 files of 3000 bytes are in use"):
         await world.made("d")
     world.now += 598  # b was used 600 s ago, c is still younger
     paths["d"] = Path(await world.made("d")).name
@@ -173,7 +173,7 @@ async def test_a_full_disk_is_left_to_recordings(world: World) -> None:
 
 
 async def test_a_restart_with_a_full_directory(world: World) -> None:
-    """What was used lately stays until it is old, and is made anew if wanted; what is old or half made goes at once."""
+    """What was used lately stays until it is old; what is old already goes at once, half made or not."""
     young, old = Path(await world.made("young")).name, Path(await world.made("old")).name
     (world.played / "half.wav.1.part").write_bytes(b"x")
     (world.played / "other").write_bytes(b"not ours")
