@@ -8,8 +8,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from controller.media import decode, wav
 from controller.media.decode import Undecodable
@@ -219,3 +222,70 @@ def test_a_confined_process_decodes_and_opens_nothing(tmp_path: Path, form: str)
     *limits, size = done.stdout.split("\n")[:-1]
     assert limits == ["24", "24", "no memory"]
     assert int(size) == Path(asked.target).stat().st_size > 15000
+
+
+def film(path: Path, *, audio: str | None) -> Path:
+    """An mp4 with a picture, and with a tone coded as `audio` where that is given."""
+    with av.open(str(path), "w", format="mov") as container:
+        pictures = container.add_stream("mpeg4", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        assert isinstance(pictures, av.VideoStream)
+        sound = None if audio is None else container.add_stream(audio, rate=8000, layout="mono", format="s16")
+        if isinstance(sound, av.AudioStream):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 8000), 5000, "<i2"), "s16", "mono")
+            frame.sample_rate, frame.pts = 8000, 0
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+        for number in range(5):
+            picture = av.VideoFrame(64, 64, "yuv420p")
+            picture.pts = number
+            container.mux(pictures.encode(picture))
+        container.mux(pictures.encode(None))
+    return path
+
+
+def test_pictures_are_left_out(tmp_path: Path) -> None:
+    """The sound of a film, or of a song with its cover, is heard; a film without any is no audio."""
+    assert heard(job(film(tmp_path / "x.mov", audio="pcm_s16le"))).seconds == 1.0
+    (tmp_path / "out" / "x.wav").unlink()
+    assert refused(job(film(tmp_path / "y.mov", audio=None))) == "holds no audio"
+
+
+def test_a_codec_that_nobody_plays(tmp_path: Path) -> None:
+    """It is named; decoders are many, and few of them are looked after."""
+    with av.open(str(tmp_path / "x.wav"), "w", format="wav") as container:
+        stream = container.add_stream("adpcm_yamaha", rate=8000, layout="mono", format="s16")
+        assert isinstance(stream, av.AudioStream)
+        frame = av.AudioFrame.from_ndarray(np.full((1, 8000), 5000, "<i2"), "s16", "mono")
+        frame.sample_rate, frame.pts = 8000, 0
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    assert "is coded as 'adpcm_yamaha'; what can be read: wav, mp3" in refused(job(tmp_path / "x.wav"))
+
+
+def test_a_hole_in_the_middle(tmp_path: Path) -> None:
+    """What is before and behind it is heard."""
+    content = bytearray(tone(tmp_path / "x.mp3", "mp3", rate=44100, seconds=2).read_bytes())
+    content[10_000:12_000] = np.random.default_rng(1).bytes(2000)
+    (tmp_path / "x.mp3").write_bytes(content)
+    sound = heard(job(tmp_path / "x.mp3"))
+    assert 1.5 < sound.seconds < 2.1
+    assert abs(sound.hz() - 1000) < 3
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_of_any_kind(tmp_path_factory: pytest.TempPathFactory, form: str, seed: int) -> None:
+    """Whatever bytes are changed: it is decoded, or refused in words; nothing else is raised, nothing is left."""
+    base = tmp_path_factory.mktemp("damage")
+    random = np.random.default_rng(seed)
+    content = np.frombuffer(
+        tone(base / "x", form, rate=48000 if form == "ogg" else 8000, seconds=0.3).read_bytes(), "u1"
+    ).copy()
+    where = random.integers(0, len(content), random.integers(1, 30))
+    content[where] = random.integers(0, 256, len(where))
+    (base / "x").write_bytes(content[: random.integers(1, len(content) + 1)].tobytes())
+    asked = job(base / "x")
+    try:
+        decode.decode(asked, lambda _: None)
+    except Undecodable:
+        assert list(Path(asked.target).parent.iterdir()) == []
