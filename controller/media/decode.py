@@ -138,8 +138,9 @@ class _Decoding:
             if not container.streams.audio:
                 raise Undecodable("holds no audio")
             stream = container.streams.audio[0]
-            if stream.codec_context.name not in CODECS:
-                raise Undecodable(f"is coded as {stream.codec_context.name!r:.40}; what can be read: {SPOKEN}")
+            codec = getattr(stream.codec_context, "name", "an unknown codec")  # None where FFmpeg knows no decoder
+            if codec not in CODECS:
+                raise Undecodable(f"is coded as {codec!r:.40}; what can be read: {SPOKEN}")
             stream.codec_context.thread_count = 1
             try:
                 for packet in container.demux(stream):

@@ -259,6 +259,10 @@ def test_a_codec_that_nobody_plays(tmp_path: Path) -> None:
         frame.sample_rate, frame.pts = 8000, 0
         container.mux([*stream.encode(frame), *stream.encode(None)])
     assert "is coded as 'adpcm_yamaha'; what can be read: wav, mp3" in refused(job(tmp_path / "x.wav"))
+    content = bytearray((tmp_path / "x.wav").read_bytes())
+    content[20:22] = b"\xee\xee"
+    (tmp_path / "x.wav").write_bytes(content)
+    assert "is coded as 'an unknown codec'" in refused(job(tmp_path / "x.wav"))
 
 
 def test_a_hole_in_the_middle(tmp_path: Path) -> None:
