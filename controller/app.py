@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller import __version__
+from controller.calls.audio import CallAudio
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
@@ -21,8 +22,10 @@ from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling
 from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia, Root
+from controller.media.played import PlayedSounds
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
@@ -38,6 +41,8 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.telemetry import SwitchRemoved, Telemetry
+from controller.web.ask import RequestClient
+from controller.web.downloads import Downloads
 from controller.web.fetch import DocumentClient
 from controller.web.guard import AddressGuard
 from controller.webhooks.client import CallbackClient
@@ -73,6 +78,8 @@ class App:
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
     media: DiskMedia = field(init=False)
+    audio: CallAudio = field(init=False)
+    requests: RequestClient = field(init=False)
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
@@ -177,16 +184,36 @@ class App:
             per_call=settings.limits.recordings_per_call,
         )
         stack.push_async_callback(self.recordings.close)
+        await self._build_audio(stack, guard, roots)
         rooms = Rooms(
             legs=EslLegs(self.board),
             ledger=StoreCalls(self.store),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
+            audio=self.audio,
+            requests=self.requests,
         )
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+
+    async def _build_audio(
+        self, stack: contextlib.AsyncExitStack, guard: AddressGuard, roots: Mapping[str, Root]
+    ) -> None:
+        """Build what documents' own URLs are asked and played with."""
+        settings, observe = self.settings, self.telemetry.observe
+        self.requests = RequestClient(guard)
+        stack.push_async_callback(self.requests.close)
+        downloads = Downloads(guard, settings.data_dir / "fetched")
+        stack.push_async_callback(downloads.close)
+        await downloads.start()
+        decoders = Decoders(observe=observe)
+        stack.push_async_callback(decoders.close)
+        sounds = PlayedSounds(roots, decoders, least_free=settings.limits.min_free_disk)
+        stack.push_async_callback(sounds.close)
+        await sounds.start()
+        self.audio = CallAudio(self.dialects, self.recordings, self.media, downloads, sounds, observe)
 
     async def _last_deliveries(self, delivering: asyncio.Task[None]) -> None:
         """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""

@@ -15,7 +15,9 @@ from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.examine import FORMATS, MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
@@ -48,6 +50,7 @@ REASONS = tuple(reason.value for reason in EndReason)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 LENGTHS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+FETCHES = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 LATENCIES = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -143,6 +146,16 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             lambda event: (event.format,),
         ),
         Metric(EncoderLost, "encoders_lost_total", "Processes that crashed or hung while they encoded."),
+        Metric(AudioFetched, "audio_fetched_total", "Sounds of documents' URLs that were made ready to be played."),
+        Metric(
+            AudioFetched,
+            "audio_fetch_duration_seconds",
+            "Time until a URL's sound could be played, fetching and decoding included.",
+            amount=lambda event: event.duration,
+            buckets=FETCHES,
+        ),
+        Metric(AudioRefused, "audio_refused_total", "Sounds of documents' URLs that could not be had."),
+        Metric(DecoderLost, "decoders_lost_total", "Processes that crashed, hung or met a limit while they decoded."),
         Metric(
             RequestServed,
             "http_requests_total",

@@ -28,7 +28,13 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
-    "metrics": {"http", "media", "recordings", "telemetry"},  # what these observe, and the face of an exposition
+    "metrics": {
+        "calls",
+        "http",
+        "media",
+        "recordings",
+        "telemetry",
+    },  # what these observe, and the face of an exposition
     "logs": {"settings_model", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "settings_yaml": set(),
@@ -46,11 +52,12 @@ ONLY = {
     ("switch", "calls"): {"calls.ports"},
     ("store", "recordings"): {"recordings.model", "recordings.ports"},
     ("media", "recordings"): {"recordings.model", "recordings.ports"},
-    ("web", "documents"): {"documents.fetch"},
+    ("web", "documents"): {"documents.fetch", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("metrics", "http"): {"http.base"},
+    ("metrics", "calls"): {"calls.audio"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 
@@ -65,7 +72,7 @@ OUTSIDE = {
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},
     "numpy": {"media", "softswitch"},
-    "av": {"media.encode"},  # and that only a process apart loads
+    "av": {"media.encode", "media.decode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""
 

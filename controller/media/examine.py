@@ -143,6 +143,27 @@ class DiskMedia:
         with wav.opened(self.path_of(recording)) as descriptor:
             yield descriptor
 
+    async def wav_of(self, recording: Recording) -> Path:
+        """Return the WAV that is served, or that what is served was made of. Raises KeyError, ValueError, OSError."""
+        root = self._root_of(recording)
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return await self._in_thread(root, lambda: self._wav_of(recording, recording.measured))
+
+    def seen_by(self, switch: str, recording: Recording) -> str | None:
+        """Return the path on a switch of a master that is served as it is; None where the switch does not see it.
+
+        A copy of ours (mended, or cut) lies where no switch need see it.
+        """
+        root, own = self._roots.get(switch), self._root_of(recording)
+        if root is None or own is None or recording.measured is None or recording.measured.derived:
+            return None
+        if root.local_path != own.local_path:
+            return None
+        path = PurePosixPath(recording.path)
+        inside = path.is_relative_to(own.switch_path) and ".." not in path.parts and _PATH.fullmatch(recording.path)
+        return f"{root.switch_path}/{path.relative_to(own.switch_path)}" if inside else None
+
     async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
         """Measure the master, and make the copy that is served where it isn't fit to be or was deleted, being empty.
 

@@ -1,4 +1,4 @@
-"""What a process that encodes is asked to do; no more than that, so that the daemon need not load FFmpeg."""
+"""What a process that works on a file is asked to do; no more than that, so that the daemon need not load FFmpeg."""
 
 from __future__ import annotations
 
@@ -25,7 +25,27 @@ class Job:
         """Return JSON, without a line's end in it."""
         return json.dumps(asdict(self))
 
-    @classmethod
-    def parse(cls, text: str | bytes) -> Job:
-        """Return the job that ``text`` says. Raises ValueError, TypeError."""
-        return cls(**json.loads(text))
+
+@dataclass(frozen=True, slots=True)
+class DecodeJob:
+    """Make ``target``, a mono WAV of ``rate`` samples per second, of audio of any format, ``gain`` dB louder.
+
+    It grows as ``growing``, in the same directory. More than ``longest`` seconds are refused.
+    """
+
+    source: str
+    target: str
+    growing: str
+    rate: int
+    gain: float = 0.0
+    longest: float = 3600.0
+
+    def text(self) -> str:
+        """Return JSON, without a line's end in it."""
+        return json.dumps(asdict(self))
+
+
+def parse(text: str | bytes) -> Job | DecodeJob:
+    """Return the job that ``text`` says. Raises ValueError, TypeError."""
+    fields = json.loads(text)
+    return DecodeJob(**fields) if "growing" in fields else Job(**fields)

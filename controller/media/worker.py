@@ -1,8 +1,9 @@
-"""The process that encodes one file: ``python -m controller.media.worker``, started by ``media.encoders``.
+"""The process that works on one file: ``python -m controller.media.worker``, started by ``media.processes``.
 
 One line of JSON, the job, comes on standard input, which then stays open: its end means that the daemon is gone, and
 ends this process whatever it is doing. Answers are lines of JSON too: ``{"frames": n}`` while it gets on, then
 ``{"size": bytes}`` or ``{"failed": why, "fault": "source" | "target" | "encoder"}``.
+Audio that comes from elsewhere is decoded ``confined``: what takes this process over has nothing to take.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import TextIO
 
-from controller.media import encode, wav
-from controller.media.job import Job
+from controller.media import decode, encode, wav
+from controller.media.job import Job, parse
 
 NICENESS = 10
 """Calls come first, where a switch is on the same machine."""
@@ -24,10 +25,12 @@ NICENESS = 10
 def main() -> None:
     """Do the job on standard input, and end."""
     os.nice(NICENESS)
-    run(0, sys.stdout, os._exit)
+    run(0, sys.stdout, os._exit, decode.confine)
 
 
-def run(source: int, sink: TextIO, leave: Callable[[int], object]) -> None:
+def run(
+    source: int, sink: TextIO, leave: Callable[[int], object], confined: Callable[[], None] = lambda: None
+) -> None:
     """Do the job that comes on ``source``, answer on ``sink``, and ``leave`` as soon as ``source`` ends."""
     line = b""
     while not line.endswith(b"\n"):
@@ -42,7 +45,7 @@ def run(source: int, sink: TextIO, leave: Callable[[int], object]) -> None:
         sink.write(json.dumps(message) + "\n")
         sink.flush()
 
-    answer(work(line, lambda frames: answer({"frames": frames})))
+    answer(work(line, lambda frames: answer({"frames": frames}), confined))
     leave(0)
 
 
@@ -53,10 +56,17 @@ def watch(descriptor: int, leave: Callable[[int], object]) -> None:
     leave(1)
 
 
-def work(line: bytes, progress: Callable[[int], None]) -> dict[str, object]:
+def work(
+    line: bytes, progress: Callable[[int], None], confined: Callable[[], None] = lambda: None
+) -> dict[str, object]:
     """Do a job and say what came of it. Never raises an Exception."""
     try:
-        return {"size": encode.encode(Job.parse(line), progress)}
+        job = parse(line)
+        if isinstance(job, Job):
+            return {"size": encode.encode(job, progress)}
+        return {"size": decode.decode(job, progress, confined)}
+    except decode.Undecodable as error:
+        return {"failed": str(error)[:500], "fault": "source"}
     except wav.ReadError as error:
         return _failed("source", error)
     except OSError as error:

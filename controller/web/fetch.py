@@ -1,151 +1,23 @@
-"""Fetches documents from servers that may be away, slow, endless or hostile (DESIGN section 7).
-
-All of an answer that counts is its status, a redirect's Location and its body. Other headers are ignored: a body is
-taken as it comes, so that no compression can make it grow; it is cut off at the first byte too many, and with all
-redirects must be whole in time. The address guard sees each connection, so each redirect's too.
-"""
+"""Fetches documents (DESIGN section 7). All of an answer that counts is its status and its body."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
-
 import aiohttp
-from yarl import URL
 
-from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render, shown
-from controller.web.guard import AddressGuard, refusal
-from controller.web.request import CannotSend, headers_of, method_of, parsed_url, target_of
-
-_AS_GET = frozenset({301, 302, 303})
-_AS_IT_IS = frozenset({307, 308})
-_IDENTITY = (("Accept-Encoding", "identity"),)
-_CHUNK = 64 * 1024
+from controller.documents.fetch import FetchFailed, Patience, Render
+from controller.web.client import WebClient, chunks
 
 
-@dataclass(frozen=True, slots=True)
-class _Redirect:
-    """An answer that leads elsewhere; ``location`` as the server wrote it."""
-
-    status: int
-    location: str | None
-
-
-class DocumentClient:
-    """Implements ``documents.fetch.Fetcher`` over one session: no cookies, no proxies.
-
-    ``in_flight`` fetches go on at once, ``per_origin`` of them to one origin; what waits for its turn longer than a
-    connect may take has failed. An ``async with`` block, or ``close``, gives the connections back.
-    """
-
-    def __init__(self, guard: AddressGuard, *, in_flight: int = 1000, per_origin: int = 200) -> None:
-        self._session = aiohttp.ClientSession(
-            # There is one try: a server that closes an idle connection while we send would cost a call its document.
-            connector=guard.connector(limit=in_flight, per_host=per_origin, reuse=False),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("Content-Type",),
-        )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
+class DocumentClient(WebClient):
+    """Implements ``documents.fetch.Fetcher``."""
 
     async def fetch(self, method: str, url: str, render: Render, patience: Patience, limit: int) -> bytes:
-        """Return the document's bytes, ``limit`` of them at most. Raises FetchFailed.
+        """Return the document's bytes, ``limit`` of them at most. Raises FetchFailed."""
 
-        301, 302 and 303 are followed by GET, 307 and 308 by the same method and a body of its own; each request is
-        rendered for the URL it goes to. Credentials go to the origin they were given for, and none is told in clear
-        what was asked for over TLS.
-        """
-        try:
-            async with asyncio.timeout(patience.total):
-                return await self._follow(method, url, render, patience, limit)
-        except TimeoutError:
-            raise FetchFailed(f"no whole answer within {patience.total:g} s") from None
+        async def take(response: aiohttp.ClientResponse) -> bytes:
+            if not 200 <= response.status <= 299:
+                response.close()  # whatever else it would say
+                raise FetchFailed(f"answered with status {response.status}; a document comes with 200")
+            return b"".join([chunk async for chunk in chunks(response, limit, "a document")])
 
-    async def _follow(self, method: str, url: str, render: Render, patience: Patience, limit: int) -> bytes:
-        here: URL | None = None
-        carried: str | None = None
-        for _ in range(patience.redirects + 1):
-            request = render(method, url)
-            try:
-                target, own = target_of(request.url)
-                _check_step(here, target)
-                if own is not None or here is None or here.origin() != target.origin():
-                    carried = own
-                here = target
-                answer = await self._ask(request, target, carried, patience, limit)
-                if isinstance(answer, bytes):
-                    return answer
-                method, url = _next(method, here, answer)
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                raise _failure(error, patience) from None
-        raise FetchFailed(f"more than {patience.redirects} redirects, the last one to {shown(url)!r:.200}")
-
-    async def _ask(
-        self, request: DocumentRequest, target: URL, authorization: str | None, patience: Patience, limit: int
-    ) -> bytes | _Redirect:
-        async with self._session.request(
-            method_of(request.method),
-            target,
-            data=request.body or None,
-            headers=headers_of((*_IDENTITY, *request.headers), authorization),
-            allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=patience.connect, sock_read=patience.read),
-        ) as response:
-            status = response.status
-            if 200 <= status <= 299:
-                return await _body(response, limit)
-            response.close()  # whatever else it would say
-            if status in _AS_GET or status in _AS_IT_IS:
-                return _Redirect(status, response.headers.get("Location"))
-            raise FetchFailed(f"answered with status {status}; a document comes with 200")
-
-
-async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    body = bytearray()
-    while chunk := await response.content.read(_CHUNK):
-        body += chunk
-        if len(body) > limit:
-            response.close()
-            raise FetchFailed(f"more than {limit} bytes; a document may have {limit}")
-    return bytes(body)
-
-
-def _next(method: str, here: URL, answer: _Redirect) -> tuple[str, str]:
-    if not answer.location:
-        raise FetchFailed(f"answered with status {answer.status} and no Location")
-    following = here.join(parsed_url(answer.location)).with_fragment(None)
-    return ("GET" if answer.status in _AS_GET else method), str(following)
-
-
-def _check_step(here: URL | None, target: URL) -> None:
-    if here is not None and here.scheme == "https" and target.scheme != "https":
-        raise FetchFailed(f"redirected from https to {str(target)!r:.200}, which is not")
-
-
-def _failure(error: Exception, patience: Patience) -> FetchFailed:
-    refused = refusal(error)
-    if refused is not None:
-        return FetchFailed(str(refused))
-    if isinstance(error, CannotSend):
-        return FetchFailed(str(error))
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return FetchFailed(f"no connection within {patience.connect:g} s")
-    if isinstance(error, TimeoutError):
-        return FetchFailed(f"nothing was heard for {patience.read:g} s")
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return FetchFailed("the answer broke off before its end")
-    words = str(error) or type(error).__name__
-    return FetchFailed(f"no answer: {words:.300}")
+        return await self.ask(method, url, render, patience, take)

@@ -15,12 +15,18 @@ from controller import __version__
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]{0,8000}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
+_USER_INFO = re.compile(r"(?<=//)[^/?#]*@")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te", "trailer"})
 
 
 class CannotSend(ValueError):
     """What is no HTTP request, whatever the receiver does; says what is wrong with it."""
+
+
+def told(url: str) -> str:
+    """Return a URL, or what should be one, as people are told it: without credentials, and without a query's."""
+    return _USER_INFO.sub("", url, count=1).partition("?")[0]
 
 
 def parsed_url(text: str) -> URL:
@@ -39,9 +45,9 @@ def target_of(url: str) -> tuple[URL, str | None]:
         user, password = parsed.raw_user, parsed.raw_password
         bare = parsed.with_user(None) if good and (user, password) != (None, None) else parsed
     except ValueError as error:
-        raise CannotSend(f"{url!r:.100} is not a URL: {error}") from error
+        raise CannotSend(f"{told(url)!r:.100} is not a URL: {error}") from error
     if not good:
-        raise CannotSend(f"{url!r:.100} is not an http or https URL with a host")
+        raise CannotSend(f"{told(url)!r:.100} is not an http or https URL with a host")
     if bare is parsed:
         return parsed, None
     pair = f"{unquote(user or '')}:{unquote(password or '')}"

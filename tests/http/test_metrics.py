@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.examine import MasterExamined
 from controller.metrics import Metrics, table
@@ -66,6 +68,16 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
     ),
     (DerivativeFailed("id", "mp4", "x"), {("fsrec_derivatives_failed_total", ("mp4",)): 1}),
     (EncoderLost("id", 1, "x"), {("fsrec_encoders_lost_total", ()): 1}),
+    (
+        AudioFetched("call", "https://x/a", 9, 0.7, fresh=False),
+        {
+            ("fsrec_audio_fetched_total", ()): 1,
+            ("fsrec_audio_fetch_duration_seconds_sum", ()): 0.7,
+            ("fsrec_audio_fetch_duration_seconds_bucket", ("1.0",)): 1,
+        },
+    ),
+    (AudioRefused("call", "https://x/a", "x"), {("fsrec_audio_refused_total", ()): 1}),
+    (DecoderLost("x"), {("fsrec_decoders_lost_total", ()): 1}),
     (
         RequestServed("GET", "/x/{id}", 206, 0.02),
         {

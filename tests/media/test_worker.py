@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from controller.media import encode, wav, worker
-from controller.media.job import Job
+from controller.media import decode, encode, wav, worker
+from controller.media.job import Job, parse
 
 
 class Left(Exception):
@@ -62,7 +62,7 @@ def test_a_job_is_one_line(tmp_path: Path) -> None:
     """Whatever the paths hold, a job's text has no line's end in it and reads back the same."""
     asked = Job("/a\n\r\u2028b/\udcff.wav", str(tmp_path), "mp3", 1)
     assert len(asked.text().splitlines()) == 1
-    assert Job.parse(asked.text()) == asked
+    assert parse(asked.text()) == asked
 
 
 def test_it_makes_way_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_it_makes_way_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "nice", done.append)
     monkeypatch.setattr(worker, "run", lambda *arguments: done.append(arguments))
     worker.main()
-    assert done == [10, (0, sys.stdout, os._exit)]
+    assert done == [10, (0, sys.stdout, os._exit, decode.confine)]
 
 
 def raising(error: Exception) -> Any:

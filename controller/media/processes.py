@@ -1,0 +1,120 @@
+"""Processes that work on one file each, a few at a time, and may crash or hang (DESIGN section 4).
+
+A new process for each file costs some 80 ms and needs no care: nothing of one file is left for the next, a crash or a
+kill hits one job, and its memory goes with it. Nothing is started before there is a file to work on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+import controller
+
+STALL = 60.0
+"""Seconds without progress after which a process is taken for hung; it tells of each half minute of audio or so."""
+REAP = 5.0
+"""Seconds that a killed process may take to be gone; one whose disk hangs takes as long as the disk does."""
+COMMAND = (sys.executable, "-P", "-m", "controller.media.worker")
+
+
+class Task(Protocol):
+    """What a process is asked to do."""
+
+    def text(self) -> str:
+        """Return JSON, without a line's end in it."""
+        ...
+
+
+class ProcessLost(Exception):
+    """The process crashed or hung; the text says how, as the end of a sentence about it."""
+
+
+class NoProcess(Exception):
+    """No process can be started; the text says why."""
+
+
+class Processes:
+    """``workers`` processes at a time (half the processors, but two); more jobs wait for their turn.
+
+    One that doesn't get on for ``stall`` seconds is killed.
+    """
+
+    def __init__(
+        self, *, workers: int | None = None, stall: float = STALL, command: Sequence[str] | None = None
+    ) -> None:
+        self.room = asyncio.Semaphore(workers or max(2, (os.cpu_count() or 1) // 2))
+        self._stall = stall
+        self._command = tuple(command or COMMAND)
+        self._leaving: set[asyncio.Task[int]] = set()
+
+    async def run(self, task: Task) -> dict[str, Any]:
+        """Have a job done by a process of its own, within ``room``; return its last message.
+
+        Cancelling it kills the process. Raises ProcessLost, NoProcess.
+        """
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=PIPE, stdout=PIPE, env=_environment()
+            )
+        except OSError as error:
+            raise NoProcess(str(error.strerror or error)) from error
+        try:
+            assert process.stdin is not None  # noqa: S101 - it was asked for
+            process.stdin.write(f"{task.text()}\n".encode())
+            return await self._answer(process)
+        finally:
+            self._end(process)
+
+    async def close(self) -> None:
+        """Wait for the ends of processes whose jobs were cancelled."""
+        if self._leaving:
+            await asyncio.wait(self._leaving, timeout=REAP)
+
+    async def _answer(self, process: Process) -> dict[str, Any]:
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        while True:
+            try:
+                async with asyncio.timeout(self._stall):
+                    line = await process.stdout.readline()
+                    if not line:
+                        raise ProcessLost(_ending(await process.wait()))
+                message = orjson.loads(line)
+            except TimeoutError:
+                raise ProcessLost(f"did not get on for {self._stall:g} s") from None
+            except ValueError as error:  # also a line without an end
+                raise ProcessLost(f"said what can't be read: {error}"[:200]) from None
+            match message:
+                case {"size": int()} | {"failed": str(), "fault": str()}:
+                    return dict(message)
+
+    def _end(self, process: Process) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()  # having answered it ends anyhow; this is for one that didn't
+        leaving = asyncio.get_running_loop().create_task(process.wait())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+
+def _ending(code: int) -> str:
+    """Say how a process ended that gave no answer."""
+    if code >= 0:
+        return f"ended with status {code}"
+    with contextlib.suppress(ValueError):
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"was killed by signal {-code}"
+
+
+def _environment() -> dict[str, str]:
+    """Return ours, in which the process finds this very package, whatever made it importable here."""
+    package = str(Path(controller.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))}
