@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from controller.softswitch.switch import Softswitch
 
 _Command = Callable[["Softswitch", str], Awaitable[str]]
+_MOST_DIGITS = 99
 _NO_CHANNEL = "-ERR No such channel!\n"
 _SHOW_USAGE = (
     "-USAGE: codec|endpoint|application|api|dialplan|file|timer|calls [count]|channels [count|like <match string>]"
@@ -246,6 +247,10 @@ async def _uuid_recv_dtmf(leg: "Leg", fields: list[str]) -> str:
 
 @_on_leg("<uuid> <dtmf_data>", 2, 2, "-ERR Cannot locate session!\n")
 async def _uuid_send_dtmf(leg: "Leg", fields: list[str]) -> str:
+    digits = fields[0].split("@")[0]
+    leg.pre_answer()
+    if len(fields[0]) > _MOST_DIGITS or not await leg.send_digits(digits):
+        return "-ERR Operation failed\n"
     return f"+OK {leg.uuid} sent DTMF {fields[0]}.\n"
 
 
@@ -331,10 +336,10 @@ def _row(leg: "Leg") -> dict[str, str]:
         "dialplan": profile.dialplan,
         "context": profile.context,
         "read_codec": profile.codec,
-        "read_rate": "8000",
+        "read_rate": str(profile.rate),
         "read_bit_rate": str(profile.bit_rate),
         "write_codec": profile.codec,
-        "write_rate": "8000",
+        "write_rate": str(profile.rate),
         "write_bit_rate": str(profile.bit_rate),
         "secure": "",
         "hostname": leg.switch.name,

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from controller.softswitch import foreground, recorder
-from controller.softswitch.audio import RATE, SourceError, babble, load
+from controller.softswitch.audio import RATE, Sound
 from controller.softswitch.bridge import bridge
 from controller.softswitch.expansion import expand, note_system
-from controller.softswitch.script import Samples
+from controller.softswitch.sources import VOICES, SourceError, babble, load
 from controller.softswitch.text import number, parse_block, split_arguments
 from controller.softswitch.waking import Woken
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 Application = Callable[["Leg", str], Awaitable[None]]
 
-SPEECH_ENGINES = frozenset({"flite"})
 _READ_AHEAD = 16384
 
 
@@ -127,22 +126,22 @@ async def _playback(leg: "Leg", argument: str) -> None:
     block, source = parse_block(source)
     leg.variables.set("playback_terminator_used", None)
     try:
-        samples = load(source, leg.switch.sounds)
+        loaded = load(source, leg.switch.sounds)
     except SourceError:
         leg.variables.set("current_application_response", "FILE NOT FOUND")
         return
-    kind = source.split("://")[0] if "://" in source else "file"
-    about = [("Playback-File-Type", kind), ("Playback-File-Path", source)]
-    if kind == "silence_stream":
-        # It is made by the player itself, not by a file module.
-        del about[0]
+    about = [("Playback-File-Path", source)]
+    if source.startswith("tone_stream:"):
+        about.insert(0, ("Playback-File-Type", "tone_stream"))
     leg.fire("PLAYBACK_START", after=[*about, *block.items()])
-    woken, played = await _sound(leg, samples[number(seek) :])
-    # What the file layer had read ahead counts as played
-    read = min(len(samples), -(-played // _READ_AHEAD) * _READ_AHEAD)
-    leg.variables.set("playback_last_offset_pos", str(played))
-    leg.variables.set("playback_seconds", str(read // RATE))
-    leg.variables.set("playback_ms", str(read * 1000 // RATE))
+    sound, begin = loaded.sound, number(seek) * RATE // leg.profile.rate
+    woken, played = await _sound(leg, sound, begin)
+    # What the file layer had read ahead counts as played, in samples of its own
+    rate = loaded.rate or leg.profile.rate
+    read = min(len(sound) * rate // RATE, -(-(played * rate // RATE) // _READ_AHEAD) * _READ_AHEAD)
+    leg.variables.set("playback_last_offset_pos", str(played * leg.profile.rate // RATE))
+    leg.variables.set("playback_seconds", str(read // rate))
+    leg.variables.set("playback_ms", str(read // (rate // 1000)))
     leg.variables.set("playback_samples", str(read))
     status = "break" if woken in (Woken.BREAK, Woken.DIGIT) else "done"
     leg.fire("PLAYBACK_STOP", after=[*about, ("Playback-Status", status), *block.items()])
@@ -154,22 +153,23 @@ async def _playback(leg: "Leg", argument: str) -> None:
 async def _speak(leg: "Leg", argument: str) -> None:
     fields = argument.split("|", 2)
     if len(fields) == 3:
-        engine, text = fields[0], fields[2]
+        engine, voice, text = fields
     else:
-        engine = leg.variables.get("tts_engine") or ""
+        engine, voice = leg.variables.get("tts_engine") or "", leg.variables.get("tts_voice") or ""
         text = fields[-1]
-    if engine not in SPEECH_ENGINES:
+    if voice not in VOICES.get(engine, ()):
         return
     leg.variables.set("playback_terminator_used", None)
-    await _sound(leg, babble(parse_block(text)[1]))
+    await _sound(leg, Sound(babble(parse_block(text)[1])))
 
 
-async def _sound(leg: "Leg", samples: Samples) -> tuple[Woken, int]:
+async def _sound(leg: "Leg", sound: Sound, begin: int = 0) -> tuple[Woken, int]:
     """Play to the end, a break, a terminator or the hangup; why it ended, and how many samples were played."""
-    segment = leg.heard.play(samples, leg.switch.position(leg.switch.now()))
+    length = max(0, len(sound) - begin)
+    segment = leg.heard.play(sound, leg.switch.position(leg.switch.now()), min(begin, len(sound)))
     leg.begin_output(segment)
     began = leg.switch.now()
-    ends = began + len(samples) / RATE
+    ends = began + length / RATE
     spent = 0.0
     try:
         while True:
@@ -182,7 +182,7 @@ async def _sound(leg: "Leg", samples: Samples) -> tuple[Woken, int]:
             if woken is Woken.DIGIT:
                 leg.variables.set("playback_terminator_used", digit)
             played = round((leg.switch.now() - began - spent) * RATE)
-            return woken, len(samples) if woken is Woken.DONE else min(len(samples), played)
+            return woken, length if woken is Woken.DONE else min(length, played)
     finally:
         leg.end_output()
 
@@ -195,10 +195,10 @@ def terminators(leg: "Leg") -> str:
 
 async def _gentones(leg: "Leg", argument: str) -> None:
     try:
-        samples = load(f"tone_stream://{argument.split('|', maxsplit=1)[0]}", leg.switch.sounds)
+        loaded = load(f"tone_stream://{argument.split('|', maxsplit=1)[0]}", leg.switch.sounds)
     except SourceError:
         return
-    await _sound(leg, samples)
+    await _sound(leg, loaded.sound)
 
 
 async def _sleep(leg: "Leg", argument: str) -> None:

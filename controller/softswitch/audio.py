@@ -5,30 +5,54 @@ and a bridge is one track played into another. No work is done per 20 ms frame: 
 half a second or an hour at once and gets what frame by frame reading would have given.
 """
 
-import re
-import wave
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
-from controller.softswitch.script import Samples, silence, speech, tone
+from controller.softswitch.script import Samples
 
 RATE = 8000
 FRAME = RATE // 50
 """Samples in the 20 ms in which FreeSWITCH handles audio."""
 
-_MAX_TONE_SECONDS = 24 * 3600
-_LOOP_SECONDS = 100
+
+class Sound:
+    """Samples that may be repeated many times, and several of these in a row; never rendered as a whole."""
+
+    __slots__ = ("_length", "_parts")
+
+    def __init__(self, samples: Samples, loops: int = 1) -> None:
+        self._parts: list[tuple[Samples, int]] = [(samples, loops)]
+        self._length = len(samples) * loops
+
+    def __add__(self, other: "Sound") -> "Sound":
+        both = Sound(np.zeros(0, np.int16))
+        both._parts = [*self._parts, *other._parts]
+        both._length = len(self) + len(other)
+        return both
+
+    def __len__(self) -> int:
+        return self._length
+
+    def read(self, start: int, end: int) -> Samples:
+        """Render the samples of [start, end), which must lie within."""
+        out = np.zeros(end - start, np.int16)
+        begin = 0
+        for samples, loops in self._parts:
+            length = len(samples) * loops
+            a, b = max(start, begin) - begin, min(end, begin + length) - begin
+            if a < b:
+                once = samples[a:b] if loops == 1 else np.resize(np.roll(samples, -(a % len(samples))), b - a)
+                out[a + begin - start : b + begin - start] = once
+            begin += length
+        return out
 
 
 @dataclass(slots=True)
 class Segment:
     """A stretch of sound: `source` from its sample `offset` on, heard from position `start` to `end` (None: open)."""
 
-    source: "Samples | Track"
+    source: "Sound | Track"
     start: int
     end: int | None
     offset: int = 0
@@ -42,7 +66,7 @@ class Track:
     def __init__(self) -> None:
         self._segments: list[Segment] = []
 
-    def play(self, source: "Samples | Track", start: int, offset: int = 0) -> Segment:
+    def play(self, source: "Sound | Track", start: int, offset: int = 0) -> Segment:
         """Let `source` be heard from `start` on; a `Track` source is heard live until `cut`."""
         end = None if isinstance(source, Track) else start + len(source) - offset
         segment = Segment(source, start, end, offset)
@@ -67,7 +91,7 @@ class Track:
                 out[a - start : b - start] = segment.source.read(a, b)
             else:
                 shift = segment.offset - segment.start
-                out[a - start : b - start] = segment.source[a + shift : b + shift]
+                out[a - start : b - start] = segment.source.read(a + shift, b + shift)
         return out
 
     def active(self, start: int, end: int) -> int:
@@ -83,78 +107,9 @@ class Track:
         return covered
 
 
-class SourceError(Exception):
-    """A playback source that does not exist or cannot be played."""
-
-
-def load(source: str, sounds: Path) -> Samples:
-    """Load a `playback` argument as 8 kHz mono: a WAV file, `tone_stream://…` or `silence_stream://…`.
-
-    Raises `SourceError` for everything else, a missing file first of all.
-    """
-    if source.startswith("tone_stream://"):
-        return _tone_stream(source.removeprefix("tone_stream://"))
-    if source.startswith("silence_stream://"):
-        milliseconds = source.removeprefix("silence_stream://").split(",")[0]
-        seconds = _number(milliseconds) / 1000
-        return silence(_LOOP_SECONDS if seconds < 0 else seconds, RATE)
-    if "://" in source:
-        raise SourceError(f"no file format for {source!r}")
-    path = Path(source) if source.startswith("/") else sounds / source
-    return _wav(path)
-
-
-@lru_cache(maxsize=16)
-def babble(text: str) -> Samples:
-    """Stand in for spoken `text`: voice-like sound, 60 ms a character, half a second at least."""
-    return speech(max(0.5, 0.06 * len(text)), 0.2, RATE)
-
-
-def _wav(path: Path) -> Samples:
-    try:
-        with wave.open(str(path), "rb") as file:
-            if file.getsampwidth() != 2:
-                raise SourceError(f"{path} is not 16 bit PCM")
-            rate, channels = file.getframerate(), file.getnchannels()
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
-    except (OSError, EOFError, wave.Error) as error:
-        raise SourceError(f"cannot play {path}: {error}") from error
-    if channels > 1:
-        samples = samples.reshape(-1, channels).mean(axis=1).astype(np.int16)
-    if rate != RATE:
-        wanted = np.arange(round(len(samples) * RATE / rate)) * (rate / RATE)
-        samples = np.interp(wanted, np.arange(len(samples)), samples).astype(np.int16)
-    return samples
-
-
-_TONE = re.compile(r"%\(([^()]*)\)")
-_SETTING = re.compile(r"(?:^|;)\s*(loops|v)=(-?\d+)")
-
-
-@lru_cache(maxsize=16)
-def _tone_stream(script: str) -> Samples:
-    """Teletone's `%(on_ms,off_ms,hz[,hz…])`, with `loops=` and `v=`; other settings are ignored."""
-    settings: Mapping[str, int] = {name: int(value) for name, value in _SETTING.findall(script)}
-    parts: list[Samples] = []
-    for inner in _TONE.findall(script):
-        numbers = [_number(text) for text in inner.split(",")]
-        if len(numbers) < 2:
-            raise SourceError(f"a tone needs on and off times, not %({inner})")
-        on, off = (min(value / 1000, _MAX_TONE_SECONDS) for value in numbers[:2])
-        level = 0.25 * 10 ** (settings.get("v", 0) / 20)
-        parts.append(tone(on, numbers[2:], min(level, 1.0), RATE))
-        parts.append(silence(off, RATE))
-    if not parts:
-        raise SourceError(f"no tone in {script!r}")
-    once = np.concatenate(parts)
-    loops = settings.get("loops", 1)
-    if loops < 0:
-        loops = max(1, round(_LOOP_SECONDS * RATE / max(1, len(once))))
-    return np.tile(once, loops)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise SourceError(f"not a number: {text!r}") from error
+def resample(samples: Samples, rate: int) -> Samples:
+    """Bring what is at RATE, (n,) or (n, 2), to another rate: linear, good enough for a stand-in."""
+    wanted = np.arange(round(len(samples) * rate / RATE)) * (RATE / rate)
+    columns = samples.reshape(len(samples), -1)
+    out = [np.interp(wanted, np.arange(len(columns)), column) for column in columns.T]
+    return np.column_stack(out).astype(np.int16).reshape(-1, *samples.shape[1:])

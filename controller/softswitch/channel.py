@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from controller.softswitch.audio import FRAME, RATE, Segment, Track
+from controller.softswitch.audio import FRAME, RATE, Segment, Sound, Track
 from controller.softswitch.events import Header
 from controller.softswitch.profile import Profile, number_of_state
 from controller.softswitch.script import Script, render
@@ -157,6 +157,7 @@ class Channel(ABC):
         """
         if self.answered or self.hungup:
             return
+        render(self._script, RATE)  # kept: long work is done before the moment of the answer
         self._settle_recorders()
         self.answered = True
         if self.answer_partner is not None:
@@ -188,7 +189,7 @@ class Channel(ABC):
             return
         rendered = render(self._script, RATE)
         now = self.switch.now()
-        self.said.play(rendered.samples, self.switch.position(now))
+        self.said.play(Sound(rendered.samples), self.switch.position(now))
         loop = self.switch.loop
         self._timers = [loop.call_at(now + at, self.press, key) for at, key in rendered.digits]
         if rendered.hangup_at is not None:

@@ -69,6 +69,7 @@ class Leg(Channel):
         self._messages: deque[_Message] = deque()
         self._keys: deque[tuple[str, str]] = deque()
         self._pressed = ""
+        self.digits_sent = ""
         self._wake = asyncio.Event()
         self._broken = False
         self._broadcasting = False
@@ -103,6 +104,25 @@ class Leg(Channel):
         if not self.hungup:
             self._keys.extend((digit, source) for digit in digits)
             self._wake.set()
+
+    async def send_digits(self, digits: str) -> bool:
+        """Send digits to the party; False when there is none among them.
+
+        Pauses (w, W) are queued with the digits on a SIP leg, and slept by who sends on a loopback one, whose other
+        half takes the digits. This leg itself tells nothing of them.
+        """
+        sent = False
+        for digit in digits:
+            if digit not in "0123456789ABCDabcd*#wW":
+                continue
+            sent = True
+            if digit not in "wW":
+                self.digits_sent += digit
+                if self.answer_partner is not None:
+                    self.answer_partner.press(digit, "UNKNOWN")
+            elif self.answer_partner is not None:
+                await asyncio.sleep(0.5 if digit == "w" else 1.0)
+        return sent
 
     # -- the channel's thread
 

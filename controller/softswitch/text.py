@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote_to_bytes
 
 _TRUE = frozenset({"yes", "on", "true", "t", "enabled", "active", "allow"})
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "s": " "}
 _INTEGER = re.compile(r"[+-]?\d+$")
 
 
@@ -31,10 +32,10 @@ def split_arguments(text: str, most: int, delimiter: str = " ") -> list[str]:
             if not rest:
                 break
         if len(fields) == most - 1:
-            fields.append(_unquote(rest))
+            fields.append(_cleaned(rest, delimiter))
             break
         end = _field_end(rest, delimiter)
-        fields.append(_unquote(rest[:end]))
+        fields.append(_cleaned(rest[:end], delimiter))
         rest = rest[end + 1 :]
     return fields
 
@@ -53,6 +54,26 @@ def _field_end(text: str, delimiter: str) -> int:
             return index
         index += 1
     return len(text)
+
+
+def _cleaned(field: str, delimiter: str) -> str:
+    """cleanup_separated_string: pairs of quotes and escapes vanish, blanks at the ends are stripped."""
+    if delimiter == " ":
+        return _unquote(field)
+    field, found, kept, index, quoted = field.lstrip(" "), "", 0, 0, False
+    while index < len(field):
+        char, after = field[index], field[index + 1 : index + 2]
+        if char == "\\" and after and after in f"'\"\\nrts{delimiter}":
+            found += _ESCAPED.get(after, after)
+            kept, index = len(found), index + 1
+        elif char == "'" and (quoted or "'" in field[index + 1 :]):
+            quoted = not quoted
+            kept = len(found) if quoted else kept
+        else:
+            found += char
+            kept = len(found) if char != " " or quoted else kept
+        index += 1
+    return found[:kept] if kept else found
 
 
 def _unquote(field: str) -> str:
