@@ -11,6 +11,7 @@ from controller.recordings.ports import Recorder
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
 from controller.switch.facts import (
+    DigitPressed,
     Executed,
     Fact,
     LegAnswered,
@@ -60,8 +61,10 @@ class FactsDesk:
                 identity = recording_id(event_uuid)
                 if identity is not None and self.recordings.get(identity) is not None:
                     self.recordings.apply(identity, StartOver(at))
+            case DigitPressed(leg=leg, at=at, digit=digit):
+                self.recordings.pressed(switch, leg, digit, at)
             case _:
-                pass  # digits, moves and other applications mean nothing to what is built so far
+                pass  # moves and other applications mean nothing to what is built so far
 
     async def connected(self, switch: str, core_uuid: str) -> None:
         """Look at the calls, reconcile their recordings, then let documents go on, in this order.

@@ -101,7 +101,7 @@ def executed(application: str, event_uuid: str) -> Executed:
         (executed("record_session", str(uuid.uuid4())), []),
         (executed("record_session", "not ours"), []),
         (executed("answer", ID), []),
-        (DigitPressed("leg", 5.0, "5", 0.1), []),
+        (DigitPressed("leg", 5.0, "5", 0.1), [("pressed", "fs1", "leg", "5", 5.0)]),
         (LegMoved("leg", 5.0, "old"), []),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",

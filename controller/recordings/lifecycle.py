@@ -165,7 +165,8 @@ def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
 
 
 def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
-    return replace(_started(recording, fact), reason=recording.wish.stop, wish=Wish())
+    wish = recording.wish
+    return replace(_started(recording, fact), reason=wish.stop, digit=wish.digit, wish=Wish())
 
 
 def _refused(recording: Recording, fact: StartOver) -> Recording:
@@ -181,7 +182,9 @@ def _never_was(recording: Recording, fact: Fact, reason: EndReason, why: str) ->
 
 
 def _wish_stop(recording: Recording, fact: StopWished) -> Recording:
-    return replace(recording, wish=replace(recording.wish, stop=recording.wish.stop or fact.reason))
+    if recording.wish.stop is not None:
+        return recording
+    return replace(recording, wish=replace(recording.wish, stop=fact.reason, digit=fact.digit))
 
 
 def _wish_pause(recording: Recording, fact: PauseWished) -> Recording:
@@ -240,7 +243,9 @@ def _unmasked_late(recording: Recording, fact: Unmasked) -> Recording:
 
 
 def _stop_because(recording: Recording, fact: StopWished) -> Recording:
-    return replace(recording, reason=recording.reason or fact.reason)
+    if recording.reason is not None:
+        return recording
+    return replace(recording, reason=fact.reason, digit=fact.digit)
 
 
 def _stop_at_limit(recording: Recording, _fact: LimitReached) -> Recording:

@@ -178,11 +178,15 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart."""
+    """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart.
+
+    ``digit`` is the terminator that wishes the stop.
+    """
 
     stop: EndReason | None = None
     pause: PauseBehavior | None = None
     resume: bool = False
+    digit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +194,9 @@ class Recording:
     """One recording's whole truth, as it is stored.
 
     ``path`` is the master's absolute path as the switch sees it. ``started_at`` and ``ended_at`` are the switch's
-    times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``error`` says in
-    words what went wrong. ``sequence`` counts its notices; ``revision`` counts its changes.
+    times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
+    terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
+    counts its changes.
     """
 
     id: str
@@ -211,6 +216,7 @@ class Recording:
     error: str | None = None
     sequence: int = 0
     revision: int = 0
+    digit: str = ""
 
     @property
     def paused_behavior(self) -> PauseBehavior | None:

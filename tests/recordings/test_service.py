@@ -53,7 +53,7 @@ from controller.telemetry import (
     Telemetry,
 )
 from tests.recordings.fakes import REQUEST, Caught, FakeLedger, FakeMedia, FakeRecorder, owner, task_of
-from tests.recordings.virtual import settled, virtual
+from tests.recordings.virtual import run_virtually, settled, virtual
 
 SKIP, SILENCE = PauseBehavior.SKIP, PauseBehavior.SILENCE
 N = NoticeKind
@@ -297,6 +297,108 @@ async def test_a_stop_before_record_start_waits_for_it() -> None:
     await bench.say(identity, Started(bench.now))
     assert bench.log == ["start", "stop"]
     assert bench.row(identity).reason is EndReason.VERB
+
+
+@pytest.mark.parametrize(
+    ("terminators", "digit", "ends"),
+    [
+        ("#", "#", True),
+        ("#", "1", False),
+        ("", "#", False),
+        ("*0", "0", True),
+        ("*0", "#", False),
+        ("aD", "A", True),
+        ("aD", "d", True),
+        ("aD", "B", False),
+        ("12", "12", False),
+        ("#", "", False),
+    ],
+)
+def test_a_terminator_ends_it(terminators: str, digit: str, ends: bool) -> None:
+    """A press of one of its terminators, letters in either case, stops a recording; it knows which. Others don't."""
+
+    async def press() -> None:
+        bench = Bench()
+        identity = await bench.running(terminators=terminators)
+        bench.service.pressed("fs1", "leg", digit, bench.now)
+        await settled()
+        assert bench.log == ["start", "stop"] * ends + ["start"] * (not ends)
+        assert bench.row(identity).reason is (EndReason.TERMINATOR if ends else None)
+        assert bench.row(identity).digit == digit * ends
+
+    run_virtually(press())
+
+
+@virtual
+async def test_a_terminator_ends_each_recording_that_has_it_and_no_other() -> None:
+    """By leg and switch, running or paused; what is stopped already keeps its reason."""
+    bench = Bench()
+    ids = {
+        name: (
+            await bench.service.start(
+                owner(call=name, leg=leg, switch=switch),
+                replace(REQUEST, reference=name, terminators=terminators),
+                core_uuid="core",
+            )
+        ).id
+        for name, leg, switch, terminators in (
+            ("one", "leg", "fs1", "#"),
+            ("two", "leg", "fs1", "*#"),
+            ("paused", "leg", "fs1", "#"),
+            ("stopped", "leg", "fs1", "#"),
+            ("without", "leg", "fs1", "*"),
+            ("leg", "another", "fs1", "#"),
+            ("switch", "leg", "fs2", "#"),
+        )
+    }
+    await settled()
+    for identity in ids.values():
+        await bench.say(identity, Started(bench.now))
+    await bench.service.pause(ids["paused"], SKIP)
+    await bench.service.stop(ids["stopped"], EndReason.API)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await settled()
+    assert {name: bench.row(identity).reason for name, identity in ids.items()} == {
+        "one": EndReason.TERMINATOR,
+        "two": EndReason.TERMINATOR,
+        "paused": EndReason.TERMINATOR,
+        "stopped": EndReason.API,
+        "without": None,
+        "leg": None,
+        "switch": None,
+    }
+    assert [bench.row(ids[name]).digit for name in ("one", "two", "paused", "stopped")] == ["#", "#", "#", ""]
+
+
+@virtual
+async def test_a_terminator_during_the_beep_stops_it_as_it_begins() -> None:
+    """A press before RECORD_START is kept, with its digit, also over another wish that follows; what ends it is told."""
+    bench = Bench()
+    identity = await bench.start(terminators="#5", beep=True)
+    bench.service.pressed("fs1", "leg", "5", bench.now)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await bench.service.stop(identity, EndReason.VERB)
+    assert bench.log == ["start"]
+    await bench.say(identity, Started(bench.now))
+    assert bench.log == ["start", "stop"]
+    await bench.say(identity, Stopped(bench.now, Cause.EMPTY))
+    row = bench.row(identity)
+    assert (row.state, row.reason, row.digit) == (State.ABSENT, EndReason.TERMINATOR, "5")
+    assert bench.ledger.told == [N.STARTED, N.ABSENT]
+
+
+@virtual
+async def test_a_terminator_after_a_restart() -> None:
+    """A recording that is only in the ledger hears digits as soon as it lives again."""
+    ledger = FakeLedger()
+    identity = await Bench(ledger).running(terminators="#")
+    bench = Bench(ledger)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    assert await bench.service.adopt("fs1")
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await settled()
+    assert bench.log == ["stop"]
+    assert (bench.row(identity).reason, bench.row(identity).digit) == (EndReason.TERMINATOR, "#")
 
 
 @virtual
