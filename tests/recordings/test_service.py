@@ -372,7 +372,7 @@ async def test_a_terminator_ends_each_recording_that_has_it_and_no_other() -> No
 
 @virtual
 async def test_a_terminator_during_the_beep_stops_it_as_it_begins() -> None:
-    """A press before RECORD_START is kept, with its digit, also over another wish that follows; what ends it is told."""
+    """A press before RECORD_START is kept, with its digit, whatever is wished after it; what comes of it is told."""
     bench = Bench()
     identity = await bench.start(terminators="#5", beep=True)
     bench.service.pressed("fs1", "leg", "5", bench.now)
