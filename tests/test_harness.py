@@ -91,6 +91,41 @@ async def test_recording_holds_what_the_caller_said(switch: Switch, ears: EslCli
     assert not sound.sounding(1)
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+async def test_leg_has_the_rate_asked_for(switch: Switch, ears: EslClient, rate: int) -> None:
+    """A leg's recording has the leg's rate, the caller's pitch and length, and the switch tells the rate."""
+    with ears.watch() as seen:
+        call = await switch.call("1001", [Tone(0.8, 600), Silence(0.3), Hangup()], rate=rate)
+        parked = await seen.named("CHANNEL_PARK", call.leg)
+        assert parked["Channel-Read-Codec-Rate"] == parked["variable_read_rate"] == str(rate)
+        path = switch.recordings / "rate.wav"
+        await record(ears, call.leg, path)
+        stopped = await seen.named("RECORD_STOP", call.leg)
+    await call.ended()
+    sound = read_wav(path)
+    assert sound.rate == rate
+    assert int(stopped["variable_record_samples"]) == len(sound.samples)
+    assert int(stopped["variable_record_ms"]) == pytest.approx(sound.seconds * 1000, abs=1)
+    [tone] = sound.sounding()
+    assert tone.seconds == pytest.approx(0.8, abs=0.05)
+    assert sound.hz(within=tone) == pytest.approx(600, abs=5)
+
+
+@pytest.mark.parametrize(("rate", "cause"), [(8000, "no-input-timeout"), (16000, "success-silence")])
+async def test_levels_count_twice_at_twice_the_rate(switch: Switch, ears: EslClient, rate: int, cause: str) -> None:
+    """A tone whose samples are 150 on the mean is below a threshold of 200 at 8 kHz, and above it at 16 kHz."""
+    script: Script = [Tone(1.2, 500, level=150 * np.pi / 2 / 32767), Silence(2.0)]
+    call = await switch.call("1001", script, rate=rate)
+    block = RECORDER.replace("}", ",RECORD_INITIAL_TIMEOUT_MS=700,RECORD_FINAL_TIMEOUT_MS=500}").replace(
+        "RECORD_STEREO=true", "RECORD_READ_ONLY=true,RECORD_SILENCE_THRESHOLD=200"
+    )
+    with ears.watch() as seen:
+        await ears.execute(call.leg, "record_session", f"{switch.recordings}/level.wav +600 {block}")
+        await ears.execute(call.leg, "answer")
+        stopped = await seen.named("RECORD_STOP", call.leg)
+    assert stopped["Record-Completion-Cause"] == cause
+
+
 async def test_script_waits_for_the_answer(switch: Switch, ears: EslClient) -> None:
     """The script's clock starts at the answer, not at park: its digit comes that much after CHANNEL_ANSWER."""
     with ears.watch() as seen:

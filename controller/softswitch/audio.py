@@ -83,6 +83,14 @@ class Track:
         return covered
 
 
+def resample(samples: Samples, rate: int) -> Samples:
+    """Bring what is at RATE, (n,) or (n, 2), to another rate: linear, good enough for a stand-in."""
+    wanted = np.arange(round(len(samples) * rate / RATE)) * (RATE / rate)
+    columns = samples.reshape(len(samples), -1)
+    out = [np.interp(wanted, np.arange(len(columns)), column) for column in columns.T]
+    return np.column_stack(out).astype(np.int16).reshape(-1, *samples.shape[1:])
+
+
 class SourceError(Exception):
     """A playback source that does not exist or cannot be played."""
 

@@ -84,6 +84,8 @@ def _pair(switch: "Softswitch", dial: str, variables: dict[str, str], dialler: "
     context = context.split("/")[0] or "default"
     first, second = variables.get("origination_uuid") or str(uuid.uuid4()), str(uuid.uuid4())
     to_party, from_party = Track(), Track()
+    wideband = variables.get("loopback_initial_codec") == "L16@16000h"
+    rate = dialler.profile.rate if dialler else 16000 if wideband else 8000
     number_shown = dialler.profile.caller_number if dialler else "0000000000"
 
     def make(own: str, other: str, half: str, said: Track, heard: Track) -> "Leg":
@@ -101,7 +103,8 @@ def _pair(switch: "Softswitch", dial: str, variables: dict[str, str], dialler: "
                 dialplan="xml",
                 source="mod_loopback",
                 codec="L16",
-                bit_rate=128000,
+                bit_rate=16 * rate,
+                rate=rate,
                 hit_dialplan=inbound,
             ),
             said=said,

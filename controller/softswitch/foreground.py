@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from controller.softswitch.audio import FRAME, RATE
+from controller.softswitch.audio import FRAME, RATE, resample
 from controller.softswitch.journal import EndedBy, RecordingEntry
 from controller.softswitch.text import number, parse_block, split_arguments
 from controller.softswitch.waking import Woken
@@ -43,14 +43,17 @@ class _Take:
         samples = self._leg.said.read(start, start + count * FRAME)
         used, over = count, False
         if self._threshold:
-            levels = np.abs(samples.reshape(count, FRAME).astype(np.int32)).mean(axis=1)
+            levels = np.abs(samples.reshape(count, FRAME).astype(np.int32)).mean(axis=1) * (self.file.rate // RATE)
             for index, level in enumerate(levels):
                 self._silent = self._silent + 1 if level < self._threshold else 0
                 if self._silent >= self._needed:
                     used, over = index + 1, True
                     break
         self.frames += used
-        self.file.write(samples[: used * FRAME].astype("<i2").tobytes())
+        taken = samples[: used * FRAME]
+        if self.file.rate != RATE:
+            taken = resample(taken, self.file.rate)
+        self.file.write(taken.astype("<i2").tobytes())
         return over
 
 
@@ -68,22 +71,23 @@ async def record(leg: "Leg", argument: str, terminators: "Callable[[Leg], str]")
         if leg.switch.faults.refuse_starts or not path.endswith(".wav"):
             raise OSError(f"cannot record to {path}")  # noqa: TRY301 (treated as the open failure it is there)
         budget = leg.switch.faults.disk_full_after
-        file = WavFile(Path(path), rate=RATE, channels=1, chunk=_CHUNK, budget=budget)
+        file = WavFile(Path(path), rate=leg.profile.rate, channels=1, chunk=_CHUNK, budget=budget)
     except OSError:
         leg.hang_up("DESTINATION_OUT_OF_ORDER")
         return
-    entry = RecordingEntry(leg.uuid, path, time.time(), RATE, 1, {}, foreground=True)
+    entry = RecordingEntry(leg.uuid, path, time.time(), leg.profile.rate, 1, {}, foreground=True)
     leg.switch.journal.recordings.append(entry)
     leg.fire("CODEC")
     leg.fire("RECORD_START", after=[("Record-File-Path", path)])
     take = _Take(leg, file, threshold, hits)
     reason = await _run(leg, take, limit, terminators)
     size = take.file.close()
-    samples = take.frames * FRAME
+    rate = take.file.rate
+    samples = take.frames * FRAME * rate // RATE
     leg.variables.set("record_file_size", str(size))
     leg.variables.set("record_samples", str(samples))
-    leg.variables.set("record_seconds", str(samples // RATE))
-    leg.variables.set("record_ms", str(samples * 1000 // RATE))
+    leg.variables.set("record_seconds", str(samples // rate))
+    leg.variables.set("record_ms", str(samples * 1000 // rate))
     entry.stopped_at, entry.frames_written, entry.reason = time.time(), samples, reason
     leg.fire("RECORD_STOP", after=[("Record-File-Path", path)])
     leg.fire("CODEC")

@@ -49,6 +49,7 @@ class Profile:
     network: str = ""
     codec: str = "PCMU"
     bit_rate: int = 64000
+    rate: int = 8000
     hit_dialplan: bool = True
     call_uuid: str = ""
     times: dict[str, int] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Profile:
         for way in ("Read", "Write"):
             codec += [
                 (f"Channel-{way}-Codec-Name", self.codec),
-                (f"Channel-{way}-Codec-Rate", "8000"),
+                (f"Channel-{way}-Codec-Rate", str(self.rate)),
                 (f"Channel-{way}-Codec-Bit-Rate", str(self.bit_rate)),
             ]
         return codec + self._block("Caller", self.direction)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from controller.softswitch.audio import FRAME, RATE
+from controller.softswitch.audio import FRAME, RATE, resample
 from controller.softswitch.journal import EndedBy, RecordingEntry
 from controller.softswitch.recording_options import READ, WRITE, Options
 from controller.softswitch.script import Samples
@@ -53,6 +53,7 @@ class Recorder:
         self.paused = False
         self.masked = False
         self._file = file
+        self._scale = leg.profile.rate // RATE
         self._cursor = leg.frame_number(now)
         self._taken = 0
         self._written = 0
@@ -110,7 +111,7 @@ class Recorder:
             self._timer = None
         if self._ending or self._over is not None or self._gated():
             return
-        width = 2 * self._file.channels * FRAME
+        width = 2 * self._file.channels * FRAME * self._file.rate // RATE
         frames = max(_UNBUFFERED_WAKE_FRAMES, -(-self._file.bytes_until_flush // width))
         due = self.leg.frame_time(self._cursor + frames)
         if self._loop_limit is not None:
@@ -205,8 +206,9 @@ class Recorder:
 
     def _listen(self, samples: Samples, frames: int, first: int) -> tuple[int, EndedBy | None]:
         """Run the silence timers over `frames`; how many of them were recorded, and whether they ended it."""
-        levels = np.abs(samples.reshape(frames, -1).astype(np.int32)).mean(axis=1).astype(np.int64)
-        silent = levels < self.options.threshold
+        # The sum is divided by the samples that 8 kHz would have (is_silence_frame, async:1181): 16 kHz counts double
+        levels = np.abs(samples.reshape(frames, -1).astype(np.int32)).mean(axis=1) * self._scale
+        silent = levels.astype(np.int64) < self.options.threshold
         changes = np.flatnonzero(np.diff(silent)) + 1
         for begin, end in zip((0, *changes), (*changes, frames), strict=True):
             if not silent[begin]:
@@ -236,7 +238,7 @@ class Recorder:
                 here = spans.pop()[0]
             spans.append((here, (self._written + frames) * _SECONDS))
         if self._file.rate != RATE:
-            samples = _resample(samples, self._file.rate)
+            samples = resample(samples, self._file.rate)
         self._written += frames
         if not self._file.write(samples.astype("<i2").tobytes()):
             self._cause = self._cause or "uri-failure"
@@ -267,7 +269,7 @@ class Recorder:
         if switch.faults.slow_close:
             await asyncio.sleep(switch.faults.slow_close)
         size = self._file.close()
-        offered = self._written * FRAME
+        offered = self._written * FRAME * self._scale
         self._conclude(size, offered, reason)
         if not switch.faults.lose_record_stop:
             trailer = [] if self._cause is None else [("Record-Completion-Cause", self._cause)]
@@ -287,8 +289,8 @@ class Recorder:
         else:
             self._cause = self._cause or "success-maxtime"
         leg.variables.set("record_samples", str(offered))
-        leg.variables.set("record_seconds", str(offered // RATE))
-        leg.variables.set("record_ms", str(offered // (RATE // 1000)))
+        leg.variables.set("record_seconds", str(offered // self.leg.profile.rate))
+        leg.variables.set("record_ms", str(offered // (self.leg.profile.rate // 1000)))
         leg.variables.set("record_completion_cause", self._cause)
         self.entry.stopped_at = time.time()
         self.entry.frames_written = offered
@@ -317,7 +319,7 @@ class Recorder:
             self._file.abandon()
             self.entry.reason = reason
             self.entry.stopped_at = time.time()
-            self.entry.frames_written = self._written * FRAME
+            self.entry.frames_written = self._written * FRAME * self._scale
 
     def tell_started(self) -> None:
         """Fire RECORD_START."""
@@ -333,14 +335,6 @@ class Recorder:
 
     def _bug(self) -> list[tuple[str, str]]:
         return [("Media-Bug-Function", "session_record"), ("Media-Bug-Target", self.key)]
-
-
-def _resample(samples: Samples, rate: int) -> Samples:
-    """Linear, good enough for a stand-in; (n,) or (n, 2)."""
-    wanted = np.arange(round(len(samples) * rate / RATE)) * (RATE / rate)
-    columns = samples.reshape(len(samples), -1)
-    out = [np.interp(wanted, np.arange(len(columns)), column) for column in columns.T]
-    return np.column_stack(out).astype(np.int16).reshape(-1, *samples.shape[1:])
 
 
 async def start(leg: "Leg", path: str, limit: int, variables: Mapping[str, str]) -> bool:

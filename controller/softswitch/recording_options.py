@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from controller.softswitch.audio import RATE
 from controller.softswitch.text import is_true, number
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Options:
         pre_buffer = get("RECORD_PRE_BUFFER_FRAMES")
         self.pre_buffer = _PRE_BUFFER_FRAMES if pre_buffer is None else max(0, number(pre_buffer))
         rate = number(get("record_sample_rate"))
-        self.rate = rate if rate in _RATES else RATE
+        self.rate = rate if rate in _RATES else leg.profile.rate
         self.chunk = self._chunk(get("enable_file_write_buffering"))
         initial, final = get("RECORD_INITIAL_TIMEOUT_MS"), get("RECORD_FINAL_TIMEOUT_MS")
         threshold = get("RECORD_SILENCE_THRESHOLD")

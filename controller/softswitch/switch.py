@@ -15,6 +15,7 @@ from controller.softswitch.dialplan import (
     EXTENSIONS,
     NO_ROUTE,
     PARKING_CONTEXT,
+    SIP_CODECS,
     Plan,
     sip_variables,
 )
@@ -313,11 +314,13 @@ class Softswitch:
         answered: bool = False,
         park: bool = True,
         context: str = "fsrec",
+        rate: int = 8000,
     ) -> Leg:
         """Let a caller dial `destination`; the leg, once it is parked, or hung up before that.
 
         With `park` false it has only been created. `variables` are on the channel from the start, as the far end's
         or the dialplan's would be. The script begins when the leg is answered: by `answered`, or later by a command.
+        `rate` is the leg's, 8000 (PCMU) or 16000 (G722); KeyError for others.
         """
         user = caller_number or "anonymous"
         name = variables.get("channel_name") or f"sofia/internal/{user}@127.0.0.1:5099"
@@ -331,9 +334,11 @@ class Softswitch:
             caller_number=caller_number,
             username=user,
             network="127.0.0.1",
+            codec=SIP_CODECS[rate],
+            rate=rate,
         )
         new = self.new_leg(profile, script=script)
-        for key, value in sip_variables(user, destination):
+        for key, value in sip_variables(user, destination, profile.codec):
             new.variables.set(key, value)
         for key, value in variables.items():
             new.variables.set(key, value)
@@ -368,7 +373,7 @@ class Softswitch:
             *(
                 (f"{way}_{what}", value)
                 for way in ("read", "write")
-                for what, value in (("codec", profile.codec), ("rate", "8000"))
+                for what, value in (("codec", profile.codec), ("rate", str(profile.rate)))
             ),
         ]
         leg = Leg(self, profile, script=script, variables=first, said=said, heard=heard)

@@ -1,6 +1,6 @@
 """ESL commands as values: the only place where ESL text is made (DESIGN 2, 4, 5).
 
-A command that exists is fit to be sent: each field is of a closed alphabet or was made so (``Speak``), and the
+A command that exists is fit to be sent: each field is of a closed alphabet or was made so (``Spoken``), and the
 packet as a whole was looked at once more. ``parse`` is the exact inverse of ``packet``. What is missing is missing
 on purpose: ``set``, ``system``, ``bridge`` and any application or API command by a free name.
 """
@@ -32,8 +32,17 @@ from controller.switch.commands_api import (
     Version,
 )
 from controller.switch.commands_base import ApiCommand, Command
-from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession, Speak
+from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession
 from controller.switch.commands_probe import Originate, ShowTasks
+from controller.switch.commands_sources import (
+    Joined,
+    LocalFile,
+    SilenceStream,
+    Source,
+    Spoken,
+    Tone,
+    parse_source,
+)
 from controller.switch.commands_text import is_leg_id
 from controller.switch.commands_values import (
     MARKER,
@@ -41,13 +50,8 @@ from controller.switch.commands_values import (
     RELEASE_VARIABLES,
     TAKEOVER_VARIABLES,
     Cause,
-    LocalFile,
     RecordingVariables,
-    SilenceStream,
-    Source,
-    Tone,
     Track,
-    parse_source,
     silence_threshold,
 )
 
@@ -64,6 +68,7 @@ __all__ = [
     "Execute",
     "GlobalGetvar",
     "Hangup",
+    "Joined",
     "LocalFile",
     "ModuleExists",
     "Originate",
@@ -76,7 +81,7 @@ __all__ = [
     "ShowTasks",
     "SilenceStream",
     "Source",
-    "Speak",
+    "Spoken",
     "Status",
     "Subscribe",
     "Tone",
@@ -160,11 +165,6 @@ def _playback(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Exe
     return Playback(leg, parse_source(argument), event_uuid=event_uuid, event_lock=event_lock)
 
 
-def _speak(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
-    engine, voice, text = argument.split("|", 2)
-    return Speak(leg, engine, voice, text, event_uuid=event_uuid, event_lock=event_lock)
-
-
 def _hangup(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
     return Hangup(leg, Cause(argument), event_uuid=event_uuid, event_lock=event_lock)
 
@@ -177,7 +177,6 @@ _EXECUTE: dict[str, Callable[[str, str, str, bool], Execute]] = {
     RecordSession.application: _record_session,
     Answer.application: _answer,
     Playback.application: _playback,
-    Speak.application: _speak,
     Hangup.application: _hangup,
 }
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from controller.switch import commands_text as check
 from controller.switch.commands_base import Command
+from controller.switch.commands_sources import Source
 from controller.switch.commands_values import (
     NET_LIMIT,
     RECORDING_EXTENSIONS,
     Cause,
     RecordingVariables,
-    Source,
 )
 
 
@@ -110,30 +109,6 @@ class Playback(Execute):
     def argument(self) -> str:
         """Return the file's path or the stream's URL."""
         return str(self.source)
-
-
-_ENGINE = re.compile(r"[a-z][a-z0-9_]{0,31}")
-_VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-
-
-@dataclass(frozen=True, slots=True)
-class Speak(Execute):
-    """Say a text. The text may be anyone's: it is kept as ``commands_text.spoken`` makes it fit, or refused."""
-
-    application: ClassVar[str] = "speak"
-
-    engine: str
-    voice: str
-    text: str
-
-    def _check(self) -> None:
-        check.matching(self.engine, "engine", _ENGINE, "a name of a-z 0-9 _")
-        check.matching(self.voice, "voice", _VOICE, "a name of A-Z a-z 0-9 . _ + -")
-        object.__setattr__(self, "text", check.spoken(self.text, "text"))
-
-    def argument(self) -> str:
-        """``engine|voice|text``; only the first two ``|`` separate."""
-        return f"{self.engine}|{self.voice}|{self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _RELOAD = re.compile("reload|unload", re.IGNORECASE)
 _MODULE = re.compile("mod_event_socket", re.IGNORECASE)
-_MEANT_BY_FREESWITCH = re.compile(r"[{}|]")
+_MEANT_BY_FREESWITCH = re.compile(r"[{}|]|(?<=@)(?=@)")
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BREAKS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]|\n\n|\n\Z")
 
@@ -133,13 +133,14 @@ def _broken_up(word: re.Match[str]) -> str:
 
 
 def spoken(value: str, where: str) -> str:
-    """Make a text that anyone may have written fit for the argument of ``speak``.
+    """Make a text that anyone may have written fit for speech in the argument of ``playback``.
 
     White space collapses (a document's line ends are no line ends of the packet). Braces become blanks: in front
     they would set parameters of the speech engine, and after a ``$`` they would expand. The expansion lock makes
     ``${`` inert already, but the lock is a channel variable that others can take off, a brace has no sound, and so
-    nothing is lost by not relying on it. ``|`` becomes a blank too: it is ``speak``'s own separator. The module's
-    name is broken up (3.2: a packet with it and "reload" reloads the module).
+    nothing is lost by not relying on it. ``|`` becomes a blank too: it separates engine, voice and text. A blank
+    comes between two ``@``, where ``playback`` would cut the text off. The module's name is broken up (3.2: a
+    packet with it and "reload" reloads the module).
 
     Raises:
         ValueError: control characters, surrogates, more than SPOKEN_MAX characters, or nothing to say.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 RECORDING_EXTENSIONS = frozenset({"wav"})
 """The master is always WAV (DESIGN 4)."""
-
-PLAYABLE_EXTENSIONS = frozenset({"wav", "mp3", "ogg", "flac", "au", "aiff", "gsm", "ul", "al"})
 
 NET_LIMIT = 86_400
 """Seconds that FreeSWITCH gets as a recording's limit: a net; the true limit is kept by the service (DESIGN 4)."""
@@ -227,61 +224,3 @@ class RecordingVariables:
         if str(made) != text:
             raise ValueError(f"recording variables: {check.shown(text)} is not what prints; right is {made}")
         return made
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file on the switch, by its absolute path."""
-
-    path: str
-
-    def __post_init__(self) -> None:
-        check.path(self.path, "file", PLAYABLE_EXTENSIONS)
-
-    def __str__(self) -> str:
-        return self.path
-
-
-_TONE = r"%\([0-9]{1,5},[0-9]{1,5}(?:,[0-9]{1,4}(?:\.[0-9]{1,3})?){1,4}\)"
-_SCRIPT = re.compile(rf"(?:v=-?[0-9]{{1,2}};)?{_TONE}(?:;{_TONE}){{0,15}}(?:;loops=[1-9][0-9]{{0,2}})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Tone:
-    """Tones: ``[v=-7;]%(on_ms,off_ms,hz[,hz…])[;%(…)…][;loops=n]``; no more.
-
-    ``path=``, a script read from a file, is kept out.
-    """
-
-    script: str
-
-    def __post_init__(self) -> None:
-        check.matching(self.script, "tone", _SCRIPT, "[v=-7;]%(on,off,hz[,hz])[;%(…)][;loops=n]")
-
-    def __str__(self) -> str:
-        return f"tone_stream://{self.script}"
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceStream:
-    """Silence of so many milliseconds."""
-
-    ms: int
-
-    def __post_init__(self) -> None:
-        check.bounded(self.ms, "silence", 1, NET_LIMIT * 1000)
-
-    def __str__(self) -> str:
-        return f"silence_stream://{self.ms}"
-
-
-Source = LocalFile | Tone | SilenceStream
-
-
-def parse_source(text: str) -> Source:
-    """Read back what a source printed."""
-    if text.startswith("tone_stream://"):
-        return Tone(text.removeprefix("tone_stream://"))
-    if text.startswith("silence_stream://"):
-        return SilenceStream(int(text.removeprefix("silence_stream://")))
-    return LocalFile(text)

@@ -6,25 +6,19 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from controller.calls.ports import Beep, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import ParkedLeg, Sound
 from controller.documents.call import CallInfo
-from controller.documents.steps import Quiet, Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import (
     Answer,
     Cause,
     Command,
-    LocalFile,
     Playback,
     SchedDel,
     ShowChannels,
-    SilenceStream,
-    Source,
-    Speak,
-    Tone,
     UuidBreak,
     UuidDump,
     UuidKill,
@@ -43,11 +37,14 @@ from controller.switch.facts import (
     parse_dump,
     refusal,
 )
-from controller.switch.link import LegBusy, LinkLost, PacketRefused, Reply
+from controller.switch.link import JobRefused, JobTimeout, LegBusy, LinkLost, PacketRefused, Reply
 from controller.switch.recorder import recording_id
+from controller.switch.sounds import SpeechSettings, source
 
-BEEP = Tone("%(500,0,1000)")
-"""Half a second: long enough to be told from a click, short enough to be waited for."""
+JOB_WITHIN = 10.0
+"""Seconds in which a job that has nothing to wait for is done."""
+
+DIGITS_AT_ONCE = 64
 
 GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
 
@@ -86,22 +83,6 @@ def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> Pa
     )
 
 
-def playing(leg: str, sound: Sound, _gain: float, execution: str) -> Command:
-    """Return the command that plays a sound. Raises ValueError for what the switch must not be told."""
-    match sound:
-        case SoundFile(path):
-            source: Source = LocalFile(path)
-        case Quiet(seconds):
-            source = SilenceStream(max(1, round(seconds * 1000)))
-        case Beep():
-            source = BEEP
-        case Ringing():
-            raise ValueError(f"the ring of {sound.country!r} is not known")
-        case Speech(text):
-            return Speak(leg=leg, event_uuid=execution, event_lock=True, engine="flite", voice="kal", text=text)
-    return Playback(leg=leg, event_uuid=execution, event_lock=True, source=source)
-
-
 @dataclass(frozen=True, slots=True)
 class EslLegs:
     """Implements ``calls.ports.Legs`` over the switchboard's sessions.
@@ -110,6 +91,7 @@ class EslLegs:
     """
 
     board: Switchboard
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
 
     def take_over(self, switch: str, leg: str, call: str) -> asyncio.Future[None]:
         """Disarm the dialplan's hangup first, then mark and lock: a marked leg is one whose hangup is disarmed."""
@@ -130,16 +112,21 @@ class EslLegs:
         return self._post(switch, lambda: (UuidKill(leg, named),), gone_is_fine=True)
 
     def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> asyncio.Future[None]:
-        """``playback`` or ``speak``, event-locked: what is sent after it waits, as a recording behind its beep."""
-        return self._post(switch, lambda: (playing(leg, sound, gain, execution),))
+        """``playback``, event-locked: what is sent after it waits, as a recording behind its beep."""
+        return self._post(
+            switch,
+            lambda: (
+                Playback(leg=leg, event_uuid=execution, event_lock=True, source=source(sound, gain, self.speech)),
+            ),
+        )
 
     def stop_playing(self, switch: str, leg: str) -> asyncio.Future[None]:
         """``uuid_break``; a leg that is gone already is no failure."""
         return self._post(switch, lambda: (UuidBreak(leg),), gone_is_fine=True)
 
     def send_digits(self, switch: str, leg: str, digits: str) -> asyncio.Future[None]:
-        """``uuid_send_dtmf``."""
-        return self._post(switch, lambda: (UuidSendDtmf(leg, digits),))
+        """``bgapi uuid_send_dtmf``: where the endpoint has no queue the pauses are slept by who runs the command."""
+        return asyncio.ensure_future(self._send_digits(switch, leg, digits))
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
         """``uuid_dump``; one that cannot be read is no word of the leg's end."""
@@ -168,6 +155,21 @@ class EslLegs:
                 if snapshot is not None and (snapshot.application == "park" or snapshot.marker is not None):
                     found.append(self._as_parked(switch, snapshot))
         return found
+
+    async def _send_digits(self, switch: str, leg: str, digits: str) -> None:
+        pauses = digits.count("w") * 0.5 + digits.count("W")
+        try:
+            parts = [digits[at : at + DIGITS_AT_ONCE] for at in range(0, len(digits), DIGITS_AT_ONCE)]
+            commands = [UuidSendDtmf(leg, part) for part in parts]
+            session = self.board.session(switch)
+            for command in commands:
+                result = await session.job(command, deadline=JOB_WITHIN + pauses)
+                if not result.ok:
+                    raise CommandFailed(result.text.strip())
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (JobTimeout, JobRefused, PacketRefused, ValueError) as failure:
+            raise CommandFailed(str(failure)) from None
 
     async def _dump(self, switch: str, leg: str) -> LegSnapshot | None:
         """Return a living leg, or None. Raises SwitchAway, BadReplyError."""

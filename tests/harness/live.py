@@ -17,8 +17,8 @@ import shutil
 import time
 import uuid
 import wave
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from controller.softswitch.script import Rendered, Script, render
@@ -100,6 +100,7 @@ class LiveSwitch:
         self._client: EslClient | None = None
         self._listener: asyncio.Task[None] | None = None
         self._calls: list[LiveCall] = []
+        self._turns, self._dialling, self._rate = asyncio.Condition(), 0, 8000
         self.recordings = server.recordings / directory
         self.abilities = Abilities(kill=server.binary is not None, sip=True)
 
@@ -114,6 +115,8 @@ class LiveSwitch:
 
     async def __aexit__(self, *exc: object) -> None:
         await self._hang_up_all()
+        if self._rate != 8000 and self._client is not None:
+            await self._client.api("global_setvar loopback_initial_codec=")
         await self._deafen()
         await self._proxy.stop()
         shutil.rmtree(self.recordings, ignore_errors=True)
@@ -145,9 +148,10 @@ class LiveSwitch:
         caller_name: str = "",
         caller_number: str = "15551230000",
         variables: Mapping[str, str] | None = None,
+        rate: int = 8000,
         timeout: float = 10.0,
     ) -> LiveCall:
-        a, sound = str(uuid.uuid4()), render(script)
+        a, sound = str(uuid.uuid4()), render(script, rate)
         settings = {
             **(variables or {}),
             "origination_uuid": a,
@@ -161,20 +165,41 @@ class LiveSwitch:
             if not _PLAIN.fullmatch(text):
                 raise ValueError(f"{text!r} cannot be said to originate: plain text only, see Switch.call")
         braces = ",".join(f"{name}='{value}'" for name, value in settings.items())
-        command = f"originate {{{braces}}}loopback/{destination}/fsrec '{self._sayings(a, sound)}' inline"
-        with self.client.watch() as seen:
-            job = str(uuid.uuid4())
-            await self.client.command(f"bgapi {command}\nJob-UUID: {job}")
-            event = await seen.wait(lambda e: _parked(e, a) or _job(e, job), timeout)
-            if event["Event-Name"] == "BACKGROUND_JOB":
-                raise EslError(f"no call to {destination}: {event.get('_body', '').strip()}")
-            call = LiveCall(self.client, a, event["Unique-ID"], sound)
-            self._calls.append(call)
-            for heard in seen.events:  # what happened before the listener knew this call
-                call.hear(heard)
+        command = f"originate {{{braces}}}loopback/{destination}/fsrec '{self._sayings(a, sound, rate)}' inline"
+        async with self._dialling_at(rate):
+            with self.client.watch() as seen:
+                job = str(uuid.uuid4())
+                await self.client.command(f"bgapi {command}\nJob-UUID: {job}")
+                event = await seen.wait(lambda e: _parked(e, a) or _job(e, job), timeout)
+                if event["Event-Name"] == "BACKGROUND_JOB":
+                    raise EslError(f"no call to {destination}: {event.get('_body', '').strip()}")
+                call = LiveCall(self.client, a, event["Unique-ID"], sound)
+                self._calls.append(call)
+                for heard in seen.events:  # what happened before the listener knew this call
+                    call.hear(heard)
         return call
 
-    def _sayings(self, a: str, sound: Rendered) -> str:
+    @asynccontextmanager
+    async def _dialling_at(self, rate: int) -> AsyncIterator[None]:
+        """Within it loopback legs are made at `rate`; those of another rate wait for their turn.
+
+        mod_loopback has no other way: when it makes a leg, only global variables are there to be read.
+        """
+        async with self._turns:
+            await self._turns.wait_for(lambda: not self._dialling or self._rate == rate)
+            self._dialling += 1
+            if rate != self._rate:
+                codec = "" if rate == 8000 else f"L16@{rate}h"
+                await self.client.api(f"global_setvar loopback_initial_codec={codec}")
+                self._rate = rate
+        try:
+            yield
+        finally:
+            async with self._turns:
+                self._dialling -= 1
+                self._turns.notify_all()
+
+    def _sayings(self, a: str, sound: Rendered, rate: int) -> str:
         """The inline extension that is the caller."""
         steps = []
         if len(sound.samples):
@@ -182,7 +207,7 @@ class LiveSwitch:
             with wave.open(str(path), "wb") as file:
                 file.setnchannels(1)
                 file.setsampwidth(2)
-                file.setframerate(8000)
+                file.setframerate(rate)
                 file.writeframes(sound.samples.tobytes())
             steps.append(f"playback:{path}")
         return ",".join([*steps, "playback:silence_stream://-1"])
@@ -195,6 +220,7 @@ class LiveSwitch:
         if self._client is not None:
             await self.kill()
         await asyncio.to_thread(self._server.start)
+        self._rate = 8000
         await self._listen()
 
     async def cut_links(self) -> None:

@@ -86,6 +86,7 @@ class SoftSwitch:
         caller_name: str = "",
         caller_number: str = "15551230000",
         variables: Mapping[str, str] | None = None,
+        rate: int = 8000,
         timeout: float = 10.0,
     ) -> SoftCall:
         async with asyncio.timeout(timeout):
@@ -95,6 +96,7 @@ class SoftSwitch:
                 caller_name=caller_name or caller_number,
                 caller_number=caller_number,
                 variables=variables or {},
+                rate=rate,
             )
             while not inner.controlled and not inner.gone:
                 await asyncio.sleep(0.001)

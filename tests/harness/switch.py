@@ -92,12 +92,14 @@ class Switch(Protocol):
         caller_name: str = "",
         caller_number: str = "15551230000",
         variables: Mapping[str, str] | None = None,
+        rate: int = 8000,
         timeout: float = 10.0,
     ) -> Call:
         """Somebody calls `destination` of the context fsrec; returns when that leg is parked.
 
         `variables` are channel variables of the leg, as a dialplan would set them (fsrec_account …): plain text
         without control characters, quotes, braces, commas, backslashes, $; ValueError otherwise on a live switch.
+        `rate` is the leg's, 8000 or 16000 Hz: its recordings have it too.
         """
         ...
 

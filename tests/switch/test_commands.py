@@ -6,6 +6,7 @@ switch_separate_string, mod_dptools.c record_session and speak, mod_commands.c);
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from controller.switch.commands import (
     Execute,
     GlobalGetvar,
     Hangup,
+    Joined,
     LocalFile,
     ModuleExists,
     Playback,
@@ -38,7 +40,7 @@ from controller.switch.commands import (
     SchedHangup,
     ShowChannels,
     SilenceStream,
-    Speak,
+    Spoken,
     Status,
     Subscribe,
     Tone,
@@ -123,7 +125,7 @@ def separate(text: str, delimiter: str, most: int) -> list[str]:
             while text[position : position + 1] == " ":
                 position += 1
         if len(parts) == most - 1:
-            parts.append(cleaned(text[start:]))
+            parts.append(cleaned(text[start:], delimiter))
             break
         while position < len(text):
             char = text[position]
@@ -134,7 +136,7 @@ def separate(text: str, delimiter: str, most: int) -> list[str]:
             elif char == delimiter and not quoted:
                 break
             position += 1
-        parts.append(cleaned(text[start:position]))
+        parts.append(cleaned(text[start:position], delimiter))
         position += 1
         if delimiter == " ":
             while text[position : position + 1] == " ":
@@ -142,10 +144,23 @@ def separate(text: str, delimiter: str, most: int) -> list[str]:
     return parts
 
 
-def cleaned(part: str) -> str:
-    """cleanup_separated_string, as far as a text could gain by it: quotes and escapes vanish, blanks are stripped."""
-    unescaped = re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL)
-    return (unescaped.replace("'", "") if unescaped.count("'") > 1 else unescaped).strip(" ")
+def cleaned(part: str, delimiter: str) -> str:
+    """cleanup_separated_string: quotes and escapes vanish, blanks at the ends are stripped."""
+    found, kept, position, quoted = "", 0, 0, False
+    part = part.lstrip(" ")
+    while position < len(part):
+        char, after = part[position], part[position + 1 : position + 2]
+        if char == "\\" and after and after in f"'\"\\nrts{delimiter}":
+            found += {"n": "\n", "r": "\r", "t": "\t", "s": " "}.get(after, after)
+            kept, position = len(found), position + 1
+        elif char == "'" and (quoted or "'" in part[position + 1 :]):
+            quoted = not quoted
+            kept = len(found) if quoted else kept
+        else:
+            found += char
+            kept = len(found) if char != " " or quoted else kept
+        position += 1
+    return found[:kept] if kept else found
 
 
 def brackets(text: str) -> dict[str, str]:
@@ -284,11 +299,15 @@ words = st.text(string.ascii_letters + string.digits + "-@.", min_size=1, max_si
 good_legs = st.one_of(uuids, words.map(lambda word: f"1{word}A"))
 components = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=12)
 good_paths = st.lists(components, min_size=1, max_size=5).map(lambda parts: "/" + "/".join(parts) + ".wav")
-sources = st.one_of(
+texts_said = st.text("ab |{$}\\'!@\n%é", max_size=30).map("a{}".format)
+spoken = st.builds(Spoken, st.just("flite"), st.just("kal"), texts_said)
+single_sources = st.one_of(
     good_paths.map(LocalFile),
-    st.sampled_from(["%(500,0,640)", "v=-7;%(100,20,400,450.5);%(1,1,99);loops=3"]).map(Tone),
+    st.sampled_from(["%(500,0,640)", "v=-7.5;%(100,20,400,450.5);%(1,1,99);loops=30000"]).map(Tone),
     st.integers(1, 86_400_000).map(SilenceStream),
+    spoken,
 )
+sources = single_sources | st.lists(single_sources, min_size=2, max_size=4).map(tuple).map(Joined)
 setvars = st.dictionaries(st.sampled_from(sorted(TAKEOVER_VARIABLES)), st.booleans(), min_size=1).map(
     lambda chosen: {name: TAKEOVER_VARIABLES[name] if given_value else None for name, given_value in chosen.items()}
 )
@@ -299,14 +318,6 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
     ),
     "Answer": st.builds(Answer, good_legs, **event),
     "Playback": st.builds(Playback, good_legs, sources, **event),
-    "Speak": st.builds(
-        Speak,
-        good_legs,
-        st.just("flite"),
-        st.just("kal"),
-        st.text("ab |{$}\\'\n%é", max_size=30).map("a{}".format),
-        **event,
-    ),
     "Hangup": st.builds(Hangup, good_legs, causes, **event),
     "UuidRecord start": st.builds(
         UuidRecord, good_legs, st.just(Action.START), good_paths, recording_variables, st.integers(1, 86_400)
@@ -476,17 +487,22 @@ def playback_is_read(leg: str, path: str) -> None:
     assert_safe_path(path)
 
 
-def speak_is_read(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
-    if (command := built(Speak, leg, engine, voice, text, event_uuid=EXECUTION, event_lock=lock)) is None:
+def speech_is_read(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
+    make = functools.partial(Spoken, engine, voice)
+    if (said := built(make, text)) is None:
+        return
+    if (command := built(Playback, leg, said, event_uuid=EXECUTION, event_lock=lock)) is None:
         return
     application, argument = executed(command)
-    assert application == "speak"
-    parts = separate(argument, "|", 3)
-    assert parts[:2] == [engine, voice]
-    assert argument == f"{engine}|{voice}|{command.text}"
-    assert not set("{}|\r\n\t\0") & set(command.text)
-    assert command.text == " ".join(command.text.split())
-    assert Speak(leg, engine, voice, command.text, event_uuid=EXECUTION, event_lock=lock) == command
+    assert application == "playback"
+    assert "@@" not in argument
+    assert separate(argument.removeprefix("tts://"), "|", 3) == [engine, voice, said.text]
+    assert not set("{}|\r\n\t\0") & set(said.text)
+    assert said.text == " ".join(said.text.split())
+    assert make(said.text) == said
+    if (joined := built(Playback, leg, Joined((said, SilenceStream(9), said)), event_uuid=EXECUTION)) is not None:
+        parts = separate(executed(joined)[1].removeprefix("file_string://"), "!", 128)
+        assert parts == [argument, "silence_stream://9", argument]
 
 
 def tone_is_read(script: str) -> None:
@@ -544,15 +560,15 @@ def test_uuid_record_is_read_as_one_action(leg: str, path: str, variables: Recor
 
 
 @given(legs, texts("flite"), texts("kal"), texts("Please leave a message."), st.booleans())
-def test_speak_is_read_as_one_text(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
+def test_speech_is_read_as_one_text(leg: str, engine: str, voice: str, text: str, lock: bool) -> None:
     """Engine, voice and text arrive as three parts; nothing in the text means anything to FreeSWITCH or an engine."""
-    speak_is_read(leg, engine, voice, text, lock)
+    speech_is_read(leg, engine, voice, text, lock)
 
 
 @given(texts("Please leave a message."))
 def test_speaking_keeps_every_letter(text: str) -> None:
     """Making a text fit loses nothing that is heard: letters and digits stay, in their order."""
-    if (command := built(Speak, LEG, "flite", "kal", text, event_uuid=EXECUTION)) is None:
+    if (command := built(Spoken, "flite", "kal", text)) is None:
         return
     assert [c for c in command.text if c.isalnum()] == [c for c in text if c.isalnum()]
 
@@ -615,12 +631,12 @@ EVERYTHING = [*map(chr, range(0x100)), "\u2028", "\u202e", "\ud800", "\ufeff", "
         (PATH, lambda path: playback_is_read(LEG, path)),
         (
             "flite",
-            lambda engine: speak_is_read(LEG, engine, "kal", "a", False),
+            lambda engine: speech_is_read(LEG, engine, "kal", "a", False),
         ),
-        ("kal", lambda voice: speak_is_read(LEG, "flite", voice, "a", False)),
+        ("kal", lambda voice: speech_is_read(LEG, "flite", voice, "a", False)),
         (
             "Say this",
-            lambda text: speak_is_read(LEG, "flite", "kal", text, True),
+            lambda text: speech_is_read(LEG, "flite", "kal", text, True),
         ),
         ("%(500,0,640)", tone_is_read),
         (RECORDING, lambda call: setvars_are_read(LEG, call, {})),
@@ -689,25 +705,26 @@ def test_ids_that_could_do_harm_are_not_taken(leg: object) -> None:
         ("${system reboot}", "$ system reboot"),
         ("{rate=9}hello", "rate=9 hello"),
         ("a|b", "a b"),
+        ("a@@@b", "a@ @ @b"),
         ("it's 5 % of \\ 'x' \u2028 日本", "it's 5 % of \\ 'x' 日本"),
     ],
 )
 def test_what_is_spoken(text: str, spoken: str) -> None:
     """Examples of texts made fit; none of them is refused."""
-    assert Speak(LEG, "flite", "kal", text, event_uuid=EXECUTION).text == spoken
+    assert Spoken("flite", "kal", text).text == spoken
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Speak(LEG, "flite", "kal", " \n{} ", event_uuid=EXECUTION), "text: 0 characters"),
-        (lambda: Speak(LEG, "flite", "kal", "x" * 8193, event_uuid=EXECUTION), "text: 8193 characters"),
-        (lambda: Speak(LEG, "flite", "kal", "a\0b", event_uuid=EXECUTION), "text: .*control"),
-        (lambda: Speak(LEG, "flite", "kal", "a\x9bb", event_uuid=EXECUTION), "text: .*control"),
-        (lambda: Speak(LEG, "flite", "kal", "a\ud800", event_uuid=EXECUTION), "text: .*control"),
-        (lambda: Speak(LEG, "Flite", "kal", "a", event_uuid=EXECUTION), "engine: 'Flite'"),
-        (lambda: Speak(LEG, "flite", "mod_event_socket", "reload", event_uuid=EXECUTION), "packet: .*reload"),
-        (lambda: Speak(LEG, "flite", "kal", "a", event_uuid="x"), "event_uuid: 'x'"),
+        (lambda: Spoken("flite", "kal", " \n{} "), "text: 0 characters"),
+        (lambda: Spoken("flite", "kal", "x" * 8193), "text: 8193 characters"),
+        (lambda: Spoken("flite", "kal", "a\0b"), "text: .*control"),
+        (lambda: Spoken("flite", "kal", "a\x9bb"), "text: .*control"),
+        (lambda: Spoken("flite", "kal", "a\ud800"), "text: .*control"),
+        (lambda: Spoken("Flite", "kal", "a"), "engine: 'Flite'"),
+        (lambda: Playback(LEG, Spoken("x", "mod_event_socket", "reload"), event_uuid=EXECUTION), "packet: .*reload"),
+        (lambda: Playback(LEG, Spoken("flite", "kal", "a"), event_uuid="x"), "event_uuid: 'x'"),
         (lambda: RecordSession(LEG, "a.wav", VARIABLES, event_uuid=EXECUTION), "path: 'a.wav' is no path"),
         (lambda: RecordSession(LEG, "/a/../b.wav", VARIABLES, event_uuid=EXECUTION), "path: .*component"),
         (lambda: RecordSession(LEG, "/a/.wav", VARIABLES, event_uuid=EXECUTION), "path: .*extension"),
@@ -733,6 +750,7 @@ def test_what_is_spoken(text: str, spoken: str) -> None:
         (lambda: Tone("path=/etc/passwd"), "tone: "),
         (lambda: Tone("%(500,0,640);loops=-1"), "tone: "),
         (lambda: SilenceStream(0), "silence: 0"),
+        (lambda: Joined((SilenceStream(1),)), "joined: 1"),
         (lambda: LocalFile("http://a/b.wav"), "file: "),
         (lambda: Subscribe(()), "events: none"),
         (lambda: Subscribe(("ALL",)), "events: ALL"),
