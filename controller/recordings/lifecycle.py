@@ -197,8 +197,8 @@ def _same(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
-    # A start that nobody saw followed its request by a frame or two: nearer than the time of the inquiry.
-    at = fact.at if isinstance(fact, Started) else recording.requested_at
+    # A start that nobody saw was when it was to be expected: nearer than the time of the inquiry.
+    at = fact.at if isinstance(fact, Started) else recording.expected_at
     return replace(recording, started_at=at)
 
 
@@ -374,7 +374,7 @@ def _lost(recording: Recording, fact: Examined) -> Recording:
 def _finished(recording: Recording, fact: Examined) -> Recording:
     ended = recording.ended_at
     if ended is None:
-        started = recording.requested_at if recording.started_at is None else recording.started_at
+        started = recording.expected_at if recording.started_at is None else recording.started_at
         length = 0.0 if recording.measured is None else recording.measured.duration
         skipped = sum(
             pause.end - pause.start

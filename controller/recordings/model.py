@@ -11,6 +11,9 @@ import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+BEEP = 0.5
+"""Seconds by which RECORD_START comes later where there is a beep: the length of its tone."""
+
 
 def new_id() -> str:
     """Return a new id: uuid4 in its canonical form, unguessable, safe in paths, URLs and ESL."""
@@ -230,6 +233,11 @@ class Recording:
     digit: str = ""
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
+
+    @property
+    def expected_at(self) -> float:
+        """When its recorder begins where nobody saw it: a frame or two after its request, or after its beep."""
+        return self.requested_at + (BEEP if self.request.beep else 0.0)
 
     @property
     def broken(self) -> bool:

@@ -35,6 +35,7 @@ from controller.recordings.facts import (
 )
 from controller.recordings.lifecycle import TABLE, Effect, Row, advance, expects
 from controller.recordings.model import (
+    BEEP,
     FINAL_STATES,
     Break,
     Channels,
@@ -190,6 +191,9 @@ def cases() -> list[Case]:
         row(first, stopping, seen, STO, N.STARTED, (E.STOP,), started_at=since, reason=R.API, wish=Wish())
         row(first + 1, wishing(REQ, pause=SKIP), seen, REC, N.STARTED, (E.MASK, E.TIME, E.WATCH), started_at=since)
         row(first + 2, recording(REQ), seen, REC, N.STARTED, (E.TIME, E.WATCH), started_at=since, reason=None)
+    beeping = recording(REQ, request=replace(REQUEST, beep=True))
+    row(2, beeping, Started(AT), REC, N.STARTED, (E.TIME, E.WATCH), started_at=AT)
+    row(5, beeping, StillRuns(AT), REC, N.STARTED, (E.TIME, E.WATCH), started_at=100.0 + BEEP)
     row(6, recording(REQ), stop, REQ, wish=Wish(stop=R.VERB))
     row(6, wishing(REQ, stop=R.API), stop, REQ, wish=Wish(stop=R.API))
     row(7, wishing(REQ, pause=SILENCE), pause, REQ, wish=Wish(pause=SKIP))

@@ -25,9 +25,11 @@ from controller.recordings.facts import (
 )
 from controller.recordings.life import Timings
 from controller.recordings.model import (
+    Break,
     EndReason,
     Measured,
     NoticeKind,
+    Pause,
     PauseBehavior,
     Recording,
     State,
@@ -624,6 +626,78 @@ async def test_commands_that_came_too_late_are_not_sent() -> None:
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_start_that_waits_for_its_beep() -> None:
+    """RECORD_START seconds after the request, looks between: no second start, no end; max_length counts from it."""
+    bench = Bench(watch=2.0)
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    identity = await bench.start(beep=True, max_length=3.0)
+    await asyncio.sleep(5.0)
+    assert bench.log.count("start") == 1
+    assert bench.log.count("inquire") == 2
+    assert bench.row(identity).state is State.REQUESTED
+    bench.recorder.presence = Presence(recorder=True, leg=True)
+    await bench.say(identity, Started(bench.now), StartOver(bench.now))
+    await asyncio.sleep(2.9)
+    assert bench.row(identity).state is State.RECORDING
+    await asyncio.sleep(0.2)
+    assert bench.row(identity).reason is EndReason.MAX_LENGTH
+
+
+@virtual
+async def test_a_silence_that_a_pause_made_does_not_end_it() -> None:
+    """FreeSWITCH ends its recorder while it is paused: nothing is told, and the resume continues the file."""
+    bench = Bench()
+    identity = await bench.running(end_silence_timeout=2.0, max_length=20.0)
+    await asyncio.sleep(1.0)
+    await bench.service.pause(identity, SKIP)
+    began = bench.now
+    await asyncio.sleep(3.0)
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    assert bench.log == ["start", "mask"]
+    assert bench.ledger.told == [N.STARTED, N.PAUSED]
+    await asyncio.sleep(60.0)
+    resuming = task_of(bench.service.resume(identity))
+    await settled()
+    assert not resuming.done()
+    assert bench.log == ["start", "mask", "start"]
+    again = bench.now
+    await bench.say(identity, Started(again), StartOver(again))
+    resumed = await resuming
+    assert (resumed.state, resumed.pauses) == (State.RECORDING, (Pause(began, SKIP, again),))
+    assert resumed.breaks == (Break(began + 3.0, again),)
+    await asyncio.sleep(2.0)
+    await bench.say(identity, Stopped(bench.now, Cause.NO_INPUT))
+    row = bench.row(identity)
+    assert (row.state, row.reason) == (State.COMPLETED, EndReason.END_SILENCE)
+    assert bench.ledger.told == [N.STARTED, N.PAUSED, N.RESUMED, N.COMPLETED]
+
+
+@virtual
+async def test_a_silence_too_soon_after_a_pause_does_not_end_it() -> None:
+    """What comes while the file is being continued waits for it: a pause, then a stop."""
+    bench = Bench()
+    identity = await bench.running(end_silence_timeout=2.0)
+    await bench.service.pause(identity, SILENCE)
+    await asyncio.sleep(1.5)
+    await bench.service.resume(identity)
+    await asyncio.sleep(0.5)
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    assert bench.row(identity).state is State.RECORDING
+    assert bench.log == ["start", "mask", "unmask", "start"]
+    pausing = task_of(bench.service.pause(identity, SKIP))
+    await settled()
+    await bench.say(identity, Started(bench.now))
+    assert (await pausing).state is State.PAUSED
+    assert bench.log == ["start", "mask", "unmask", "start", "mask"]
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    await bench.service.stop(identity, EndReason.API)
+    await settled()
+    assert bench.log == ["start", "mask", "unmask", "start", "mask"]
+    row = bench.row(identity)
+    assert (row.state, row.reason, len(row.breaks)) == (State.COMPLETED, EndReason.API, 2)
 
 
 @virtual

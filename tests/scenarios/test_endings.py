@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.recordings.model import PauseBehavior
-from controller.softswitch.script import Digits, Hangup, Script, Silence, Speech, Tone
+from controller.softswitch.script import Digits, Hangup, Script, Silence, Speech, Step, Tone
 from tests.harness.listen import read_audio
 from tests.harness.switch import SCRIPT_LATENCY, Switch
 from tests.scenarios.daemon import Callbacks, Daemon, late, record_call
@@ -153,9 +153,9 @@ async def test_a_pause_is_no_silence_after_speech(
     await daemon.start()
     await switch.call(script=(Tone(1.0), Silence(3.5), Tone(1.0, hz=600), Silence(9.0)))
     began = await told.wait("recording")
-    await asyncio.sleep(1.2)
+    await asyncio.sleep(1.5)  # farther from the tone than a pause is looked for: all around it is digital silence
     await told.act(began, "pause", behavior=behavior.value)
-    await asyncio.sleep(2.4)
+    await asyncio.sleep(2.0)
     assert told.states == ["recording", "paused"]
     await told.act(began, "resume")
     end = await told.end()
@@ -167,10 +167,9 @@ async def test_a_pause_is_no_silence_after_speech(
     assert abs(sound.hz(0, second) - 600) < 10
     assert abs(second.seconds - 1.0) < NEAR
     assert abs(sound.seconds - second.end - 1.0) < NEAR + late(switch)
-    apart = 3.5 if behavior is SILENCE else 3.5 - 2.4
-    assert abs(second.start - first.end - apart) < 2 * NEAR + late(switch)
-    if behavior is SILENCE:
-        assert abs(end["end_time"] - end["start_time"] - end["duration"]) < NEAR
+    left_out = end["end_time"] - end["start_time"] - end["duration"]
+    assert abs(left_out - (2.0 if behavior is SKIP else 0.0)) < NEAR + late(switch)
+    assert abs(second.start - first.end - (3.5 - left_out)) < NEAR
 
 
 @pytest.mark.parametrize("behavior", [SKIP, SILENCE])
@@ -242,14 +241,15 @@ async def test_an_end_within_a_long_pause(
     assert abs(tone.seconds - 0.8) < NEAR
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("behavior", [None, SKIP, SILENCE])
 async def test_max_length_counts_what_is_recorded(
-    daemon: Daemon, switch: Switch, told: Told, tmp_path: Path, verb: str, behavior: PauseBehavior | None
+    daemon: Daemon, switch: Switch, told: Told, tmp_path: Path, verb: str, behavior: PauseBehavior | None, rate: int
 ) -> None:
     """max_length within 0.1 s of the file's length: without a pause, with one that is left out, with one left in."""
     daemon.say(recording(verb, daemon, max_length=2.0), FOREVER)
     await daemon.start()
-    call = await switch.call(script=(Tone(20.0),))
+    call = await switch.call(script=(Tone(20.0),), rate=rate)
     began = await told.wait("recording")
     if behavior is not None:
         await asyncio.sleep(0.5)
@@ -261,8 +261,60 @@ async def test_max_length_counts_what_is_recorded(
     assert abs(end["duration"] - 2.0) <= NEAR + late(switch)
     lasted = end["end_time"] - end["start_time"]
     assert abs(lasted - (2.7 if behavior is SKIP else 2.0)) < 2 * NEAR + late(switch)
-    assert abs((await told.sound(end, tmp_path)).seconds - end["duration"]) < 0.001
+    assert (await told.sound(end, tmp_path)).rate == rate
     assert call.alive
+
+
+# --- sensitivity ----------------------------------------------------------------------------------------------------
+
+FAINT = Tone(3.0, level=0.003)
+"""A mean of 62 of 32768: a fifth of what FreeSWITCH takes for speech by itself."""
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+@pytest.mark.parametrize(
+    ("sensitivity", "said", "heard"),
+    [
+        (0, Speech(3.0, level=0.9), False),
+        (0, FAINT, False),
+        (44, Speech(3.0), True),
+        (44, FAINT, False),
+        (44, Silence(3.0), False),
+        (100, Speech(3.0), True),
+        (100, FAINT, True),
+    ],
+    ids=["0-loud", "0-faint", "44-speech", "44-faint", "44-silence", "100-speech", "100-faint"],
+)
+async def test_what_counts_as_speech(
+    daemon: Daemon, switch: Switch, told: Told, verb: str, rate: int, sensitivity: float, said: Step, heard: bool
+) -> None:
+    """0 hears nothing, 44 speech and no faint noise, 100 faint noise too, whatever the leg's rate."""
+    daemon.say(recording(verb, daemon, initial_timeout=0.8, input_sensitivity=sensitivity), FOREVER)
+    await daemon.start()
+    call = await switch.call(script=(said,), rate=rate)
+    began = await told.wait("recording")
+    if heard:
+        await asyncio.sleep(1.3)
+        assert told.states == ["recording"]
+        await told.act(began, "stop")
+    end = await told.end()
+    assert (end["state"], await told.reason()) == (("finished", "api") if heard else ("no_input", "no_input"))
+    assert call.alive
+
+
+async def test_speech_on_a_wide_leg_and_its_end(
+    daemon: Daemon, switch: Switch, told: Told, tmp_path: Path, verb: str
+) -> None:
+    """At 16 kHz the file is of 16 kHz, and faint noise after speech ends it there as well."""
+    daemon.say(recording(verb, daemon, end_silence_timeout=0.8), FOREVER)
+    await daemon.start()
+    await switch.call(script=(Speech(1.0), FAINT), rate=16000)
+    end = await told.end()
+    assert (end["state"], await told.reason()) == ("finished", "end_silence")
+    sound = await told.sound(end, tmp_path)
+    assert sound.rate == 16000
+    (speech,) = sound.sounding(loud=0.01)
+    assert abs(sound.seconds - speech.end - 0.8) < NEAR + late(switch)
 
 
 # --- others ---------------------------------------------------------------------------------------------------------

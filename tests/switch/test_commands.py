@@ -291,6 +291,7 @@ recording_variables = st.builds(
     initial_timeout_ms=st.integers(0, 86_400_000),
     final_timeout_ms=st.integers(0, 86_400_000),
     silence_threshold=st.integers(1, 196_608),
+    append=st.booleans(),
 )
 uuids = st.uuids().map(str)
 hex_ids = st.uuids().map(lambda value: value.hex)
