@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import uuid
 from dataclasses import dataclass
 
@@ -39,8 +38,8 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
         track=_TRACKS[request.track],
         stereo=request.channel_count == 2,
         append=bool(recording.breaks),
-        initial_timeout_ms=math.ceil(initial * 1000),
-        final_timeout_ms=math.ceil(final * 1000),
+        initial_timeout_ms=round(initial * 1000),
+        final_timeout_ms=round(final * 1000),
         silence_threshold=silence_threshold(request.sensitivity, recording.owner.rate) if initial or final else 0,
     )
 

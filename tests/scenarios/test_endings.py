@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -205,9 +206,11 @@ async def test_a_short_pause_does_not_shorten_the_silence(
     await told.act(began, "pause", behavior=SILENCE.value)
     await asyncio.sleep(1.0)
     await told.act(began, "resume")
+    resumed = time.time()
     end = await told.end()
     assert (end["state"], await told.reason()) == ("finished", "end_silence")
-    assert abs(end["duration"] - (1.0 + 1.0 + 1.5)) < 2 * NEAR + late(switch)
+    assert abs(end["end_time"] - resumed - 1.5) < NEAR + late(switch)
+    assert abs(end["end_time"] - end["start_time"] - end["duration"]) < NEAR
     assert len((await told.sound(end, tmp_path)).sounding()) == 1
 
 
@@ -239,6 +242,30 @@ async def test_an_end_within_a_long_pause(
     assert abs(end["end_time"] - end["start_time"] - end["duration"]) < NEAR
     (tone,) = (await told.sound(end, tmp_path)).sounding()
     assert abs(tone.seconds - 0.8) < NEAR
+
+
+async def test_a_daemon_that_restarts_within_a_long_pause(
+    daemon: Daemon, switch: Switch, told: Told, tmp_path: Path, verb: str
+) -> None:
+    """The next one knows that the recording is not over, though the switch has no recorder, and resumes it."""
+    daemon.say(recording(verb, daemon, end_silence_timeout=0.6), FOREVER)
+    await daemon.start()
+    await switch.call(script=(Tone(0.8), Silence(9.0)))
+    began = await told.wait("recording")
+    await asyncio.sleep(0.9)
+    await told.act(began, "pause", behavior=SKIP.value)
+    await asyncio.sleep(1.5)
+    await daemon.stop()
+    daemon.events.clear()
+    await daemon.start()
+    assert told.states == ["recording", "paused"]
+    await told.act(began, "resume")
+    resumed = time.time()
+    end = await told.end(moved=True)
+    assert (end["state"], await told.reason()) == ("finished", "end_silence")
+    assert told.states == ["recording", "paused", "recording", "finished"]
+    assert abs(end["end_time"] - resumed - 0.6) < NEAR + late(switch)
+    assert len((await told.sound(end, tmp_path)).sounding()) == 1
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])

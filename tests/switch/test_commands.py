@@ -427,7 +427,7 @@ def assert_whole_block(block: dict[str, str], variables: RecordingVariables) -> 
         "RECORD_READ_ONLY": str(variables.track is Track.READ).lower(),
         "RECORD_WRITE_ONLY": str(variables.track is Track.WRITE).lower(),
         "RECORD_MIN_SEC": "0",
-        "RECORD_APPEND": "false",
+        "RECORD_APPEND": str(variables.append).lower(),
         "RECORD_ANSWER_REQ": str(variables.answer_required).lower(),
         "RECORD_BRIDGE_REQ": str(variables.bridge_required).lower(),
         "RECORD_INITIAL_TIMEOUT_MS": str(variables.initial_timeout_ms),
