@@ -64,6 +64,7 @@ class FactsDesk:
             case Executed(leg=leg, at=at, application="playback" | "speak", event_uuid=event_uuid, response=response):
                 self.desk.executed(switch, leg, event_uuid, response, at)
             case DigitPressed(leg=leg, at=at, digit=digit):
+                self.recordings.pressed(switch, leg, digit, at)
                 self.desk.digit(switch, leg, digit, at)
             case _:
                 pass  # moves and other applications mean nothing to what is built so far

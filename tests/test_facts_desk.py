@@ -103,7 +103,10 @@ def executed(application: str, event_uuid: str) -> Executed:
         (executed("answer", ID), []),
         (executed("playback", ID), [("executed", "fs1", "leg", ID, "_none_", 5.0)]),
         (executed("speak", "whose ever"), [("executed", "fs1", "leg", "whose ever", "_none_", 5.0)]),
-        (DigitPressed("leg", 5.0, "5", 0.1), [("digit", "fs1", "leg", "5", 5.0)]),
+        (
+            DigitPressed("leg", 5.0, "5", 0.1),
+            [("pressed", "fs1", "leg", "5", 5.0), ("digit", "fs1", "leg", "5", 5.0)],
+        ),
         (LegMoved("leg", 5.0, "old"), []),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",

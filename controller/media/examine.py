@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
-from controller.media import cut, durable, wav
+from controller.media import breaks, cut, durable, wav
 from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
 from controller.media.job import Job
 from controller.recordings.model import Measured, PauseBehavior, Recording
@@ -283,16 +283,22 @@ class DiskMedia:
             else:
                 found = wav.measure(source)
             cuts = cut.Cuts(())
+            put_in: tuple[breaks.Gap, ...] = ()
+            if recording.started_at is not None:
+                put_in = breaks.gaps(found, recording.pauses, recording.started_at, recording.breaks)
             if any(pause.behavior is PauseBehavior.SKIP for pause in recording.pauses):
                 if recording.started_at is None:
                     cuts = cut.Cuts((), missed=len(recording.pauses))
                 else:
-                    cuts = cut.find_cuts(source, found, recording.pauses, recording.started_at, recording.ended_at)
-            derived = bool(cuts.spans) or not found.finished
-            frames = found.frames - cuts.frames
+                    began, gone = recording.started_at, recording.breaks
+                    pauses = breaks.pauses_on_file(recording.pauses, began, gone)
+                    ended = None if recording.ended_at is None else breaks.on_file(recording.ended_at, began, gone)
+                    cuts = cut.find_cuts(source, found, pauses, 0.0, ended)
+            derived = bool(cuts.spans) or bool(put_in) or not found.finished
+            frames = found.frames - cuts.frames + sum(gap.frames for gap in put_in)
             size = found.size
             if derived:
-                size = self._write_copy(self._copy_of(recording), source, found, cuts)
+                size = self._write_copy(self._copy_of(recording), source, found, cuts, put_in)
         measured = Measured(frames / found.rate, size, found.channels, found.rate, derived)
         return measured, MasterExamined(
             recording=recording.id,
@@ -303,23 +309,34 @@ class DiskMedia:
             missed_pauses=cuts.missed,
         )
 
-    def _write_copy(self, path: Path, source: int, found: wav.Wav, cuts: cut.Cuts) -> int:
+    def _write_copy(
+        self, path: Path, source: int, found: wav.Wav, cuts: cut.Cuts, put_in: Sequence[breaks.Gap]
+    ) -> int:
         # One name for all attempts: what a crash left half written is overwritten, never gathered.
         unfinished = path.with_suffix(".part")
         try:
-            return self._write(path, unfinished, source, found, cuts)
+            return self._write(path, unfinished, source, found, cuts, put_in)
         except wav.ReadError:
             raise
         except OSError as error:
             raise MediaAway(f"no copy can be made in {self._derived}: {error.strerror or error}") from error
 
-    def _write(self, path: Path, unfinished: Path, source: int, found: wav.Wav, cuts: cut.Cuts) -> int:
+    def _write(
+        self,
+        path: Path,
+        unfinished: Path,
+        source: int,
+        found: wav.Wav,
+        cuts: cut.Cuts,
+        put_in: Sequence[breaks.Gap],
+    ) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(unfinished, flags, 0o640)
         try:
-            os.write(target, wav.header(found.rate, found.channels, found.frames - cuts.frames))
-            cut.copy(source, found, cuts.kept(found.frames), target)
+            frames = found.frames - cuts.frames + sum(gap.frames for gap in put_in)
+            os.write(target, wav.header(found.rate, found.channels, frames))
+            breaks.copy_with(source, found, cuts.kept(found.frames), put_in, target)
             os.fsync(target)
             size = os.fstat(target).st_size
         finally:

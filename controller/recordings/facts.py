@@ -108,10 +108,11 @@ class SwitchLost:
 
 @dataclass(frozen=True, slots=True)
 class StopWished:
-    """A verb, an API client or a terminator wants it stopped."""
+    """A verb, an API client or a terminator (``digit``) wants it stopped."""
 
     at: float
     reason: EndReason
+    digit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

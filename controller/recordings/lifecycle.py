@@ -20,7 +20,10 @@ when it ended. Five rules make the table:
    is asked after now and then (``LookDue``).
 4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error: ``measured``
    is then known before media, which makes an empty file to serve.
-5. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
+5. FreeSWITCH's silence timers run through a pause. Where one of them ends the recorder too early (``silence``), the
+   recording is *broken*: it goes on without a recorder, and its file is continued at once, or at the resume where
+   it is paused. What is wished meanwhile waits for the RECORD_START of that, or ends it where none is under way.
+6. A final state is left by nothing. A late fact there is a defined nothing; a fact that no row expects changes
    nothing and is reported as unexpected by ``advance``, never raised.
 
 Read the table top to bottom: the first row whose state, fact and guard fit is taken.
@@ -56,6 +59,7 @@ from controller.recordings.facts import (
     Unmasked,
 )
 from controller.recordings.model import (
+    Break,
     EndReason,
     Measured,
     NoticeKind,
@@ -65,6 +69,7 @@ from controller.recordings.model import (
     State,
     Wish,
 )
+from controller.recordings.silence import too_early
 
 
 class Effect(StrEnum):
@@ -135,6 +140,39 @@ def _start_was_lost(recording: Recording, fact: NotThere) -> bool:
     return fact.anew and _nothing_began(recording, fact)
 
 
+def _broken(recording: Recording, _fact: Fact) -> bool:
+    return recording.broken
+
+
+def _too_early_resuming(recording: Recording, fact: Stopped) -> bool:
+    return recording.wish.resume and too_early(recording, fact)
+
+
+def _continuing(recording: Recording, _fact: Fact) -> bool:
+    """Whether the file of a broken recording is being continued."""
+    return recording.broken and (recording.state is State.RECORDING or recording.wish.resume)
+
+
+def _broken_for_long(recording: Recording, _fact: Fact) -> bool:
+    return recording.broken and not recording.wish.resume
+
+
+def _continuing_to_stop(recording: Recording, fact: Fact) -> bool:
+    return _continuing(recording, fact) and recording.wish.stop is not None
+
+
+def _continuing_to_pause(recording: Recording, fact: Fact) -> bool:
+    return _continuing(recording, fact) and recording.wish.pause is not None
+
+
+def _continuation_was_lost(recording: Recording, fact: NotThere) -> bool:
+    return fact.anew and fact.leg and _continuing(recording, fact)
+
+
+def _broken_on_a_leg(recording: Recording, fact: NotThere) -> bool:
+    return fact.leg and recording.broken
+
+
 def _end_known(recording: Recording, _fact: Fact) -> bool:
     return recording.ended_at is not None
 
@@ -159,13 +197,14 @@ def _same(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
-    # A start that nobody saw followed its request by a frame or two: nearer than the time of the inquiry.
-    at = fact.at if isinstance(fact, Started) else recording.requested_at
+    # A start that nobody saw was when it was to be expected: nearer than the time of the inquiry.
+    at = fact.at if isinstance(fact, Started) else recording.expected_at
     return replace(recording, started_at=at)
 
 
 def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
-    return replace(_started(recording, fact), reason=recording.wish.stop, wish=Wish())
+    wish = recording.wish
+    return replace(_started(recording, fact), reason=wish.stop, digit=wish.digit, wish=Wish())
 
 
 def _refused(recording: Recording, fact: StartOver) -> Recording:
@@ -181,7 +220,9 @@ def _never_was(recording: Recording, fact: Fact, reason: EndReason, why: str) ->
 
 
 def _wish_stop(recording: Recording, fact: StopWished) -> Recording:
-    return replace(recording, wish=replace(recording.wish, stop=recording.wish.stop or fact.reason))
+    if recording.wish.stop is not None:
+        return recording
+    return replace(recording, wish=replace(recording.wish, stop=fact.reason, digit=fact.digit))
 
 
 def _wish_pause(recording: Recording, fact: PauseWished) -> Recording:
@@ -240,7 +281,9 @@ def _unmasked_late(recording: Recording, fact: Unmasked) -> Recording:
 
 
 def _stop_because(recording: Recording, fact: StopWished) -> Recording:
-    return replace(recording, reason=recording.reason or fact.reason)
+    if recording.reason is not None:
+        return recording
+    return replace(recording, reason=fact.reason, digit=fact.digit)
 
 
 def _stop_at_limit(recording: Recording, _fact: LimitReached) -> Recording:
@@ -253,11 +296,11 @@ def _leg_ended(recording: Recording, _fact: LegEnded) -> Recording:
 
 def _stopped(recording: Recording, fact: Stopped) -> Recording:
     error = "FreeSWITCH could not write the file" if fact.cause is Cause.WRITE_FAILED else recording.error
-    return _ended(recording, fact.at, recording.reason or _reason_of(fact), error)
+    return _ended(recording, fact.at, recording.reason or _reason_of(recording, fact), error)
 
 
 def _stopped_empty(recording: Recording, fact: Stopped) -> Recording:
-    recording = _ended(recording, fact.at, recording.reason or _reason_of(fact), recording.error)
+    recording = _ended(recording, fact.at, recording.reason or _reason_of(recording, fact), recording.error)
     return replace(recording, measured=Measured(0.0, 0, recording.request.channel_count, recording.owner.rate))
 
 
@@ -276,6 +319,47 @@ def _reason_unseen(recording: Recording, fact: LegOverdue | NotThere | SwitchLos
     return EndReason.HANGUP
 
 
+def _break(recording: Recording, fact: Stopped) -> Recording:
+    if recording.broken:
+        return recording
+    spoke = recording.spoke or fact.cause is Cause.SILENCE
+    return replace(recording, breaks=(*recording.breaks, Break(fact.at)), spoke=spoke)
+
+
+def _continued(recording: Recording, fact: Started | StillRuns) -> Recording:
+    """Go on with the file, and with a recording whose resume waited for that; a wished pause is to be commanded."""
+    wish = replace(recording.wish, resume=False)
+    return replace(recording, wish=wish, breaks=_mended(recording, fact.at), pauses=_closed(recording, fact.at))
+
+
+def _continued_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
+    wish = recording.wish
+    return replace(_continued(recording, fact), reason=wish.stop, digit=wish.digit, wish=Wish())
+
+
+def _wish_limit(recording: Recording, _fact: LimitReached) -> Recording:
+    return replace(recording, wish=replace(recording.wish, stop=recording.wish.stop or EndReason.MAX_LENGTH))
+
+
+def _stopped_broken(recording: Recording, fact: StopWished) -> Recording:
+    return replace(_ended(recording, fact.at, fact.reason, recording.error), digit=fact.digit)
+
+
+def _limit_broken(recording: Recording, fact: LimitReached) -> Recording:
+    return _ended(recording, fact.at, EndReason.MAX_LENGTH, recording.error)
+
+
+def _leg_gone_broken(recording: Recording, fact: LegEnded | NotThere) -> Recording:
+    return _ended(recording, fact.at, EndReason.HANGUP, recording.error)
+
+
+def _not_continued(recording: Recording, fact: StartOver) -> Recording:
+    if (reason := recording.wish.stop) is not None:
+        return replace(_ended(recording, fact.at, reason, recording.error), digit=recording.wish.digit)
+    error = f"the recording could not be continued after a pause: {fact.why}"
+    return _ended(recording, fact.at, EndReason.ERROR, recording.error or error)
+
+
 def _measured(recording: Recording, fact: Examined) -> Recording:
     recording = _finished(replace(recording, measured=fact.found.measured), fact)
     if fact.found.problem is not None:
@@ -290,7 +374,7 @@ def _lost(recording: Recording, fact: Examined) -> Recording:
 def _finished(recording: Recording, fact: Examined) -> Recording:
     ended = recording.ended_at
     if ended is None:
-        started = recording.requested_at if recording.started_at is None else recording.started_at
+        started = recording.expected_at if recording.started_at is None else recording.started_at
         length = 0.0 if recording.measured is None else recording.measured.duration
         skipped = sum(
             pause.end - pause.start
@@ -298,7 +382,9 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
             if pause.behavior is PauseBehavior.SKIP and pause.end is not None
         )
         ended = started + length + skipped
-        recording = replace(recording, ended_at=ended, pauses=_closed(recording, ended))
+        recording = replace(
+            recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)
+        )
     began = recording.started_at
     if began is None and recording.measured is not None:  # RECORD_START was never seen
         began = max(recording.requested_at, ended - recording.measured.duration)
@@ -311,13 +397,23 @@ def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:
     return (*recording.pauses[:-1], replace(recording.pauses[-1], end=max(at, recording.pauses[-1].start)))
 
 
+def _mended(recording: Recording, at: float) -> tuple[Break, ...]:
+    if not recording.broken:
+        return recording.breaks
+    last = recording.breaks[-1]
+    return (*recording.breaks[:-1], replace(last, end=max(at, last.start)))
+
+
 def _ended(recording: Recording, at: float, reason: EndReason, error: str | None) -> Recording:
-    return replace(recording, ended_at=at, reason=reason, error=error, pauses=_closed(recording, at), wish=Wish())
+    pauses, breaks = _closed(recording, at), _mended(recording, at)
+    return replace(recording, ended_at=at, reason=reason, error=error, pauses=pauses, breaks=breaks, wish=Wish())
 
 
-def _reason_of(fact: Stopped) -> EndReason:
+def _reason_of(recording: Recording, fact: Stopped) -> EndReason:
     if fact.hangup:
         return EndReason.HANGUP
+    if fact.cause is Cause.NO_INPUT and recording.spoke:
+        return EndReason.END_SILENCE
     return {
         Cause.SILENCE: EndReason.END_SILENCE,
         Cause.NO_INPUT: EndReason.NO_INPUT,
@@ -366,6 +462,43 @@ TABLE: tuple[Row, ...] = (
     Row(_REQ, LegOverdue, _always, State.FAILED, _never_began, (), _N.FAILED),
     Row(_REQ, LookDue, _always, _REQ, _same, (_E.INQUIRE,)),
     Row(_REQ, SwitchLost, _always, _PRO, _ended_unseen, (_E.EXAMINE,)),
+    # broken: FreeSWITCH's silence timers ran through a pause, and ended the recorder too early
+    Row(_REC, Stopped, too_early, _REC, _break, (_E.START,)),
+    Row(_PAU, Stopped, _too_early_resuming, _PAU, _break, (_E.START,)),
+    Row(_PAU, Stopped, too_early, _PAU, _break),
+    Row(_PAU, ResumeWished, _broken_for_long, _PAU, _wish_resume, (_E.START,)),
+    Row(_REC, Started, _continuing_to_stop, _STO, _continued_to_stop, (_E.STOP,)),
+    Row(_REC, Started, _continuing_to_pause, _REC, _continued, (_E.MASK, _E.TIME)),
+    Row(_REC, Started, _continuing, _REC, _continued, (_E.TIME,)),
+    Row(_PAU, Started, _continuing_to_stop, _STO, _continued_to_stop, (_E.STOP,)),
+    Row(_PAU, Started, _continuing, _REC, _continued, (_E.TIME,), _N.RESUMED),
+    Row(_REC, StillRuns, _continuing_to_stop, _STO, _continued_to_stop, (_E.STOP,)),
+    Row(_REC, StillRuns, _continuing_to_pause, _REC, _continued, (_E.MASK, _E.TIME, _E.WATCH)),
+    Row(_REC, StillRuns, _continuing, _REC, _continued, (_E.TIME, _E.WATCH)),
+    Row(_PAU, StillRuns, _continuing_to_stop, _STO, _continued_to_stop, (_E.STOP,)),
+    Row(_PAU, StillRuns, _continuing, _REC, _continued, (_E.TIME, _E.WATCH), _N.RESUMED),
+    Row(_PAU, StillRuns, _broken, _PAU, _same, (_E.TIME, _E.WATCH)),
+    Row(_REC, StopWished, _broken, _REC, _wish_stop),
+    Row(_PAU, StopWished, _continuing, _PAU, _wish_stop),
+    Row(_PAU, StopWished, _broken, _PRO, _stopped_broken, (_E.EXAMINE,)),
+    Row(_REC, LimitReached, _broken, _REC, _wish_limit),
+    Row(_PAU, LimitReached, _continuing, _PAU, _wish_limit),
+    Row(_PAU, LimitReached, _broken, _PRO, _limit_broken, (_E.EXAMINE,)),
+    Row(_REC, LegEnded, _broken, _PRO, _leg_gone_broken, (_E.EXAMINE,)),
+    Row(_PAU, LegEnded, _broken, _PRO, _leg_gone_broken, (_E.EXAMINE,)),
+    Row(_REC, NotThere, _continuation_was_lost, _REC, _same, (_E.START, _E.TIME)),
+    Row(_REC, NotThere, _broken_on_a_leg, _REC, _same, (_E.TIME, _E.WATCH)),
+    Row(_REC, NotThere, _broken, _PRO, _leg_gone_broken, (_E.EXAMINE,)),
+    Row(_PAU, NotThere, _continuation_was_lost, _PAU, _same, (_E.START, _E.TIME)),
+    Row(_PAU, NotThere, _broken_on_a_leg, _PAU, _same, (_E.TIME, _E.WATCH)),
+    Row(_PAU, NotThere, _broken, _PRO, _leg_gone_broken, (_E.EXAMINE,)),
+    Row(_REC, StartOver, _continuing, _PRO, _not_continued, (_E.EXAMINE,)),
+    Row(_PAU, StartOver, _continuing, _PRO, _not_continued, (_E.EXAMINE,)),
+    Row(_REC, PauseWished, _broken, _REC, _wish_pause),
+    Row(_REC, Masked, _broken, _REC, _same),
+    Row(_REC, MaskRefused, _broken, _REC, _same),
+    Row(_PAU, MaskRefused, _broken, _PAU, _same),
+    Row(_PAU, Unmasked, _broken, _PAU, _same),
     # recording
     Row(_REC, PauseWished, _pause_wished, _REC, _same),
     Row(_REC, PauseWished, _always, _REC, _wish_pause, (_E.MASK,)),

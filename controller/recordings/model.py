@@ -11,6 +11,9 @@ import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+BEEP = 0.5
+"""Seconds by which RECORD_START comes later where there is a beep: the length of its tone."""
+
 
 def new_id() -> str:
     """Return a new id: uuid4 in its canonical form, unguessable, safe in paths, URLs and ESL."""
@@ -146,6 +149,17 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A time, on the switch's clock, in which its recorder was gone and the recording was not over.
+
+    Nothing of it is in the master. ``end`` is None until the file is continued.
+    """
+
+    start: float
+    end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Owner:
     """Whose recording it is: account and dialect, our call id, the switch and the leg it runs on.
 
@@ -196,7 +210,7 @@ class Recording:
     ``path`` is the master's absolute path as the switch sees it. ``started_at`` and ``ended_at`` are the switch's
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
-    counts its changes.
+    counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
     """
 
     id: str
@@ -217,6 +231,18 @@ class Recording:
     sequence: int = 0
     revision: int = 0
     digit: str = ""
+    breaks: tuple[Break, ...] = ()
+    spoke: bool = False
+
+    @property
+    def expected_at(self) -> float:
+        """When its recorder begins where nobody saw it: a frame or two after its request, or after its beep."""
+        return self.requested_at + (BEEP if self.request.beep else 0.0)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the switch's recorder is gone, to be started again."""
+        return bool(self.breaks) and self.breaks[-1].end is None
 
     @property
     def paused_behavior(self) -> PauseBehavior | None:
@@ -233,6 +259,15 @@ class Recording:
             for pause in self.pauses
             if pause.behavior is PauseBehavior.SKIP
         )
+
+    def unpaused(self, now: float) -> float:
+        """Seconds since the start, up to ``now``, without any pause."""
+        if self.started_at is None:
+            return 0.0
+        paused = sum(
+            max(0.0, min(now, pause.end if pause.end is not None else now) - pause.start) for pause in self.pauses
+        )
+        return max(0.0, now - self.started_at - paused)
 
     def recorded(self, now: float) -> float:
         """Seconds of audio that count towards ``max_length`` at ``now``: skipped spans excluded."""

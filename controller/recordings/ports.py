@@ -23,7 +23,10 @@ class Recorder(Protocol):
     """
 
     def start(self, recording: Recording) -> Awaitable[None]:
-        """Ask for a recorder on the leg; RECORD_START or a refusal follows as a fact."""
+        """Ask for a recorder on the leg; RECORD_START or a refusal follows as a fact.
+
+        Where it has begun before (``breaks``) it continues its file, with the timeouts that ``silence`` leaves it.
+        """
         ...
 
     def stop(self, recording: Recording) -> Awaitable[float]:

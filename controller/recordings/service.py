@@ -255,6 +255,17 @@ class RecordingService:
         for identity in self._lives.of_leg(switch, leg):
             self.apply(identity, LegEnded(at))
 
+    def pressed(self, switch: str, leg: str, digit: str, at: float) -> None:
+        """Stop every active recording of a leg that has ``digit`` (A to D in either case) among its terminators.
+
+        Before RECORD_START, during its beep, a press counts as well: it stops the recording as soon as it began, as
+        FreeSWITCH's own ``record`` takes the digits that were queued before it.
+        """
+        for identity in self._lives.of_leg(switch, leg):
+            recording = self.get(identity)
+            if recording is not None and recording.state.active and _among(digit, recording.request.terminators):
+                self.apply(identity, StopWished(at, EndReason.TERMINATOR, digit))
+
     async def confront(self, identity: str) -> StillRuns | NotThere | None:
         """Have what the switch says over a new link applied to a recording, and return it; None for one that ended.
 
@@ -397,3 +408,7 @@ class RecordingService:
         asyncio.get_running_loop().call_exception_handler(
             {"message": "a recording's work failed", "exception": error}
         )
+
+
+def _among(digit: str, terminators: str) -> bool:
+    return len(digit) == 1 and digit.upper() in terminators.upper()

@@ -153,6 +153,7 @@ class RecordingVariables:
         initial_timeout_ms: leading silence that ends the recording; 0: none.
         final_timeout_ms: silence after speech that ends it; 0: none.
         silence_threshold: what is silence, as of silence_threshold(); 0: detection off.
+        append: continue an existing file.
 
     """
 
@@ -165,11 +166,12 @@ class RecordingVariables:
     initial_timeout_ms: int = 0
     final_timeout_ms: int = 0
     silence_threshold: int = 0
+    append: bool = False
 
     def __post_init__(self) -> None:
         check.hex_id(self.recording, "recording")
         object.__setattr__(self, "track", Track(self.track))
-        for name in ("stereo", "swap", "answer_required", "bridge_required"):
+        for name in ("stereo", "swap", "answer_required", "bridge_required", "append"):
             if getattr(self, name) not in (True, False):
                 raise ValueError(f"{name}: {check.shown(getattr(self, name))} is not allowed; right is True or False")
         if self.stereo and self.track is not Track.BOTH:
@@ -194,6 +196,7 @@ class RecordingVariables:
             "RECORD_FINAL_TIMEOUT_MS": str(self.final_timeout_ms),
             "RECORD_SILENCE_THRESHOLD": str(self.silence_threshold),
             **_FIXED,
+            "RECORD_APPEND": _PLAIN[self.append],
             "fsrec_recording": self.recording,
         }
         return "{" + ",".join(f"{key}={value}" for key, value in pairs.items()) + "}"
@@ -214,6 +217,7 @@ class RecordingVariables:
                 initial_timeout_ms=int(given["RECORD_INITIAL_TIMEOUT_MS"]),
                 final_timeout_ms=int(given["RECORD_FINAL_TIMEOUT_MS"]),
                 silence_threshold=int(given["RECORD_SILENCE_THRESHOLD"]),
+                append=given["RECORD_APPEND"] == "true",
             )
         except KeyError as missing:
             raise ValueError(f"recording variables: {missing} is missing; right is the whole block") from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from controller.recordings import model
 from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
+from controller.recordings.silence import timeouts
 from controller.switch.board import Switchboard
 from controller.switch.commands import Action, RecordingVariables, RecordSession, UuidBuglist, UuidRecord
 from controller.switch.commands_values import Track, silence_threshold
@@ -31,14 +32,15 @@ _TRACKS = {
 def recording_variables(recording: model.Recording) -> RecordingVariables:
     """Return the whole variable block of a recording; silence is judged on the recorded track(s)."""
     request = recording.request
-    silent = request.initial_timeout > 0 or request.end_silence_timeout > 0
+    initial, final = timeouts(recording)
     return RecordingVariables(
         recording=uuid.UUID(recording.id).hex,
         track=_TRACKS[request.track],
         stereo=request.channel_count == 2,
-        initial_timeout_ms=round(request.initial_timeout * 1000),
-        final_timeout_ms=round(request.end_silence_timeout * 1000),
-        silence_threshold=silence_threshold(request.sensitivity, recording.owner.rate) if silent else 0,
+        append=bool(recording.breaks),
+        initial_timeout_ms=round(initial * 1000),
+        final_timeout_ms=round(final * 1000),
+        silence_threshold=silence_threshold(request.sensitivity, recording.owner.rate) if initial or final else 0,
     )
 
 

@@ -16,6 +16,7 @@ import pytest
 from controller.media import examine, wav
 from controller.media.examine import DiskMedia, MasterExamined, Root
 from controller.recordings.model import (
+    Break,
     Channels,
     Measured,
     Owner,
@@ -141,6 +142,28 @@ async def test_skipped_pauses_are_cut_from_a_copy(disk: Disk) -> None:
     served = disk.media.path_of(replace(recording, measured=found.measured))
     assert served.read_bytes() == wav.header(8000, 1, 24000) + sound[:8000].tobytes() + sound[16000:].tobytes()
     assert disk.events == [MasterExamined(recording.id, 3.0, 48044, False, 1.0, 0)]
+
+
+async def test_a_file_that_was_broken_off_in_its_pauses(disk: Disk) -> None:
+    """A skipping pause goes though the file has only its beginning; a silent one gets the length that it had."""
+    sound = np.frombuffer(audio(40000), "<i2").copy()
+    sound[8000:12000] = 0  # 1.0 to 1.5 of a skipping pause of 4 s
+    sound[20000:24000] = 0  # 2.5 to 3.0, by the clock 6.0 to 6.5, of a silent pause of 2 s
+    recording = disk.recording(
+        wav.header(8000, 1, 40000) + sound.tobytes(),
+        pauses=(Pause(START + 1, PauseBehavior.SKIP, START + 5), Pause(START + 6, PauseBehavior.SILENCE, START + 8)),
+        breaks=(Break(START + 1.5, START + 5), Break(START + 6.5, START + 8)),
+        ended_at=START + 10,
+    )
+    found = await disk.media.examine(recording)
+    assert found.measured == Measured(6.0, 44 + 96000, 1, 8000, derived=True)
+    served = disk.media.path_of(replace(recording, measured=found.measured))
+    silence = bytes(2 * 12000)
+    assert served.read_bytes() == (
+        wav.header(8000, 1, 48000)
+        + sound[:8000].tobytes() + sound[12000:23200].tobytes() + silence + sound[23200:].tobytes()
+    )  # fmt: skip
+    assert disk.events == [MasterExamined(recording.id, 6.0, 96044, False, 0.5, 0)]
 
 
 async def test_a_master_deleted_for_being_empty_is_replaced(disk: Disk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,7 +35,9 @@ from controller.recordings.facts import (
 )
 from controller.recordings.lifecycle import TABLE, Effect, Row, advance, expects
 from controller.recordings.model import (
+    BEEP,
     FINAL_STATES,
+    Break,
     Channels,
     EndReason,
     Measured,
@@ -95,6 +98,72 @@ def wishing(state: State, **fields: Any) -> Recording:
     return recording(state, wish=Wish(**fields))
 
 
+BROKEN, BROKEN_ROWS = 19, 36
+"""The first row of what FreeSWITCH's silence timers broke off, and how many there are."""
+
+
+def broken(state: State, **fields: Any) -> Recording:
+    """A recording whose recorder is gone since 120: in a pause since 110, or after one that ended at 115."""
+    pauses = (Pause(110.0, SILENCE),) if state is PAU else (Pause(110.0, SILENCE, 115.0),)
+    known = {"request": HELD, "breaks": (Break(120.0),), "pauses": pauses, "spoke": True}
+    return recording(state, **{**known, **fields})
+
+
+def broken_cases(row: Callable[..., None]) -> None:
+    """The rows of rule 5."""
+    ran_out, nothing_said = Stopped(AT, Cause.SILENCE), Stopped(AT, Cause.NO_INPUT)
+    stop, pause, resume = StopWished(AT, R.TERMINATOR, "#"), PauseWished(AT, SKIP), ResumeWished(AT)
+    resuming, whole = Wish(resume=True), (Break(120.0, AT),)
+    resumed = recording(REC, request=HELD, pauses=(Pause(110.0, SKIP, 129.0),))
+    row(0, resumed, ran_out, REC, None, (E.START,), breaks=(Break(AT),), spoke=True, reason=None)
+    early = recording(REC, request=HELD, pauses=(Pause(102.0, SKIP, 129.0),))
+    row(0, early, nothing_said, REC, None, (E.START,), breaks=(Break(AT),), spoke=False)
+    paused = recording(PAU, request=HELD)
+    row(1, replace(paused, wish=resuming), ran_out, PAU, None, (E.START,), breaks=(Break(AT),), wish=resuming)
+    row(2, paused, nothing_said, PAU, None, (), breaks=(Break(AT),), spoke=False)
+    row(2, paused, ran_out, PAU, None, (), breaks=(Break(AT),), spoke=True)
+    row(3, broken(PAU), resume, PAU, None, (E.START,), wish=resuming)
+    for first, seen, watch in ((4, Started(AT), ()), (9, StillRuns(AT), (E.WATCH,))):
+        stopping, hashed = Wish(stop=R.TERMINATOR, digit="#"), {"reason": R.TERMINATOR, "digit": "#", "wish": Wish()}
+        row(first, broken(REC, wish=stopping), seen, STO, None, (E.STOP,), **hashed, breaks=whole)
+        pausing = Wish(pause=SKIP)
+        row(first + 1, broken(REC, wish=pausing), seen, REC, None, (E.MASK, E.TIME, *watch), wish=pausing)
+        row(first + 2, broken(REC), seen, REC, None, (E.TIME, *watch), breaks=whole, started_at=101.0)
+        stopping = replace(stopping, resume=True)
+        row(first + 3, broken(PAU, wish=stopping), seen, STO, None, (E.STOP,), **hashed, breaks=whole)
+        ended = (Pause(110.0, SILENCE, AT),)
+        again = broken(PAU, wish=resuming)
+        row(first + 4, again, seen, REC, N.RESUMED, (E.TIME, *watch), wish=Wish(), breaks=whole, pauses=ended)
+    row(14, broken(PAU), StillRuns(AT), PAU, None, (E.TIME, E.WATCH), revision=7)
+    row(15, broken(REC), stop, REC, wish=Wish(stop=R.TERMINATOR, digit="#"))
+    row(16, broken(PAU, wish=resuming), stop, PAU, wish=Wish(stop=R.TERMINATOR, resume=True, digit="#"))
+    over = {**ENDED, "breaks": whole, "error": None}
+    row(17, broken(PAU), stop, PRO, None, (E.EXAMINE,), **over, reason=R.TERMINATOR, digit="#")
+    row(18, broken(REC), LimitReached(AT), REC, wish=Wish(stop=R.MAX_LENGTH))
+    row(19, broken(PAU, wish=resuming), LimitReached(AT), PAU, wish=Wish(stop=R.MAX_LENGTH, resume=True))
+    row(20, broken(PAU), LimitReached(AT), PRO, None, (E.EXAMINE,), **over, reason=R.MAX_LENGTH)
+    for number, state in ((21, REC), (22, PAU)):
+        row(number, broken(state), LegEnded(AT), PRO, None, (E.EXAMINE,), **over, reason=R.HANGUP)
+    lost, there, gone = NotThere(AT, leg=True, anew=True), NotThere(AT, leg=True), NotThere(AT, leg=False)
+    for first, state in ((23, REC), (26, PAU)):
+        row(first, broken(state, wish=resuming), lost, state, None, (E.START, E.TIME), revision=7)
+        row(first + 1, broken(state), there, state, None, (E.TIME, E.WATCH), revision=7)
+        row(first + 2, broken(state), gone, PRO, None, (E.EXAMINE,), **over, reason=R.HANGUP)
+    row(27, broken(PAU), lost, PAU, None, (E.TIME, E.WATCH), revision=7)
+    why = "the recording could not be continued after a pause: no"
+    for number, state in ((29, REC), (30, PAU)):
+        refused = broken(state, wish=resuming)
+        told = {**over, "error": why}
+        row(number, refused, StartOver(AT, "no"), PRO, None, (E.EXAMINE,), **told, reason=R.ERROR)
+        stopped = broken(state, wish=Wish(stop=R.TERMINATOR, resume=True, digit="#"))
+        row(number, stopped, StartOver(AT, "no"), PRO, None, (E.EXAMINE,), **over, reason=R.TERMINATOR, digit="#")
+    row(31, broken(REC), pause, REC, wish=Wish(pause=SKIP))
+    row(32, broken(REC, wish=Wish(pause=SKIP)), Masked(AT, SKIP), REC, revision=7)
+    row(33, broken(REC, wish=Wish(pause=SKIP)), MaskRefused(AT, "no"), REC, revision=7)
+    row(34, broken(PAU, wish=resuming), MaskRefused(AT, "no"), PAU, revision=7)
+    row(35, broken(PAU, wish=resuming), Unmasked(AT), PAU, revision=7)
+
+
 def cases() -> list[Case]:
     made: list[Case] = []
 
@@ -109,6 +178,12 @@ def cases() -> list[Case]:
     ) -> None:
         made.append(Case(number, before, fact, to, notice, effects, fields))
 
+    def broken_row(number: int, *case: Any, **fields: Any) -> None:
+        row(BROKEN + number, *case, **fields)
+
+    def row_after(number: int, *case: Any, **fields: Any) -> None:
+        row(BROKEN_ROWS + number, *case, **fields)
+
     stop, pause, resume = StopWished(AT, R.VERB), PauseWished(AT, SKIP), ResumeWished(AT)
     # requested
     for first, seen, since in ((0, Started(AT), AT), (3, StillRuns(AT), 100.0)):
@@ -116,6 +191,9 @@ def cases() -> list[Case]:
         row(first, stopping, seen, STO, N.STARTED, (E.STOP,), started_at=since, reason=R.API, wish=Wish())
         row(first + 1, wishing(REQ, pause=SKIP), seen, REC, N.STARTED, (E.MASK, E.TIME, E.WATCH), started_at=since)
         row(first + 2, recording(REQ), seen, REC, N.STARTED, (E.TIME, E.WATCH), started_at=since, reason=None)
+    beeping = recording(REQ, request=replace(REQUEST, beep=True))
+    row(2, beeping, Started(AT), REC, N.STARTED, (E.TIME, E.WATCH), started_at=AT)
+    row(5, beeping, StillRuns(AT), REC, N.STARTED, (E.TIME, E.WATCH), started_at=100.0 + BEEP)
     row(6, recording(REQ), stop, REQ, wish=Wish(stop=R.VERB))
     row(6, wishing(REQ, stop=R.API), stop, REQ, wish=Wish(stop=R.API))
     row(7, wishing(REQ, pause=SILENCE), pause, REQ, wish=Wish(pause=SKIP))
@@ -132,22 +210,26 @@ def cases() -> list[Case]:
     row(16, recording(REQ), LegOverdue(AT), State.FAILED, N.FAILED, (), reason=R.HANGUP, finished_at=AT)
     row(17, recording(REQ), LookDue(AT), REQ, None, (E.INQUIRE,), revision=7)
     row(18, recording(REQ), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    # broken
+    broken_cases(broken_row)
     # recording
-    row(19, wishing(REC, pause=SILENCE), pause, REC, wish=Wish(pause=SILENCE), revision=7)
-    row(20, recording(REC), pause, REC, None, (E.MASK,), wish=Wish(pause=SKIP))
+    row_after(19, wishing(REC, pause=SILENCE), pause, REC, wish=Wish(pause=SILENCE), revision=7)
+    row_after(20, recording(REC), pause, REC, None, (E.MASK,), wish=Wish(pause=SKIP))
     masked = wishing(REC, pause=SKIP)
-    row(21, masked, Masked(AT, SKIP), PAU, N.PAUSED, (E.TIME,), wish=Wish(), pauses=(Pause(AT, SKIP),))
-    row(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish())
+    row_after(21, masked, Masked(AT, SKIP), PAU, N.PAUSED, (E.TIME,), wish=Wish(), pauses=(Pause(AT, SKIP),))
+    row_after(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish())
     doubt = "FreeSWITCH did not confirm a pause (late): it was taken back, but may have left silence"
-    row(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish(), error=None)
-    row(22, masked, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error=doubt)
+    row_after(22, masked, MaskRefused(AT, "no"), REC, None, (E.UNMASK,), wish=Wish(), error=None)
+    row_after(22, masked, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error=doubt)
     full = replace(masked, error="full")
-    row(22, full, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error="full")
-    row(23, recording(REC), MaskRefused(AT, "no"), REC, revision=7)
-    row(24, recording(REC), Unmasked(AT), REC, revision=7)
-    row(25, recording(REC), stop, STO, None, (E.STOP,), reason=R.VERB)
-    row(26, recording(REC), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(27, recording(REC), Stopped(AT, Cause.TOO_SHORT), PRO, None, (E.EXAMINE,), measured=EMPTY, finished_at=None)
+    row_after(22, full, MaskRefused(AT, "late", unanswered=True), REC, None, (E.UNMASK,), wish=Wish(), error="full")
+    row_after(23, recording(REC), MaskRefused(AT, "no"), REC, revision=7)
+    row_after(24, recording(REC), Unmasked(AT), REC, revision=7)
+    row_after(25, recording(REC), stop, STO, None, (E.STOP,), reason=R.VERB)
+    row_after(26, recording(REC), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
+    row_after(
+        27, recording(REC), Stopped(AT, Cause.TOO_SHORT), PRO, None, (E.EXAMINE,), measured=EMPTY, finished_at=None
+    )
     for cause, hangup, reason in (
         (Cause.SILENCE, False, R.END_SILENCE),
         (Cause.SILENCE, True, R.HANGUP),
@@ -156,7 +238,7 @@ def cases() -> list[Case]:
         (Cause.MAXTIME, False, R.API),
         (Cause.UNKNOWN, False, R.API),
     ):
-        row(
+        row_after(
             28,
             recording(REC),
             Stopped(AT, cause, hangup),
@@ -168,7 +250,7 @@ def cases() -> list[Case]:
             error=None,
         )
     unwritten = Stopped(AT, Cause.WRITE_FAILED)
-    row(
+    row_after(
         28,
         recording(REC),
         unwritten,
@@ -178,92 +260,96 @@ def cases() -> list[Case]:
         reason=R.ERROR,
         error="FreeSWITCH could not write the file",
     )
-    row(29, recording(REC), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(30, recording(REC), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
-    row(31, wishing(REC, pause=SKIP), StillRuns(AT), REC, None, (E.MASK, E.TIME, E.WATCH), revision=7)
-    row(32, recording(REC), StillRuns(AT), REC, None, (E.TIME, E.WATCH), revision=7)
-    row(33, recording(REC), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row_after(29, recording(REC), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
+    row_after(30, recording(REC), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
+    row_after(31, wishing(REC, pause=SKIP), StillRuns(AT), REC, None, (E.MASK, E.TIME, E.WATCH), revision=7)
+    row_after(32, recording(REC), StillRuns(AT), REC, None, (E.TIME, E.WATCH), revision=7)
+    row_after(33, recording(REC), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.HANGUP)
     gone = NotThere(AT, leg=True)
-    row(33, recording(REC), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(33, recording(REC, request=HELD), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.END_SILENCE)
+    row_after(33, recording(REC), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row_after(33, recording(REC, request=HELD), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.END_SILENCE)
     initial = replace(HELD, end_silence_timeout=0.0)
-    row(33, recording(REC, request=initial), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.NO_INPUT)
-    row(34, recording(REC), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
-    row(35, recording(REC), LookDue(AT), REC, None, (E.INQUIRE,), revision=7)
-    row(36, recording(REC), StartOver(AT), REC, revision=7)
-    row(37, recording(REC), Started(AT), REC, revision=7, started_at=101.0)
+    row_after(33, recording(REC, request=initial), gone, PRO, None, (E.SETTLE,), **UNSEEN, reason=R.NO_INPUT)
+    row_after(34, recording(REC), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    row_after(35, recording(REC), LookDue(AT), REC, None, (E.INQUIRE,), revision=7)
+    row_after(36, recording(REC), StartOver(AT), REC, revision=7)
+    row_after(37, recording(REC), Started(AT), REC, revision=7, started_at=101.0)
     # paused
     closed, lasting = (Pause(110.0, SKIP, AT),), (Pause(110.0, SKIP),)
-    row(38, wishing(PAU, resume=True), resume, PAU, revision=7)
-    row(39, recording(PAU), resume, PAU, None, (E.UNMASK,), wish=Wish(resume=True))
-    row(40, wishing(PAU, resume=True), Unmasked(AT), REC, N.RESUMED, (E.TIME,), wish=Wish(), pauses=closed)
-    row(41, wishing(PAU, resume=True), MaskRefused(AT, "no"), PAU, None, (E.MASK,), wish=Wish(), pauses=lasting)
+    row_after(38, wishing(PAU, resume=True), resume, PAU, revision=7)
+    row_after(39, recording(PAU), resume, PAU, None, (E.UNMASK,), wish=Wish(resume=True))
+    row_after(40, wishing(PAU, resume=True), Unmasked(AT), REC, N.RESUMED, (E.TIME,), wish=Wish(), pauses=closed)
+    row_after(41, wishing(PAU, resume=True), MaskRefused(AT, "no"), PAU, None, (E.MASK,), wish=Wish(), pauses=lasting)
     doubt = "FreeSWITCH did not confirm a resume (late): it was taken back, but may have left sound"
     late_resume = MaskRefused(AT, "late", unanswered=True)
-    row(41, wishing(PAU, resume=True), late_resume, PAU, None, (E.MASK,), wish=Wish(), error=doubt)
-    row(42, recording(PAU), MaskRefused(AT, "no"), PAU, revision=7)
-    row(43, recording(PAU), Masked(AT, SKIP), PAU, revision=7)
-    row(44, recording(PAU), stop, STO, None, (E.STOP,), reason=R.VERB, pauses=lasting)
-    row(45, recording(PAU), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
-    row(46, recording(PAU), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
-    row(47, recording(PAU), Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
-    row(48, recording(PAU), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
-    row(49, recording(PAU), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
-    row(50, wishing(PAU, resume=True), StillRuns(AT), PAU, None, (E.UNMASK, E.TIME, E.WATCH), revision=7)
-    row(51, recording(PAU), StillRuns(AT), PAU, None, (E.TIME, E.WATCH), revision=7)
-    row(52, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
-    row(53, recording(PAU), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
-    row(54, recording(PAU), LookDue(AT), PAU, None, (E.INQUIRE,), revision=7)
-    row(55, recording(PAU), StartOver(AT), PAU, revision=7)
+    row_after(41, wishing(PAU, resume=True), late_resume, PAU, None, (E.MASK,), wish=Wish(), error=doubt)
+    row_after(42, recording(PAU), MaskRefused(AT, "no"), PAU, revision=7)
+    row_after(43, recording(PAU), Masked(AT, SKIP), PAU, revision=7)
+    row_after(44, recording(PAU), stop, STO, None, (E.STOP,), reason=R.VERB, pauses=lasting)
+    row_after(45, recording(PAU), LimitReached(AT), STO, None, (E.STOP,), reason=R.MAX_LENGTH)
+    row_after(46, recording(PAU), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
+    row_after(47, recording(PAU), Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, pauses=closed)
+    row_after(48, recording(PAU), LegEnded(AT), STO, None, (E.GRACE,), reason=R.HANGUP)
+    row_after(49, recording(PAU), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
+    row_after(50, wishing(PAU, resume=True), StillRuns(AT), PAU, None, (E.UNMASK, E.TIME, E.WATCH), revision=7)
+    row_after(51, recording(PAU), StillRuns(AT), PAU, None, (E.TIME, E.WATCH), revision=7)
+    row_after(52, recording(PAU), NotThere(AT, leg=False), PRO, None, (E.SETTLE,), **UNSEEN, pauses=lasting)
+    row_after(53, recording(PAU), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.SWITCH_LOST)
+    row_after(54, recording(PAU), LookDue(AT), PAU, None, (E.INQUIRE,), revision=7)
+    row_after(55, recording(PAU), StartOver(AT), PAU, revision=7)
     # stopping
     paused = recording(STO, pauses=lasting)
-    row(56, recording(STO), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
-    row(57, paused, Stopped(AT, Cause.NO_INPUT), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
-    row(58, recording(STO), stop, STO, revision=7, reason=R.API)
-    row(59, recording(STO), LimitReached(AT), STO, revision=7, reason=R.API)
-    row(60, wishing(STO, pause=SKIP), Masked(AT, SKIP), STO, wish=Wish(), pauses=(Pause(AT, SKIP),))
-    row(61, replace(paused, wish=Wish(resume=True)), Masked(AT, SKIP), STO, wish=Wish(), pauses=lasting)
-    row(62, replace(paused, wish=Wish(resume=True)), Unmasked(AT), STO, wish=Wish(), pauses=closed)
-    row(63, wishing(STO, pause=SKIP), MaskRefused(AT, "no"), STO, wish=Wish())
-    row(64, recording(STO), LegEnded(AT), STO, None, (E.GRACE,), revision=7, reason=R.API)
-    row(65, recording(STO), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(66, recording(STO), StopOverdue(AT), STO, None, (E.INQUIRE,), revision=7)
-    row(67, recording(STO), StillRuns(AT), STO, None, (E.STOP,), revision=7)
-    row(68, recording(STO), NotThere(AT, leg=True), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
-    row(69, recording(STO), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
-    row(70, recording(STO), LookDue(AT), STO, revision=7)
-    row(71, recording(STO), StartOver(AT), STO, revision=7)
+    row_after(56, recording(STO), Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), measured=EMPTY, reason=R.API)
+    row_after(57, paused, Stopped(AT, Cause.NO_INPUT), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
+    row_after(58, recording(STO), stop, STO, revision=7, reason=R.API)
+    row_after(59, recording(STO), LimitReached(AT), STO, revision=7, reason=R.API)
+    row_after(60, wishing(STO, pause=SKIP), Masked(AT, SKIP), STO, wish=Wish(), pauses=(Pause(AT, SKIP),))
+    row_after(61, replace(paused, wish=Wish(resume=True)), Masked(AT, SKIP), STO, wish=Wish(), pauses=lasting)
+    row_after(62, replace(paused, wish=Wish(resume=True)), Unmasked(AT), STO, wish=Wish(), pauses=closed)
+    row_after(63, wishing(STO, pause=SKIP), MaskRefused(AT, "no"), STO, wish=Wish())
+    row_after(64, recording(STO), LegEnded(AT), STO, None, (E.GRACE,), revision=7, reason=R.API)
+    row_after(65, recording(STO), LegOverdue(AT), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row_after(66, recording(STO), StopOverdue(AT), STO, None, (E.INQUIRE,), revision=7)
+    row_after(67, recording(STO), StillRuns(AT), STO, None, (E.STOP,), revision=7)
+    row_after(68, recording(STO), NotThere(AT, leg=True), PRO, None, (E.SETTLE,), **UNSEEN, reason=R.API)
+    row_after(69, recording(STO), SwitchLost(AT), PRO, None, (E.EXAMINE,), **UNSEEN, reason=R.API)
+    row_after(70, recording(STO), LookDue(AT), STO, revision=7)
+    row_after(71, recording(STO), StartOver(AT), STO, revision=7)
     # processing
     stopped, lost = recording(PRO, ended_at=120.0), recording(PRO)
-    row(72, stopped, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), error=WAV_GONE.problem, ended_at=120.0)
-    row(72, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT)
-    row(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
+    row_after(72, stopped, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), error=WAV_GONE.problem, ended_at=120.0)
+    row_after(
+        72, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT
+    )
+    row_after(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
     silent = replace(stopped, reason=R.NO_INPUT)
-    row(73, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
-    row(74, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
-    row(75, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
-    row(75, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND)
+    row_after(73, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
+    row_after(74, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
+    row_after(75, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
+    row_after(
+        75, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND
+    )
     known = replace(stopped, error="full")
-    row(75, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
+    row_after(75, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
     # 5 s of file after 4 s of closed skips: lost at 110, where the last pause, which never ended, began or earlier
     broken = replace(lost, pauses=(Pause(102.0, SKIP, 106.0), Pause(107.0, SILENCE, 108.0), Pause(110.0, SKIP)))
     closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))
     completed = Examined(AT, Found(FOUND))
-    row(75, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
-    row(76, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
-    row(76, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
-    row(76, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
-    row(76, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
+    row_after(75, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
+    row_after(76, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
+    row_after(76, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
+    row_after(76, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
+    row_after(76, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
     once = replace(stopped, pauses=(Pause(110.0, SKIP, 120.0),))
-    row(77, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row(77, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
-    row(77, once, Unmasked(125.0), PRO, revision=7)
-    row(77, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row(77, stopped, Unmasked(112.0), PRO, revision=7)
-    row(78, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
-    row(79, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
+    row_after(77, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row_after(77, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
+    row_after(77, once, Unmasked(125.0), PRO, revision=7)
+    row_after(77, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row_after(77, stopped, Unmasked(112.0), PRO, revision=7)
+    row_after(78, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
+    row_after(79, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
     unseen = replace(lost, pauses=lasting)
-    row(80, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
+    row_after(80, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
     late: tuple[Fact, ...] = (
         LegEnded(AT),
         LegOverdue(AT),
@@ -274,17 +360,19 @@ def cases() -> list[Case]:
         SwitchLost(AT),
     )
     for number, fact in enumerate(late, 81):
-        row(number, stopped, fact, PRO, revision=7)
-    row(88, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
-    row(89, stopped, NotThere(AT, leg=False), PRO, revision=7)
-    row(90, stopped, StillRuns(AT), PRO, revision=7)
-    row(91, stopped, LookDue(AT), PRO, revision=7)
-    row(92, stopped, StartOver(AT), PRO, revision=7)
+        row_after(number, stopped, fact, PRO, revision=7)
+    row_after(88, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
+    row_after(89, stopped, NotThere(AT, leg=False), PRO, revision=7)
+    row_after(90, stopped, StillRuns(AT), PRO, revision=7)
+    row_after(91, stopped, LookDue(AT), PRO, revision=7)
+    row_after(92, stopped, StartOver(AT), PRO, revision=7)
     unstarted = replace(stopped, started_at=None)
-    row(75, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0)
+    row_after(
+        75, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0
+    )
     longer = Examined(AT, Found(replace(FOUND, duration=50.0)))
-    row(75, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
-    row(72, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
+    row_after(75, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
+    row_after(72, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
     return made
 
 
@@ -329,7 +417,8 @@ def test_a_way_into_processing_always_examines() -> None:
         asked = {Effect.EXAMINE, Effect.SETTLE} & set(row.effects)
         assert len(asked) == (row.to is PRO and row.state is not PRO) or row.state is PRO, row
         if row.to is PRO and asked:
-            assert asked == ({Effect.EXAMINE} if row.fact in {Stopped, SwitchLost} else {Effect.SETTLE}), row
+            known = row.fact in {Stopped, SwitchLost} or BROKEN <= TABLE.index(row) < BROKEN + BROKEN_ROWS
+            assert asked == ({Effect.EXAMINE} if known else {Effect.SETTLE}), row
         assert (row.notice is not None and row.notice.last) == row.to.final, row
 
 
@@ -414,7 +503,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(NotThere, moments, st.booleans(), st.booleans(), st.booleans()),
     st.builds(LookDue, moments),
     st.builds(SwitchLost, moments),
-    st.builds(StopWished, moments, st.sampled_from(EndReason)),
+    st.builds(StopWished, moments, st.sampled_from(EndReason), st.sampled_from(("", "#"))),
     st.builds(PauseWished, moments, behaviors),
     st.builds(ResumeWished, moments),
     st.builds(Masked, moments, behaviors),
@@ -424,6 +513,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
 )
 longer = st.one_of(  # as facts, but those that end a life are seldom
     *(st.builds(kind, moments) for kind in (Started, StillRuns, ResumeWished, Unmasked, LimitReached)),
+    st.builds(Stopped, moments, st.sampled_from((Cause.SILENCE, Cause.NO_INPUT))),
     st.builds(PauseWished, moments, behaviors),
     st.builds(Masked, moments, behaviors),
     st.builds(MaskRefused, moments, st.just("no")),
@@ -436,6 +526,10 @@ def check(seen: Recording) -> None:
     assert (seen.paused_behavior is not None) == (seen.state is PAU) or not seen.state.active
     edges = [edge for pause in seen.pauses for edge in (pause.start, math.inf if pause.end is None else pause.end)]
     assert edges == sorted(edges)
+    gone = [edge for gap in seen.breaks for edge in (gap.start, math.inf if gap.end is None else gap.end)]
+    assert all(start <= end for start, end in zip(gone[::2], gone[1::2], strict=True))
+    assert all(gap.end is not None for gap in seen.breaks[:-1])
+    assert seen.digit == "" or seen.reason is not None
     assert all(pause.end is not None for pause in seen.pauses[:-1])
     for now in (0.0, 150.0, 4e9):
         assert seen.recorded(now) >= 0
@@ -446,16 +540,19 @@ def check(seen: Recording) -> None:
         assert seen.ended_at is not None
         assert seen.finished_at is not None
         assert seen.paused_behavior is None
+        assert not seen.broken
         assert seen.wish == Wish()
     else:
         assert seen.finished_at is None
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
-def test_every_life_ends_truly_once_its_leg_is_gone(story: list[Fact], found: Found, end: float) -> None:
+@given(st.sampled_from((REQUEST, HELD)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
+def test_every_life_ends_truly_once_its_leg_is_gone(
+    request: RecordingRequest, story: list[Fact], found: Found, end: float
+) -> None:
     """Whatever happened, in whatever order: leg's end, grace and examination lead to one final state, told once."""
-    life = Recording("r", OWNER, REQUEST, REQ, "/r.wav", 100.0)
+    life = Recording("r", OWNER, request, REQ, "/r.wav", 100.0)
     told: list[NoticeKind] = []
 
     def take(fact: Fact) -> None:

@@ -25,9 +25,11 @@ from controller.recordings.facts import (
 )
 from controller.recordings.life import Timings
 from controller.recordings.model import (
+    Break,
     EndReason,
     Measured,
     NoticeKind,
+    Pause,
     PauseBehavior,
     Recording,
     State,
@@ -53,7 +55,7 @@ from controller.telemetry import (
     Telemetry,
 )
 from tests.recordings.fakes import REQUEST, Caught, FakeLedger, FakeMedia, FakeRecorder, owner, task_of
-from tests.recordings.virtual import settled, virtual
+from tests.recordings.virtual import run_virtually, settled, virtual
 
 SKIP, SILENCE = PauseBehavior.SKIP, PauseBehavior.SILENCE
 N = NoticeKind
@@ -299,6 +301,108 @@ async def test_a_stop_before_record_start_waits_for_it() -> None:
     assert bench.row(identity).reason is EndReason.VERB
 
 
+@pytest.mark.parametrize(
+    ("terminators", "digit", "ends"),
+    [
+        ("#", "#", True),
+        ("#", "1", False),
+        ("", "#", False),
+        ("*0", "0", True),
+        ("*0", "#", False),
+        ("aD", "A", True),
+        ("aD", "d", True),
+        ("aD", "B", False),
+        ("12", "12", False),
+        ("#", "", False),
+    ],
+)
+def test_a_terminator_ends_it(terminators: str, digit: str, ends: bool) -> None:
+    """A press of one of its terminators, letters in either case, stops a recording; it knows which. Others don't."""
+
+    async def press() -> None:
+        bench = Bench()
+        identity = await bench.running(terminators=terminators)
+        bench.service.pressed("fs1", "leg", digit, bench.now)
+        await settled()
+        assert bench.log == ["start", "stop"] * ends + ["start"] * (not ends)
+        assert bench.row(identity).reason is (EndReason.TERMINATOR if ends else None)
+        assert bench.row(identity).digit == digit * ends
+
+    run_virtually(press())
+
+
+@virtual
+async def test_a_terminator_ends_each_recording_that_has_it_and_no_other() -> None:
+    """By leg and switch, running or paused; what is stopped already keeps its reason."""
+    bench = Bench()
+    ids = {
+        name: (
+            await bench.service.start(
+                owner(call=name, leg=leg, switch=switch),
+                replace(REQUEST, reference=name, terminators=terminators),
+                core_uuid="core",
+            )
+        ).id
+        for name, leg, switch, terminators in (
+            ("one", "leg", "fs1", "#"),
+            ("two", "leg", "fs1", "*#"),
+            ("paused", "leg", "fs1", "#"),
+            ("stopped", "leg", "fs1", "#"),
+            ("without", "leg", "fs1", "*"),
+            ("leg", "another", "fs1", "#"),
+            ("switch", "leg", "fs2", "#"),
+        )
+    }
+    await settled()
+    for identity in ids.values():
+        await bench.say(identity, Started(bench.now))
+    await bench.service.pause(ids["paused"], SKIP)
+    await bench.service.stop(ids["stopped"], EndReason.API)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await settled()
+    assert {name: bench.row(identity).reason for name, identity in ids.items()} == {
+        "one": EndReason.TERMINATOR,
+        "two": EndReason.TERMINATOR,
+        "paused": EndReason.TERMINATOR,
+        "stopped": EndReason.API,
+        "without": None,
+        "leg": None,
+        "switch": None,
+    }
+    assert [bench.row(ids[name]).digit for name in ("one", "two", "paused", "stopped")] == ["#", "#", "#", ""]
+
+
+@virtual
+async def test_a_terminator_during_the_beep_stops_it_as_it_begins() -> None:
+    """A press before RECORD_START is kept, with its digit, whatever is wished after it; what comes of it is told."""
+    bench = Bench()
+    identity = await bench.start(terminators="#5", beep=True)
+    bench.service.pressed("fs1", "leg", "5", bench.now)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await bench.service.stop(identity, EndReason.VERB)
+    assert bench.log == ["start"]
+    await bench.say(identity, Started(bench.now))
+    assert bench.log == ["start", "stop"]
+    await bench.say(identity, Stopped(bench.now, Cause.EMPTY))
+    row = bench.row(identity)
+    assert (row.state, row.reason, row.digit) == (State.ABSENT, EndReason.TERMINATOR, "5")
+    assert bench.ledger.told == [N.STARTED, N.ABSENT]
+
+
+@virtual
+async def test_a_terminator_after_a_restart() -> None:
+    """A recording that is only in the ledger hears digits as soon as it lives again."""
+    ledger = FakeLedger()
+    identity = await Bench(ledger).running(terminators="#")
+    bench = Bench(ledger)
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    assert await bench.service.adopt("fs1")
+    bench.service.pressed("fs1", "leg", "#", bench.now)
+    await settled()
+    assert bench.log == ["stop"]
+    assert (bench.row(identity).reason, bench.row(identity).digit) == (EndReason.TERMINATOR, "#")
+
+
 @virtual
 async def test_a_pause_before_record_start_waits_for_it() -> None:
     """`pause` returns when the switch writes silence, though it was wished before anything ran; resume ends it."""
@@ -522,6 +626,78 @@ async def test_commands_that_came_too_late_are_not_sent() -> None:
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_start_that_waits_for_its_beep() -> None:
+    """RECORD_START seconds after the request, looks between: no second start, no end; max_length counts from it."""
+    bench = Bench(watch=2.0)
+    bench.recorder.presence = Presence(recorder=False, leg=True)
+    identity = await bench.start(beep=True, max_length=3.0)
+    await asyncio.sleep(5.0)
+    assert bench.log.count("start") == 1
+    assert bench.log.count("inquire") == 2
+    assert bench.row(identity).state is State.REQUESTED
+    bench.recorder.presence = Presence(recorder=True, leg=True)
+    await bench.say(identity, Started(bench.now), StartOver(bench.now))
+    await asyncio.sleep(2.9)
+    assert bench.row(identity).state is State.RECORDING
+    await asyncio.sleep(0.2)
+    assert bench.row(identity).reason is EndReason.MAX_LENGTH
+
+
+@virtual
+async def test_a_silence_that_a_pause_made_does_not_end_it() -> None:
+    """FreeSWITCH ends its recorder while it is paused: nothing is told, and the resume continues the file."""
+    bench = Bench()
+    identity = await bench.running(end_silence_timeout=2.0, max_length=20.0)
+    await asyncio.sleep(1.0)
+    await bench.service.pause(identity, SKIP)
+    began = bench.now
+    await asyncio.sleep(3.0)
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    assert bench.log == ["start", "mask"]
+    assert bench.ledger.told == [N.STARTED, N.PAUSED]
+    await asyncio.sleep(60.0)
+    resuming = task_of(bench.service.resume(identity))
+    await settled()
+    assert not resuming.done()
+    assert bench.log == ["start", "mask", "start"]
+    again = bench.now
+    await bench.say(identity, Started(again), StartOver(again))
+    resumed = await resuming
+    assert (resumed.state, resumed.pauses) == (State.RECORDING, (Pause(began, SKIP, again),))
+    assert resumed.breaks == (Break(began + 3.0, again),)
+    await asyncio.sleep(2.0)
+    await bench.say(identity, Stopped(bench.now, Cause.NO_INPUT))
+    row = bench.row(identity)
+    assert (row.state, row.reason) == (State.COMPLETED, EndReason.END_SILENCE)
+    assert bench.ledger.told == [N.STARTED, N.PAUSED, N.RESUMED, N.COMPLETED]
+
+
+@virtual
+async def test_a_silence_too_soon_after_a_pause_does_not_end_it() -> None:
+    """What comes while the file is being continued waits for it: a pause, then a stop."""
+    bench = Bench()
+    identity = await bench.running(end_silence_timeout=2.0)
+    await bench.service.pause(identity, SILENCE)
+    await asyncio.sleep(1.5)
+    await bench.service.resume(identity)
+    await asyncio.sleep(0.5)
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    assert bench.row(identity).state is State.RECORDING
+    assert bench.log == ["start", "mask", "unmask", "start"]
+    pausing = task_of(bench.service.pause(identity, SKIP))
+    await settled()
+    await bench.say(identity, Started(bench.now))
+    assert (await pausing).state is State.PAUSED
+    assert bench.log == ["start", "mask", "unmask", "start", "mask"]
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    await bench.service.stop(identity, EndReason.API)
+    await settled()
+    assert bench.log == ["start", "mask", "unmask", "start", "mask"]
+    row = bench.row(identity)
+    assert (row.state, row.reason, len(row.breaks)) == (State.COMPLETED, EndReason.API, 2)
 
 
 @virtual

@@ -291,6 +291,7 @@ recording_variables = st.builds(
     initial_timeout_ms=st.integers(0, 86_400_000),
     final_timeout_ms=st.integers(0, 86_400_000),
     silence_threshold=st.integers(1, 196_608),
+    append=st.booleans(),
 )
 uuids = st.uuids().map(str)
 hex_ids = st.uuids().map(lambda value: value.hex)
@@ -426,7 +427,7 @@ def assert_whole_block(block: dict[str, str], variables: RecordingVariables) -> 
         "RECORD_READ_ONLY": str(variables.track is Track.READ).lower(),
         "RECORD_WRITE_ONLY": str(variables.track is Track.WRITE).lower(),
         "RECORD_MIN_SEC": "0",
-        "RECORD_APPEND": "false",
+        "RECORD_APPEND": str(variables.append).lower(),
         "RECORD_ANSWER_REQ": str(variables.answer_required).lower(),
         "RECORD_BRIDGE_REQ": str(variables.bridge_required).lower(),
         "RECORD_INITIAL_TIMEOUT_MS": str(variables.initial_timeout_ms),

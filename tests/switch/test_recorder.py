@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from controller.recordings.model import Channels, Owner, Recording, RecordingRequest, State, Track
+from controller.recordings.model import (
+    Break,
+    Channels,
+    Owner,
+    Pause,
+    PauseBehavior,
+    Recording,
+    RecordingRequest,
+    State,
+    Track,
+)
 from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
 from controller.switch import recorder
 from controller.switch.board import Switchboard
@@ -69,6 +79,16 @@ def test_variables_of_every_request(channels: Channels, track: Track, initial: f
     assert (made.initial_timeout_ms, made.final_timeout_ms) == (round(initial * 1000), round(final * 1000))
     assert made.silence_threshold == (silence_threshold(60.0, 16000) if initial or final else 0)
     assert (made.swap, made.answer_required, made.bridge_required) == (False, False, False)
+
+
+def test_a_file_that_is_continued() -> None:
+    """Once its recorder was broken off, the file is appended to, with what is left of the timeouts."""
+    request = replace(REQUEST, initial_timeout=4.0, end_silence_timeout=3.0)
+    begun = replace(RECORDING, request=request, started_at=10.0, pauses=(Pause(11.0, PauseBehavior.SKIP),))
+    assert not recording_variables(begun).append
+    made = recording_variables(replace(begun, breaks=(Break(14.0),)))
+    assert (made.append, made.initial_timeout_ms, made.final_timeout_ms) == (True, 3000, 3000)
+    assert made.silence_threshold == recording_variables(begun).silence_threshold
 
 
 def test_ids_come_back() -> None:

@@ -160,7 +160,6 @@ _RECORD_CALL = Method(
             Kind.DIGITS,
             "String of digits that will stop the recording when pressed. Default is empty (no terminators).",
             default="",
-            served=Served.AT_DEFAULT,
         ),
         Property(
             "beep",
@@ -179,7 +178,6 @@ _RECORD_CALL = Method(
             at_least=0.0,
             at_most=100.0,
             variable=True,
-            served=Served.AT_DEFAULT,
         ),
         Property(
             "initial_timeout",
@@ -189,7 +187,6 @@ _RECORD_CALL = Method(
             unit="seconds",
             at_least=0.0,
             variable=True,
-            served=Served.AT_DEFAULT,
         ),
         Property(
             "end_silence_timeout",
@@ -199,7 +196,6 @@ _RECORD_CALL = Method(
             unit="seconds",
             at_least=0.0,
             variable=True,
-            served=Served.AT_DEFAULT,
         ),
         Property(
             "max_length",
