@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.calls.evaluate_worker import evaluate
-from controller.dialects.swml import machine
+from controller.dialects.swml import progress
 from controller.dialects.swml.program import SwmlProgram
 from controller.documents.call import Call
 from controller.documents.steps import (
@@ -479,21 +479,21 @@ def test_sections_that_call_each_other_twice_end() -> None:
     while step == Evaluate((), {}):
         step, turns = program.next(Evaluated(())), turns + 1
     assert step == End()
-    assert turns >= machine.MAX_MOVES // machine.MAX_EFFORT - 1
-    assert program.snapshot()["counts"][1] <= machine.MAX_MOVES + 2
+    assert turns >= progress.MAX_MOVES // progress.MAX_EFFORT - 1
+    assert program.snapshot()["counts"][1] <= progress.MAX_MOVES + 2
     assert json.loads(program.variables["script_error"])["warning"] == "relay_script_internal_error"
 
 
 def test_expressions_that_meet_limits_are_counted() -> None:
     """After a number of them nothing more is evaluated for the call: what follows stays text."""
-    entries = ", ".join(f"v{n}: '${{(1+{n})}}'" for n in range(machine.MAX_OVERRUNS + 2))
+    entries = ", ".join(f"v{n}: '${{(1+{n})}}'" for n in range(progress.MAX_OVERRUNS + 2))
     program = DIALECT.start(f"sections: {{main: [set: {{{entries}}}]}}", "test", CALL)
     step = program.next(None)
     asked = 0
     while isinstance(step, Evaluate):
         asked += 1
         step = program.next(Evaluated((Evaluation(error="it took longer than 150 ms", overran=True),)))
-    assert asked == machine.MAX_OVERRUNS
+    assert asked == progress.MAX_OVERRUNS
     assert program.variables["v11"] == "${(1+11)}"
     assert "met a limit" in json.loads(program.variables["script_error"])["message"]
 

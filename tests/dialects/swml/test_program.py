@@ -134,11 +134,19 @@ VARIABLES: list[tuple[str, Outcome, dict[str, str]]] = [
 def test_an_outcome_sets_the_methods_variables_and_the_script_goes_on(
     written: str, outcome: Outcome, variables: dict[str, str]
 ) -> None:
-    """Good or bad, an outcome sets its method's variables, and the next step comes."""
+    """Good or bad, an outcome sets its method's variables, and the next step comes; a failure is told as well."""
     program = started(f"{written}, sleep: 7")
     program.next(None)
     assert program.next(outcome) == Wait(0.007)
-    assert program.variables == variables
+    left = dict(program.variables)
+    told = left.pop("script_error", None)
+    assert left == variables
+    if isinstance(outcome, (Failed, RecordingRefused)):
+        error = json.loads(str(told))
+        assert error["warning"] == "relay_script_method_execute_failed"
+        assert error["message"] == f'Method "{written.partition(":")[0]}": {outcome.reason}'
+    else:
+        assert told is None
 
 
 def test_a_failed_start_leaves_the_former_recordings_variables() -> None:
