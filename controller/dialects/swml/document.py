@@ -51,7 +51,7 @@ _SUPPORTED = ", ".join(METHODS)
 
 
 def read(text: str, source: str, scope: str = "") -> Document:
-    """Return the document of a JSON or YAML text, its blocks under ``scope``. Raises DocumentError with all problems."""
+    """Return a text's document, its blocks under ``scope``. Raises DocumentError with every problem found."""
     checker = _Checker(scope)
     try:
         checker.document(parse(text))

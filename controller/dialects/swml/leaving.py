@@ -112,7 +112,10 @@ def _gathered(outcome: Outcome | None) -> Left:
 
 
 def _responded(values: Mapping[str, Value], outcome: Outcome | None) -> Left:
-    """Remove the last answer's variables where there is none; the URL is told without its credentials."""
+    """Remove the last answer's variables where there is none; the URL is told without its credentials.
+
+    Fields are another matter: they are what the last request left that was to save them.
+    """
     url = values.get("url")
     leaves = Left(
         {
@@ -120,9 +123,10 @@ def _responded(values: Mapping[str, Value], outcome: Outcome | None) -> Left:
             "request_response_code": None,
             "request_response_headers": None,
             "request_response_body": None,
-            "request_response": None,
         }
     )
+    if values.get("save_variables"):
+        leaves.variables["request_response"] = None
     good = False
     if isinstance(outcome, Response):
         good = 200 <= outcome.status < 300
