@@ -65,7 +65,8 @@ def _leaves(method: str, values: Mapping[str, Value], outcome: Outcome | None, c
         case "request":
             return _responded(values, outcome)
         case "play":
-            return Left(answered=isinstance(outcome, Done) and bool(values["auto_answer"]))
+            # One that failed has answered as well: it is its sounds that could not be had.
+            return Left(answered=isinstance(outcome, Done | Failed) and bool(values["auto_answer"]))
     good = isinstance(outcome, Done)
     result = {} if method in SILENT else {f"{method}_result": SUCCESS if good else FAILED}
     return Left(result, answered=good and method == "answer")

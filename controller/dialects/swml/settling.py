@@ -100,16 +100,27 @@ def js_error(source: str, error: str) -> Complaint:
 
 
 def settled(method: str, written: Mapping[str, Any], scope: Scope, results: Sequence[Evaluation]) -> Settled:
-    """Return a method's values, in the types of its rows."""
+    """Return a method's values, in the types of its rows.
+
+    A row that reads the variable of its name does so where the document gives no value, or an empty one.
+    """
     filling = Filling(scope, results)
     values: dict[str, Value] = {}
     wrong: Complaint | None = None
     rows = {row.name: row for row in METHODS[method].properties}
-    read = {name: scope.vars[name] for name, row in rows.items() if row.read and name in scope.vars}
-    for name, value in (*written.items(), *((name, read[name]) for name in read.keys() - written.keys())):
-        fixed = name in written and next(templates(value), None) is None
+    read = [name for name, row in rows.items() if row.read and name not in written]
+    for name in (*written, *read):
+        row, value = rows[name], written.get(name)
+        if value is not None and next(templates(value), None) is None:
+            values[name] = value
+            continue
         try:
-            values[name] = value if fixed else settle(rows[name], filling.fill(value))
+            found = filling.fill(value)
+            if row.read and found in (None, ""):
+                found = scope.vars.get(name)
+                if found in (None, ""):
+                    continue
+            values[name] = settle(row, found)
         except (Wrong, Unfit) as unfit:
             wrong = Complaint("relay_script_method_parameter_invalid_value", f'Method "{method}": {name} {unfit}')
             filling.problems.append(wrong)

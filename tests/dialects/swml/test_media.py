@@ -144,7 +144,8 @@ VARIABLES: list[tuple[str, Outcome, dict[str, Any], str]] = [
     ("record: {}", Done(), {"record_result": "failed"}, "created"),
     ("play: {url: 'say:x'}", Done(), {}, "answered"),
     ("play: {url: 'say:x', auto_answer: false}", Done(), {}, "created"),
-    ("play: {url: 'say:x'}", Failed("no speech engine"), {}, "created"),
+    ("play: {url: 'say:x'}", Failed("no speech engine"), {}, "answered"),
+    ("play: {url: 'say:x', auto_answer: false}", Failed("no speech engine"), {}, "created"),
     (
         "prompt: {play: 'say:x'}",
         Gathered("12", "#"),
@@ -222,7 +223,7 @@ def test_a_failed_record_has_no_url() -> None:
 
 
 def test_voices_come_from_the_property_or_the_variable_of_its_name() -> None:
-    """A variable stands for what is left out, the property before it, for `play` and `prompt` alike."""
+    """A variable stands for what is left out or empty, for `play` and `prompt` alike; an empty one for nothing."""
     steps, _, _ = run(
         """
         main:
@@ -230,8 +231,9 @@ def test_voices_come_from_the_property_or_the_variable_of_its_name() -> None:
           - set: {say_voice: v, say_language: "${'d' + 'e'}", say_gender: ""}
           - play: {urls: ['say:b', 'silence:1'], say_voice: w, say_gender: '${say_voice}'}
           - prompt: {play: 'say:c', say_gender: male}
+          - play: {url: 'say:d', say_voice: '${nobody}', say_language: '${say_gender}'}
           - unset: [say_voice, say_language, say_gender]
-          - play: {url: 'say:d'}
+          - play: {url: 'say:e', say_voice: '${nobody}'}
         """
     )
     items = [step.items for step in steps if isinstance(step, (Play, Gather))]
@@ -239,7 +241,8 @@ def test_voices_come_from_the_property_or_the_variable_of_its_name() -> None:
         (Speech("a"),),
         (Speech("b", "w", "de", "v"), Quiet(1.0)),
         (Speech("c", "v", "de", "male"),),
-        (Speech("d"),),
+        (Speech("d", "v", "de"),),
+        (Speech("e"),),
     ]
 
 
