@@ -37,9 +37,9 @@ class SwmlDialect:
             return error.problems
         return ()
 
-    def start(self, text: str, source: str, call: Call) -> SwmlProgram:
-        """Begin a document on a call. Raises DocumentError."""
-        return SwmlProgram(read(text, source), call)
+    def start(self, text: str, source: str, call: Call, account: Account | None = None) -> SwmlProgram:
+        """Begin a document on a call of an account. Raises DocumentError."""
+        return SwmlProgram(read(text, source), call, account)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> SwmlProgram:
         """Go on from a snapshot after a restart. Raises DocumentError."""

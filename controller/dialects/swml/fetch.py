@@ -28,13 +28,16 @@ def request(call: Call, account: Account, method: str, url: str, given: Mapping[
 
 
 def payload(call: Call, account: Account, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the whole body in JSON types; ``given`` has ``vars`` and ``params``, which a call's beginning lacks."""
-    described = {**call_object(call), "project_id": account.identity, "space_id": account.space}
-    return {"call": described, "vars": {}, "envs": {}, "params": {}, **given}
+    """Return the whole body in JSON types.
+
+    ``given`` has ``vars`` and ``params``, which a call's beginning lacks, and what of ``call`` has changed since.
+    """
+    described = {**call_object(call, account), **given.get("call", {})}
+    return {"call": described, "vars": {}, "envs": {}, "params": {}} | {**given, "call": described}
 
 
-def call_object(call: Call) -> dict[str, Any]:
-    """Return the object ``call``, without its account's ids. What a caller chose is text and nothing else.
+def call_object(call: Call, account: Account | None) -> dict[str, Any]:
+    """Return the object ``call``, with the ids of its account where it is known. What a caller chose is text.
 
     Of the optional fields those are there that are known of a call's first leg. Its ``segment_id`` is its own id.
     """
@@ -54,7 +57,10 @@ def call_object(call: Call) -> dict[str, Any]:
         if _NUMBER.fullmatch(caller):
             described["from_number"] = caller
         described["to_number"] = dialled
-    return {**described, "headers": []}
+    described["headers"] = []
+    if account is not None:
+        described |= {"project_id": account.identity, "space_id": account.space}
+    return described
 
 
 def _type(call: Call, dialled: str) -> str:

@@ -17,66 +17,40 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
+from controller.dialects.swml.asking import SOURCES, step
 from controller.dialects.swml.blocks import Document, Instruction
-from controller.dialects.swml.machine import BadSnapshot, Ended, Machine
+from controller.dialects.swml.frames import BadSnapshot
+from controller.dialects.swml.leaving import left
+from controller.dialects.swml.machine import Machine
+from controller.dialects.swml.progress import Ended
 from controller.dialects.swml.settling import Settled
-from controller.dialects.swml.values import Value
 from controller.documents.call import Call
-from controller.documents.steps import (
-    Answer,
-    Done,
-    End,
-    Evaluate,
-    Evaluated,
-    Outcome,
-    RecordingRuns,
-    StartRecording,
-    Step,
-    StopRecording,
-    Wait,
-)
-from controller.recordings.model import Channels, RecordingRequest, StatusTarget, Track, new_id
+from controller.documents.dialect import Account
+from controller.documents.steps import End, Evaluate, Evaluated, Outcome, Step
+from controller.recordings.model import new_id
 
-__all__ = ["BadSnapshot", "SwmlProgram", "recording_request"]
-
-SOURCE = "swml.record_call"
-
-TRACKS = {"speak": Track.INBOUND, "listen": Track.OUTBOUND, "both": Track.BOTH}
-"""SWML's directions, seen from the leg's party: `speak` is what it says, `listen` what it hears."""
-
-CAUSES = {"hangup": "NORMAL_CLEARING", "busy": "USER_BUSY", "decline": "CALL_REJECTED"}
-"""SWML's reasons to hang up as FreeSWITCH's causes."""
-
-SILENT = frozenset({"sleep", "hangup"})
-"""Methods without a result variable."""
+__all__ = ["BadSnapshot", "SwmlProgram"]
 
 
 class SwmlProgram:
     """A document's run on a call."""
 
-    def __init__(self, document: Document, call: Call) -> None:
+    def __init__(self, document: Document, call: Call, account: Account | None = None) -> None:
         self.session = new_id()
         self._call = call.id
         self._secret = new_id()
         self._asked = ""
         self._started = 0
-        self._machine = Machine(document, call)
+        self._machine = Machine(document, call, account)
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
-        if self._asked and outcome is not None:
-            match self._asked:
-                case "step":
-                    self._take(self._machine.instruction(), outcome)
-                    self._machine.advance()
-                case "turn":
-                    self._machine.rest()
-                case _:
-                    self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
-            self._asked = ""
         try:
+            if self._asked and outcome is not None:
+                asked, self._asked = self._asked, ""
+                self._hear(asked, outcome)
             return self._run()
         except Ended as ended:
             self._asked = ""
@@ -107,7 +81,7 @@ class SwmlProgram:
                 "session": str(session),
                 "call": str(owner),
                 "secret": str(secret),
-                "asked": "" | "step" | "evaluation" | "turn" as asked,
+                "asked": "" | "step" | "evaluation" | "turn" | "fetch" as asked,
                 "started": int(started),
             }:
                 pass
@@ -119,6 +93,19 @@ class SwmlProgram:
         program.session, program._secret = session, secret
         program._asked, program._started = asked, started
         return program
+
+    def _hear(self, asked: str, outcome: Outcome) -> None:
+        """Take the outcome of what was asked for. Raises Ended."""
+        match asked:
+            case "step":
+                self._take(self._machine.instruction(), outcome)
+                self._machine.advance()
+            case "fetch":
+                self._machine.fetched(self._machine.instruction(), outcome)
+            case "turn":
+                self._machine.rest()
+            case _:
+                self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
 
     def _run(self) -> Step | End:
         """Go through the instructions up to the next one that somebody else has to carry out. Raises Ended."""
@@ -132,82 +119,43 @@ class SwmlProgram:
                 self._asked = "evaluation"
                 return wanted
             if self._machine.flows(instruction):
+                fetch = self._machine.fetch(instruction)
+                if fetch is not None:
+                    self._asked = "fetch"
+                    return fetch
                 self._machine.flow(instruction)
                 continue
             settled = self._machine.settle(instruction)
             if settled.wrong is None:
-                step = self._step(instruction, settled.values)
-                self._asked = "" if isinstance(step, End) else "step"
-                return step
-            self._fail(instruction, settled)
+                asked = step(instruction.method, settled.values, self._control_id(instruction, settled))
+                self._asked = "" if isinstance(asked, End) else "step"
+                return asked
+            self._leave(instruction, settled, None)
             self._machine.advance()
-
-    def _step(self, instruction: Instruction, values: Mapping[str, Value]) -> Step | End:
-        match instruction.method:
-            case "answer":
-                return Answer()
-            case "hangup":
-                return End(CAUSES[str(values["reason"])])
-            case "sleep":
-                milliseconds = cast("int", values["duration"])
-                return Wait(None if milliseconds < 0 else milliseconds / 1000)
-            case "stop_record_call":
-                named = values.get("control_id") or self._machine.scope.vars.get("record_control_id")
-                return StopRecording(None if named is None else str(named))
-            case _:
-                return StartRecording(recording_request(values, self._control_id(values)))
 
     def _take(self, instruction: Instruction, outcome: Outcome) -> None:
         """Set the variables that a step's outcome leaves, after those that its making left."""
         settled = self._machine.settle(instruction)
-        if instruction.method in SILENT:
-            self._machine.tell(instruction, settled.problems)
-            return
-        method = instruction.method
-        found: dict[str, str] = {}
-        good = isinstance(outcome, Done)
-        if method == "record_call":
-            control_id = self._control_id(settled.values)
+        self._leave(instruction, settled, outcome)
+        if instruction.method in SOURCES:
             self._started += 1
-            good = isinstance(outcome, RecordingRuns)
-            if isinstance(outcome, RecordingRuns):
-                found["record_call_url"] = outcome.url
-                found["record_control_id"] = control_id
-                found["record_call_start"] = str(round(outcome.started_at * 1_000_000))
-        if good and method in {"answer", "record_call"}:
+
+    def _leave(self, instruction: Instruction, settled: Settled, outcome: Outcome | None) -> None:
+        """Set what a method leaves; None is one whose variables gave it a value that it cannot have."""
+        control_id = self._control_id(instruction, settled)
+        leaves = left(instruction.method, settled.values, outcome, control_id)
+        complaints = settled.problems if leaves.complaint is None else (*settled.problems, leaves.complaint)
+        self._machine.tell(instruction, complaints)
+        self._machine.note(leaves.variables)
+        if leaves.answered:
             self._machine.scope.call["call_state"] = "answered"
-        self._machine.tell(instruction, settled.problems)
-        self._machine.note(found | {f"{method}_result": "success" if good else "failed"})
 
-    def _fail(self, instruction: Instruction, settled: Settled) -> None:
-        """Go on after a method whose variables gave it a value that it cannot have."""
-        self._machine.tell(instruction, settled.problems)
-        if instruction.method not in SILENT:
-            self._machine.note({f"{instruction.method}_result": "failed"})
-
-    def _control_id(self, values: Mapping[str, Value]) -> str:
-        given = values.get("control_id")
+    def _control_id(self, instruction: Instruction, settled: Settled) -> str:
+        """Return the name of the recording that an instruction starts or stops, empty where there is none."""
+        given = settled.values.get("control_id")
         if given is not None:
             return str(given)
+        if instruction.method == "stop_record_call":
+            return str(self._machine.scope.vars.get("record_control_id") or "")
         digest = hashlib.sha256(f"{self._secret}:{self._started}".encode()).digest()
         return str(uuid.UUID(bytes=digest[:16], version=4))
-
-
-def recording_request(values: Mapping[str, Value], control_id: str) -> RecordingRequest:
-    """Return what a record_call's values ask for, in the core's terms."""
-    numbers = cast("Mapping[str, float]", values)
-    url = values.get("status_url")
-    return RecordingRequest(
-        channels=Channels.DUAL if values["stereo"] else Channels.MONO,
-        track=TRACKS[str(values["direction"])],
-        format=str(values["format"]),
-        reference=control_id,
-        source=SOURCE,
-        beep=bool(values["beep"]),
-        terminators=str(values["terminators"]),
-        initial_timeout=numbers["initial_timeout"],
-        end_silence_timeout=numbers["end_silence_timeout"],
-        max_length=numbers.get("max_length"),
-        sensitivity=numbers["input_sensitivity"],
-        status=None if url is None else StatusTarget(str(url)),
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from controller.dialects.swml.program import TRACKS
+from controller.dialects.swml.asking import TRACKS
 from controller.documents.dialect import Account
 from controller.documents.fetch import shown
 from controller.recordings.model import Delivery, Notice, NoticeKind, Recording

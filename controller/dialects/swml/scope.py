@@ -66,8 +66,8 @@ class Scope:
         self._keep(name, value, size)
         return size
 
-    def note(self, name: str, value: str) -> None:
-        """Set a variable that is a method's own, whatever there is already."""
+    def note(self, name: str, value: Any) -> None:
+        """Set a variable that is a method's own and bounded by it, whatever there is already."""
         self._keep(name, value, len(json.dumps(value)))
 
     def drop(self, name: str) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from controller.dialects.swml.messages import Wrong
 from controller.dialects.swml.methods import METHODS
 from controller.dialects.swml.scope import LONGEST_TEXT, Scope, Unfit, join
 from controller.dialects.swml.templates import Path, Script, Template
-from controller.dialects.swml.values import Value, Wrong, settle
+from controller.dialects.swml.values import Value, settle
 from controller.documents.steps import Evaluation
 
 
@@ -31,19 +32,25 @@ class Settled:
     wrong: Complaint | None = None
 
 
-def scripts(value: object) -> Iterator[str]:
-    """Yield the JavaScript in a written value, in the order in which ``fill`` uses it."""
+def templates(value: object) -> Iterator[Template]:
+    """Yield the templates in a written value, in the order in which ``fill`` fills them."""
     match value:
         case Template():
-            yield from value.scripts
+            yield value
         case dict():
             for item in value.values():
-                yield from scripts(item)
+                yield from templates(item)
         case list():
             for item in value:
-                yield from scripts(item)
+                yield from templates(item)
         case _:
             pass
+
+
+def scripts(value: object) -> Iterator[str]:
+    """Yield the JavaScript in a written value, in the order in which ``fill`` uses it."""
+    for template in templates(value):
+        yield from template.scripts
 
 
 class Filling:
@@ -93,17 +100,27 @@ def js_error(source: str, error: str) -> Complaint:
 
 
 def settled(method: str, written: Mapping[str, Any], scope: Scope, results: Sequence[Evaluation]) -> Settled:
-    """Return a method's values, in the types of its rows."""
-    rows = {row.name: row for row in METHODS[method].properties}
+    """Return a method's values, in the types of its rows.
+
+    A row that reads the variable of its name does so where the document gives no value, or an empty one.
+    """
     filling = Filling(scope, results)
     values: dict[str, Value] = {}
     wrong: Complaint | None = None
-    for name, value in written.items():
-        if not isinstance(value, Template):
+    rows = {row.name: row for row in METHODS[method].properties}
+    read = [name for name, row in rows.items() if row.read and name not in written]
+    for name in (*written, *read):
+        row, value = rows[name], written.get(name)
+        if value is not None and next(templates(value), None) is None:
             values[name] = value
             continue
         try:
-            values[name] = settle(rows[name], filling.fill(value))
+            found = filling.fill(value)
+            if row.read and found in (None, ""):
+                found = scope.vars.get(name)
+                if found in (None, ""):
+                    continue
+            values[name] = settle(row, found)
         except (Wrong, Unfit) as unfit:
             wrong = Complaint("relay_script_method_parameter_invalid_value", f'Method "{method}": {name} {unfit}')
             filling.problems.append(wrong)

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
-from urllib.parse import urlsplit
+from typing import Any
 
-from controller.dialects.swml.methods import Kind, Property, Served
-from controller.dialects.swml.nodes import Mapping, Node, Scalar, Sequence
+from controller.dialects.swml.messages import Wrong, either, nearest, quoted, shown
+from controller.dialects.swml.nodes import Node, Scalar
+from controller.dialects.swml.rows import Kind, Property, Served
 from controller.dialects.swml.scope import text as in_words
+from controller.dialects.swml.sounds import MOST_SOUNDS, sound
 from controller.dialects.swml.templates import Malformed, Template, condition, path, template
+from controller.dialects.swml.urls import check_body, check_header, check_url
 
-Value = bool | int | float | str
+Value = bool | int | float | str | list[str] | dict[str, Any]
 """What a property is when its method runs."""
 
 MAX_TEXT = 256
 """Characters of a control_id or another short text."""
 
-MAX_URL = 2048
-"""Characters of a URL."""
-
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DIGITS = re.compile(r"[0-9A-Da-d*#]{0,64}\Z")
-_URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+\Z")
+_TONES = re.compile(r"[0-9A-D*#wW]{1,256}\Z")
 _PLACEHOLDER = re.compile(r"[$%]\{")
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]{0,127}\Z")
 _NUMBER = re.compile(r"\s*-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?\s*\Z", re.ASCII)
 _WORDS = {"true": True, "false": False}
 _RESERVED = frozenset({"vars", "envs", "call", "params", "__proto__", "__scope__"})
-_SHOWN = 40
-
-
-class Wrong(ValueError):
-    """A value that its row does not allow; the text says what it is and what would be right."""
 
 
 def judge(prop: Property, node: Node) -> Value | Template:
@@ -59,8 +52,24 @@ def settle(prop: Property, value: object) -> Value:
     A variable may hold a number or a boolean as text (what a section is given, what a caller pressed): that is taken
     for what it says where a number or a boolean is wanted.
     """
-    if prop.kind not in {Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER}:
-        return _typed(prop, Scalar(0, in_words(value)))
+    match prop.kind:
+        case Kind.BOOLEAN | Kind.INTEGER | Kind.NUMBER:
+            return _plain(prop, value)
+        case Kind.SOUND:
+            return _sound(value)
+        case Kind.SOUNDS | Kind.PROMPT:
+            return _sounds(prop, value)
+        case Kind.HEADERS if isinstance(value, dict):
+            return {name: _header(text) for name, text in value.items()}
+        case Kind.BODY:
+            body: Value = value if isinstance(value, dict) else in_words(value)
+            check_body(body if isinstance(body, str) else json.dumps(body))
+            return body
+        case _:
+            return _typed(prop, Scalar(0, in_words(value)))
+
+
+def _plain(prop: Property, value: object) -> Value:
     if isinstance(value, (dict, list)):
         gave = "an object" if isinstance(value, dict) else "a list"
         raise Wrong(f"must be {wanted(prop)}; its variables gave {gave}")
@@ -70,6 +79,31 @@ def settle(prop: Property, value: object) -> Value:
     elif isinstance(plain, str) and prop.kind in {Kind.INTEGER, Kind.NUMBER} and _NUMBER.match(plain):
         plain = float(plain)
     return _typed(prop, Scalar(0, plain))
+
+
+def _sound(value: object) -> str:
+    text = in_words(value)
+    sound(text)
+    return text
+
+
+def _sounds(prop: Property, value: object) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    if not 0 < len(items) <= MOST_SOUNDS:
+        raise Wrong(f"must be {wanted(prop)}, 1 to {MOST_SOUNDS} of them; got {len(items)}")
+    found = []
+    for index, item in enumerate(items):
+        try:
+            found.append(_sound(item))
+        except Wrong as wrong:
+            raise Wrong(f"[{index}] {wrong}") from None
+    return found
+
+
+def _header(value: object) -> str:
+    text = in_words(value)
+    check_header(text)
+    return text
 
 
 def _placed(prop: Property, text: str) -> Template | None:
@@ -111,7 +145,7 @@ def script(node: Node) -> str:
 def wanted(prop: Property) -> str:
     """Say what a property may be, for people."""
     if prop.choices:
-        return _either(prop.choices)
+        return either(prop.choices)
     limits = [
         *([f"above {prop.above:g}"] if prop.above is not None else []),
         *([f"at least {prop.at_least:g}"] if prop.at_least is not None else []),
@@ -119,30 +153,6 @@ def wanted(prop: Property) -> str:
     ]
     range_ = " and ".join(limits)
     return " ".join(part for part in (str(prop.kind), range_, f"({prop.unit})" if prop.unit else "") if part)
-
-
-def shown(node: Node) -> str:
-    """Return what a message may show of a hostile value: short, on one line, printable."""
-    match node:
-        case Mapping():
-            return "an object"
-        case Sequence():
-            return "a list"
-        case Scalar(value=str() as text):
-            return quoted(text)
-        case Scalar(value=value):
-            return json.dumps(value)
-
-
-def quoted(text: str) -> str:
-    """Return a hostile text quoted, escaped and cut, fit for a message."""
-    return json.dumps(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known name that was probably meant, or nothing."""
-    close = get_close_matches(name[:64].lower(), sorted(known), n=1, cutoff=0.6)
-    return f" (did you mean `{close[0]}`?)" if close else ""
 
 
 def _typed(prop: Property, node: Scalar) -> Value:
@@ -157,7 +167,7 @@ def _typed(prop: Property, node: Scalar) -> Value:
                     return float(value)
                 if value == int(value):
                     return int(value)
-        case Kind.TEXT | Kind.DIGITS | Kind.URL | Kind.NAME | Kind.VARIABLE:
+        case Kind.TEXT | Kind.DIGITS | Kind.TONES | Kind.URL | Kind.NAME | Kind.VARIABLE:
             if isinstance(value, str):
                 _check_text(prop, value)
                 return value
@@ -181,36 +191,17 @@ def _check_text(prop: Property, text: str) -> None:
         if text not in prop.choices:
             raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}{nearest(text, prop.choices)}")
     elif prop.kind is Kind.URL:
-        _check_url(text)
+        check_url(text)
     elif prop.kind is Kind.VARIABLE:
         if path(text) is None:
             raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}")
     elif prop.kind is Kind.DIGITS:
         if not _DIGITS.match(text):
             raise Wrong(f"must be {wanted(prop)}, at most 64 of them; got {quoted(text)}")
+    elif prop.kind is Kind.TONES:
+        if not _TONES.match(text):
+            raise Wrong(f"must be {wanted(prop)}, 1 to 256 of them; got {quoted(text)}")
     elif not text or len(text) > MAX_TEXT:
         raise Wrong(f"must have 1 to {MAX_TEXT} characters; got {len(text)}")
     elif _UNPRINTABLE.search(text):
         raise Wrong(f"must be printable text on one line; got {quoted(text)}")
-
-
-def _check_url(text: str) -> None:
-    if len(text) > MAX_URL:
-        raise Wrong(f"must have at most {MAX_URL} characters; got {len(text)}")
-    try:
-        parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    else:
-        if parts.scheme not in {"http", "https"}:
-            host = None
-    if not host or port == 0:
-        raise Wrong(f"must be {Kind.URL} with a host; got {quoted(text)}")
-    if not _URL.match(text):
-        raise Wrong(f"must be {Kind.URL} whose other characters are percent-encoded; got {quoted(text)}")
-
-
-def _either(choices: Iterable[str]) -> str:
-    *first, last = (json.dumps(choice) for choice in choices)
-    return f"{', '.join(first)} or {last}" if first else last

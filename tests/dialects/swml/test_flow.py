@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import replace
 from typing import Any
 
@@ -12,78 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.calls.evaluate_worker import evaluate
-from controller.dialects.swml import machine
-from controller.dialects.swml.program import SwmlProgram
-from controller.documents.call import Call
+from controller.dialects.swml import progress
 from controller.documents.steps import (
     Done,
     End,
     Evaluate,
     Evaluated,
     Evaluation,
-    Outcome,
-    RecordingRuns,
     StartRecording,
-    Step,
     StopRecording,
     Wait,
 )
+from tests.dialects.swml.running import URL, left, run, slept
 from tests.dialects.swml.sample import CALL, DIALECT
-
-URL = "https://rec.example.com/api/v1/recordings/recording-1/download"
-
-
-def outcome_of(step: Step) -> Outcome:
-    """What becomes of a step where all goes well."""
-    match step:
-        case Evaluate(expressions, scope):
-            found = [evaluate(expression, json.dumps(scope)) for expression in expressions]
-            return Evaluated(tuple(Evaluation(**one) for one in found))
-        case StartRecording():
-            return RecordingRuns("recording-1", URL, 1771539204.530007)
-        case _:
-            return Done()
-
-
-def restored(program: SwmlProgram, text: str, call: Call) -> SwmlProgram:
-    """The program as a restart finds it."""
-    return DIALECT.restore(text, "test", call, json.loads(json.dumps(program.snapshot())))
-
-
-def run(body: str, call: Call = CALL) -> tuple[list[Step], SwmlProgram, End]:
-    """Run ``sections`` to the end: its steps (without evaluations), the program, the end.
-
-    At each point a restored twin must ask for the same step, again when asked again, and be in the same state.
-    """
-    text = "sections:\n" + textwrap.indent(textwrap.dedent(body), "  ")
-    program = DIALECT.start(text, "test", call)
-    steps: list[Step] = []
-    outcome: Outcome | None = None
-    for _ in range(20_000):
-        twin = restored(program, text, call)
-        step = program.next(outcome)
-        assert twin.next(outcome) == step
-        assert twin.snapshot() == program.snapshot()
-        again = restored(program, text, call)
-        assert again.next(None) == step
-        assert again.snapshot() == program.snapshot()
-        if isinstance(step, End):
-            return steps, program, step
-        if not isinstance(step, Evaluate):
-            steps.append(step)
-        outcome = outcome_of(step)
-    raise AssertionError("the document does not end")
-
-
-def slept(body: str, call: Call = CALL) -> list[int]:
-    """The milliseconds of every sleep of a run: the markers of where it went."""
-    return [round(step.seconds * 1000) for step in run(body, call)[0] if isinstance(step, Wait) and step.seconds]
-
-
-def left(body: str, call: Call = CALL) -> dict[str, Any]:
-    """The variables at the end of a run."""
-    return dict(run(body, call)[1].variables)
 
 
 def setting(expression: str, **variables: Any) -> Any:
@@ -479,21 +419,21 @@ def test_sections_that_call_each_other_twice_end() -> None:
     while step == Evaluate((), {}):
         step, turns = program.next(Evaluated(())), turns + 1
     assert step == End()
-    assert turns >= machine.MAX_MOVES // machine.MAX_EFFORT - 1
-    assert program.snapshot()["counts"][1] <= machine.MAX_MOVES + 2
+    assert turns >= progress.MAX_MOVES // progress.MAX_EFFORT - 1
+    assert program.snapshot()["counts"][1] <= progress.MAX_MOVES + 2
     assert json.loads(program.variables["script_error"])["warning"] == "relay_script_internal_error"
 
 
 def test_expressions_that_meet_limits_are_counted() -> None:
     """After a number of them nothing more is evaluated for the call: what follows stays text."""
-    entries = ", ".join(f"v{n}: '${{(1+{n})}}'" for n in range(machine.MAX_OVERRUNS + 2))
+    entries = ", ".join(f"v{n}: '${{(1+{n})}}'" for n in range(progress.MAX_OVERRUNS + 2))
     program = DIALECT.start(f"sections: {{main: [set: {{{entries}}}]}}", "test", CALL)
     step = program.next(None)
     asked = 0
     while isinstance(step, Evaluate):
         asked += 1
         step = program.next(Evaluated((Evaluation(error="it took longer than 150 ms", overran=True),)))
-    assert asked == machine.MAX_OVERRUNS
+    assert asked == progress.MAX_OVERRUNS
     assert program.variables["v11"] == "${(1+11)}"
     assert "met a limit" in json.loads(program.variables["script_error"])["message"]
 
@@ -581,7 +521,20 @@ SIMPLE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"sleep": "${a}"},
         {"record_call": {"control_id": "${a}", "stereo": "${b}"}},
         {"record_call": {}},
+        {"record_call": {"beep": True, "terminators": "#", "initial_timeout": "${a}", "input_sensitivity": "${a}"}},
         {"stop_record_call": {}},
+        {"record": {"max_length": 5}},
+        {"record": {"direction": "listen", "end_silence_timeout": "${a}"}},
+        {"play": {"url": "say:${a} ${(b)}"}},
+        {"play": {"urls": ["silence:1", "${record_url}", "https://example.com/${a}.wav"], "volume": "${a}"}},
+        {"prompt": {"play": ["ring:us", "say:${b}"], "max_digits": "${a}", "terminators": "#"}},
+        {"send_digits": {"digits": "${a}w"}},
+        {"request": {"url": "https://example.com/${a}", "method": "POST", "body": {"a": "${b}"}}},
+        {"request": {"url": "https://example.com/", "method": "GET", "save_variables": "${a == 1}"}},
+        {"set": {"a": "${request_response_code}", "b": "${request_response}"}},
+        {"execute": {"dest": "https://example.com/${a}", "params": {"p": "${a}"}}},
+        {"execute": {"dest": "https://example.com/wrong"}},
+        {"transfer": {"dest": "https://example.com/next"}},
         {"goto": {"label": "top", "when": "a < 4", "max": 3}},
         {"goto": {"label": "top"}},
         {"execute": {"dest": "sub", "params": {"p": "${a}"}}},

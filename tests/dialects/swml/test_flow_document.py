@@ -13,9 +13,8 @@ from controller.dialects.swml.templates import Malformed, Path, Script, Template
 from tests.dialects.swml.sample import DIALECT
 
 INLINE = '{"sections": {"main": [%s]}}'
-NO_URL = "https: destinations are not supported in this version"
 BRANCHES = "must be a list of conditions, each an object of `when` and `then`, and at most one `else`; got {}"
-DESTINATION = "must be a section's name or an inline document; got {}"
+DESTINATION = "must be a section's name, an http or https URL or an inline document; got {}"
 NAME = "a variable has a name of letters, digits, _, - and $, none of call, envs, params and vars; got {}"
 WHOLE = "a condition sees all variables by their names: write them without ${…} and quotes"
 
@@ -79,7 +78,7 @@ WRONG: list[tuple[str, str, str]] = [
     (
         "cond: [{when: a, then: [{xyzzy: {}}]}]",
         "main[0].cond[0].then[0]",
-        'unknown method "xyzzy"; supported are answer, hangup, sleep, record_call, stop_record_call, set, unset, label, goto, cond, switch, execute, return, transfer',
+        'unknown method "xyzzy"; supported are answer, hangup, sleep, record, record_call, stop_record_call, play, prompt, send_digits, request, set, unset, label, goto, cond, switch, execute, return, transfer',
     ),
     (
         "switch: {case: {a: [hangup: {}]}}",
@@ -96,11 +95,19 @@ WRONG: list[tuple[str, str, str]] = [
     ("switch: {variable: a, case: {b: 5}}", "main[0].switch.case.b", "must be a list of steps; got 5"),
     ("switch: []", "main[0].switch", "must be an object of properties, as in `switch: {}`; got a list"),
     ("execute: {dest: mian}", "main[0].execute.dest", 'no section "mian"; there are "main" (did you mean `main`?)'),
-    ("execute: {}", "main[0].execute.dest", "missing: a section's name or an inline document"),
+    ("execute: {}", "main[0].execute.dest", "missing: a section's name, an http or https URL or an inline document"),
     ("execute: {dest: 5}", "main[0].execute.dest", DESTINATION.format("5")),
     ("execute: {dest: ' '}", "main[0].execute.dest", DESTINATION.format('" "')),
-    ("execute: {dest: 'https://example.com'}", "main[0].execute.dest", NO_URL),
-    ("transfer: {dest: 'HTTPS://${host}/'}", "main[0].transfer.dest", NO_URL),
+    (
+        "execute: {dest: 'https://'}",
+        "main[0].execute.dest",
+        'must be an http or https URL with a host; got "https://"',
+    ),
+    (
+        "transfer: {dest: 'HTTP://a b/'}",
+        "main[0].transfer.dest",
+        'must be an http or https URL whose other characters are percent-encoded; got "HTTP://a b/"',
+    ),
     (
         "transfer: {dest: 'relay:app'}",
         "main[0].transfer.dest",

@@ -16,15 +16,20 @@ from controller.documents.steps import (
     Done,
     End,
     Failed,
+    Fetched,
+    Gathered,
     Outcome,
+    RecordingEnded,
     RecordingRefused,
     RecordingRuns,
+    Response,
     StartRecording,
     Step,
     StopRecording,
     Wait,
 )
-from controller.recordings.model import Channels, RecordingRequest, StatusTarget, Track
+from controller.recordings.model import Channels, EndReason, RecordingRequest, StatusTarget, Track
+from tests.dialects.swml.running import FETCHED
 from tests.dialects.swml.sample import CALL, DIALECT, document
 
 RUNS = RecordingRuns(
@@ -134,11 +139,19 @@ VARIABLES: list[tuple[str, Outcome, dict[str, str]]] = [
 def test_an_outcome_sets_the_methods_variables_and_the_script_goes_on(
     written: str, outcome: Outcome, variables: dict[str, str]
 ) -> None:
-    """Good or bad, an outcome sets its method's variables, and the next step comes."""
+    """Good or bad, an outcome sets its method's variables, and the next step comes; a failure is told as well."""
     program = started(f"{written}, sleep: 7")
     program.next(None)
     assert program.next(outcome) == Wait(0.007)
-    assert program.variables == variables
+    left = dict(program.variables)
+    told = left.pop("script_error", None)
+    assert left == variables
+    if isinstance(outcome, (Failed, RecordingRefused)):
+        error = json.loads(str(told))
+        assert error["warning"] == "relay_script_method_execute_failed"
+        assert error["message"] == f'Method "{written.partition(":")[0]}": {outcome.reason}'
+    else:
+        assert told is None
 
 
 def test_a_failed_start_leaves_the_former_recordings_variables() -> None:
@@ -199,12 +212,25 @@ def test_without_an_outcome_the_waiting_step_comes_again() -> None:
 
 
 WRITTEN = ["answer: {}", "sleep: 5", "sleep: -1", "record_call: {}", "record_call: {control_id: x, stereo: true}"]
+WRITTEN += ["record: {}", "record: {direction: listen}", "play: {url: 'say:hi'}", "prompt: {play: 'ring:us'}"]
+WRITTEN += ["play: {urls: ['${record_url}', 'say:${prompt_value}']}", "send_digits: {digits: 12w}"]
+WRITTEN += ["request: {url: 'http://h/', method: GET, save_variables: true}"]
+WRITTEN += ["execute: {dest: 'http://h/'}", "transfer: {dest: 'http://h/'}", "sleep: 6"]
 WRITTEN += ["stop_record_call: {}", "stop_record_call: {control_id: x}", "hangup: {reason: busy}"]
 OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
     st.just(Done()),
     st.builds(Failed, st.text(max_size=5)),
     st.builds(RecordingRefused, st.text(max_size=5)),
     st.builds(RecordingRuns, st.text(max_size=5), st.text(max_size=5), st.floats(0, 4e9)),
+    st.builds(RecordingEnded, st.text(max_size=5), st.text(max_size=5), st.sampled_from(EndReason), st.booleans()),
+    st.builds(Gathered, st.text("12#", max_size=3), st.sampled_from(["", "#"])),
+    st.builds(
+        Response,
+        st.integers(100, 599),
+        st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3).map(tuple),
+        st.text(max_size=9) | st.just('{"a": [1, {"b": null}]}'),
+    ),
+    st.builds(Fetched, st.text(max_size=9) | st.sampled_from([FETCHED, document("sleep: 8, return: 5")])),
 )
 
 
@@ -259,6 +285,10 @@ WRONG_SNAPSHOTS: list[tuple[str, Callable[[dict[str, Any]], dict[str, Any]], str
     ("asking for nothing known", changed(asked="more"), "a field is missing or of another type"),
     ("with counts of another type", moved(jumps={"a": "1"}), "a field is missing or of another type"),
     ("with a result of another type", changed(results=[1]), "a result is of another type"),
+    ("with documents of another type", changed(documents={}), "a field is missing or of another type"),
+    ("with a document of another type", changed(documents=[[1]]), "a fetched document is of another type"),
+    ("with a wrong document", changed(documents=[[1, "a: 1"]]), "a fetched document cannot be read any more"),
+    ("with fetches of another type", changed(fetches="1"), "a field is missing or of another type"),
     ("of another call", changed(call="call-2"), "it was taken on another call"),
     ("in another section", moved(block="more"), "the document has no step more[1]"),
     ("in a block outside", moved(block="main", params=None), "main does not lie in what runs"),
