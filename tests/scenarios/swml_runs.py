@@ -43,8 +43,15 @@ def watched(text: str, receiver: Receiver, control_id: str = "heard") -> str:
     return json.dumps(document)
 
 
+def recorded(daemon: Daemon, leg: str) -> list[str]:
+    """The URLs of a leg's recordings, in the order of their starts."""
+    with contextlib.closing(sqlite3.connect(daemon.data / "fsrec.db")) as store:
+        rows = store.execute("SELECT id FROM recordings WHERE leg = ? ORDER BY requested_at", (leg,)).fetchall()
+    return [f"{daemon.url}/api/v1/recordings/{row[0]}/download" for row in rows]
+
+
 def variables(daemon: Daemon, leg: str) -> Mapping[str, Any]:
-    """A call's variables as its row has them, whether it lives or has ended."""
+    """A call's variables as its row has them, whether it lives or has ended: all but those of its last step."""
     with contextlib.closing(sqlite3.connect(daemon.data / "fsrec.db")) as store:
         (data,) = store.execute("SELECT data FROM calls WHERE leg = ?", (leg,)).fetchone()
     found: dict[str, Any] = json.loads(data)["program"]["variables"]
@@ -73,16 +80,16 @@ def level(sound: Sound, hz: float, channel: int = 0, within: Interval | None = N
     return float(np.abs(np.mean(samples * turn)) * np.sqrt(2.0))
 
 
-def heard_at(sound: Sound, hz: float, channel: int = 0, block: float = 0.05) -> list[Interval]:
-    """Where one frequency rules a channel, to `block` seconds: most of what sounds there is of that frequency."""
+def heard_at(sound: Sound, hz: float, channel: int = 0, block: float = 0.02, gap: float = 0.15) -> list[Interval]:
+    """Where one frequency rules a channel, to `block` seconds; what is shorter than `gap` parts nothing."""
     size = round(block * sound.rate)
     found: list[Interval] = []
     for start in range(0, len(sound.samples) - size + 1, size):
         at = Interval(start / sound.rate, (start + size) / sound.rate)
         part = sound.channel(channel)[start : start + size]
         whole = float(np.sqrt(np.mean(part**2)))
-        if whole > 0.003 and level(sound, hz, channel, at) > 0.9 * whole:
-            if found and at.start - found[-1].end < block / 2:
+        if whole > 0.003 and level(sound, hz, channel, at) > 0.85 * whole:
+            if found and at.start - found[-1].end < gap:
                 found[-1] = Interval(found[-1].start, at.end)
             else:
                 found.append(at)

@@ -189,7 +189,7 @@ def steps(text: str, receiver: Receiver) -> list[dict[str, Any]]:
             }
         },
         {"play": {"url": f"say:{text}"}},
-        {"play": {"url": text, "say_voice": text, "say_language": text, "say_gender": text, "status_url": text}},
+        {"play": {"url": text, "say_voice": text, "say_language": text, "say_gender": text}},
         {"play": {"urls": [f"ring:{text}", f"silence:{text}", receiver.url("/") + text, "silence:0.1"]}},
         {"play": {"url": f"ring:1:{text}"}},
         {"prompt": {"play": f"say:{text}", "terminators": text, "initial_timeout": 0.1, "say_voice": text}},
@@ -229,6 +229,12 @@ def steps(text: str, receiver: Receiver) -> list[dict[str, Any]]:
     ]
 
 
+def checked(tried: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps that a document may have."""
+    dialect = SwmlDialect("http://127.0.0.1")
+    return [one for one in tried if not dialect.check(json.dumps({"sections": {"main": [one]}}), "step")]
+
+
 def given(value: Any) -> Answer:
     """A JSON answer."""
     return Answer(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
@@ -265,11 +271,9 @@ async def test_commands_in_variables_are_only_text(daemon: Daemon, switch: Switc
     """By a variable in every text of every method: each method takes it as text or fails, and the call goes on."""
     touched = tmp_path / "touched"
     texts = commands(touched)
-    taken = [
-        one
-        for one in steps("${evil}", daemon.receiver)
-        if not set(one) & {"unset", "goto", "label", "execute", "hangup"}
-    ]
+    moving = {"unset", "goto", "label", "execute", "hangup"}  # their names are no variables, or they would end it
+    taken = [one for one in checked(steps("${evil}", daemon.receiver)) if not set(one) & moving]
+    assert len(taken) > 12
     daemon.receiver.plan("/evil", *(given({"text": text}) for text in texts.values()))
     ask = {"request": {"url": daemon.receiver.url("/evil"), "method": "GET", "save_variables": True}}
     name_it = {"set": {"evil": "${request_response.text}"}}
@@ -289,14 +293,9 @@ async def test_commands_in_variables_are_only_text(daemon: Daemon, switch: Switc
 async def test_commands_in_documents_are_refused_or_only_text(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
     """As they stand in every text of every method: a step is refused by the check, or runs and is text."""
     touched = tmp_path / "touched"
-    dialect = SwmlDialect("http://127.0.0.1")
     documents: dict[str, list[dict[str, Any]]] = {}
     for name, text in commands(touched).items():
-        fit = [
-            one
-            for one in steps(text, daemon.receiver)
-            if not dialect.check(json.dumps({"sections": {"main": [one]}}), name)
-        ]
+        fit = checked(steps(text, daemon.receiver))
         assert 3 <= len(fit) < len(steps(text, daemon.receiver)), name
         documents[name] = [*fit, BUSY]
     numbers = routed(daemon, documents)
@@ -424,6 +423,11 @@ def repeating(daemon: Daemon) -> None:
     )
 
 
+def seen(text: str) -> str:
+    """What of a text has a shape: control characters may come as a sign that says so."""
+    return "".join(text.replace("\ufffd", "").split())
+
+
 @pytest.mark.parametrize("switch", ["soft"], indirect=True)  # a live one's callers say theirs by SIP, below
 async def test_a_callers_words_are_said_and_run_nothing(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
     """Names and numbers that are commands, in every text that a document has for them: told as they are."""
@@ -435,7 +439,7 @@ async def test_a_callers_words_are_said_and_run_nothing(daemon: Daemon, switch: 
     ends = await asyncio.gather(*(call.ended(100) for call in calls))
     assert set(ends) == {"USER_BUSY"}
     said = {request.json["who"] for request in daemon.receiver.to("/told")}
-    assert {"".join(text.split()) for text in texts.values()} == {"".join(text.split()) for text in said}
+    assert {seen(text) for text in texts.values()} == {seen(text) for text in said}
     daemon.say(BUSY)
     await nothing_was_run(daemon, switch, touched)
 
