@@ -27,7 +27,7 @@ from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import Callbacks, Daemon, record_call
 from tests.scenarios.phone import Words, calling
-from tests.scenarios.swml_runs import audio_file, heard_at, variables
+from tests.scenarios.swml_runs import audio_file, heard_at
 from tests.scenarios.test_sip import hostile
 
 TEMPORARY = "NORMAL_TEMPORARY_FAILURE"
@@ -277,7 +277,8 @@ async def test_commands_in_variables_are_only_text(daemon: Daemon, switch: Switc
     daemon.receiver.plan("/evil", *(given({"text": text}) for text in texts.values()))
     ask = {"request": {"url": daemon.receiver.url("/evil"), "method": "GET", "save_variables": True}}
     name_it = {"set": {"evil": "${request_response.text}"}}
-    numbers = routed(daemon, {name: [ask, name_it, *taken, BUSY] for name in texts})
+    tell = {"request": {"url": daemon.receiver.url("/told"), "method": "POST", "body": {"evil": "${evil}"}}}
+    numbers = routed(daemon, {name: [ask, name_it, *taken, tell, BUSY] for name in texts})
     await daemon.start()
     calls = []
     for number in numbers.values():
@@ -285,8 +286,7 @@ async def test_commands_in_variables_are_only_text(daemon: Daemon, switch: Switc
         await daemon.receiver.wait("/evil", len(calls))
     ends = await asyncio.gather(*(call.ended(100) for call in calls))
     assert set(ends) == {"USER_BUSY"}
-    told = [variables(daemon, call.leg)["evil"] for call in calls]
-    assert told == list(texts.values())
+    assert {request.json["evil"] for request in daemon.receiver.to("/told")} == set(texts.values())
     await nothing_was_run(daemon, switch, touched)
 
 
