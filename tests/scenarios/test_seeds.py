@@ -60,7 +60,7 @@ def judge(name: str, sound: Sound, slack: float) -> None:
         assert sound.seconds - tone.end == pytest.approx(0.5, abs=0.1 + slack)
     elif name == "record_call_both":
         announced, tone = sound.sounding(gap=0.6)
-        assert announced.start < 0.3 + slack
+        assert announced.start < 0.6 + slack  # an engine may begin with silence
         assert sound.hz(within=tone) == pytest.approx(VOICE, abs=5)
         assert tone.seconds == pytest.approx(SPOKEN, abs=0.1)
         assert sound.seconds - announced.end == pytest.approx(10.0, abs=0.4 + slack)
