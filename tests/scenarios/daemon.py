@@ -77,8 +77,10 @@ class Callbacks:
         """Wait for one recording's state; its params."""
 
         def fits(request: Request) -> bool:
+            if request.path != self.path:
+                return False
             params = request.json["params"]
-            return bool(request.path == self.path and params["state"] == state and params["control_id"] == control_id)
+            return bool(params["state"] == state and params["control_id"] == control_id)
 
         found = await self.receiver.wait(fits, timeout=timeout)
         return dict(found[0].json["params"])
