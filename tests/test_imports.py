@@ -115,7 +115,7 @@ def crossings(path: str) -> Iterator[tuple[str, str, str]]:
 def test_imports_are_read() -> None:
     """Modules imported by name, by their package, and libraries are all seen."""
     assert ("switch", "calls", "calls.ports") in set(crossings("switch/legs"))
-    assert ("demo", "media", "media.wav") in set(crossings("demo"))
+    assert ("doctor_media", "media", "media.wav") in set(crossings("doctor_media"))
     assert "/sqlalchemy" in imports("store/store")
 
 
