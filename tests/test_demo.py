@@ -265,11 +265,8 @@ def test_sound() -> None:
     """Length, channels, and where each is loud."""
     sound = Sound.read(wav((Speech(0.5), Silence(0.5)), (Silence(0.6), Tone(0.4))))
     assert (sound.seconds, sound.channels) == (1.0, 2)
-    assert (sound.loud(0, 0.5), sound.loud(0.5, 1.0), sound.loud(0.25, 0.75)) == (
-        1.0,
-        0.0,
-        pytest.approx(0.5, abs=0.05),
-    )
+    assert (sound.loud(0, 0.5), sound.loud(0.5, 1.0)) == (1.0, 0.0)
+    assert 0.4 < sound.loud(0.25, 0.75) < 0.6
     assert (sound.loud(0, 0.6, 1), sound.loud(0.6, 1.0, 1)) == (0.0, 1.0)
     assert (sound.loud(0.5, 0.5), sound.loud(3.0, 4.0)) == (0.0, 0.0)
 

@@ -28,6 +28,9 @@ AUTHORIZATION = f"Basic {base64.b64encode(f'{PROJECT}:{TOKEN}'.encode()).decode(
 DEADLINE = 50.0
 """Seconds that ``--once`` may take, and each call without it; the three calls take some 35."""
 
+READY = 8.0
+"""Seconds within which the switch must be attached to."""
+
 BETWEEN = 5.0
 """Seconds between two rounds without ``--once``."""
 
@@ -77,19 +80,16 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
     app = App(settings, telemetry, watch=watch)
     async with app.running():
         try:
-            await asyncio.wait_for(stage.ready.wait(), DEADLINE)
+            await asyncio.wait_for(stage.ready.wait(), min(READY, DEADLINE))
         except TimeoutError:
-            timeline.say("failed", f"no switch within {DEADLINE:.0f} s: {'; '.join(app.problems())}")
+            timeline.say("failed", f"no switch to be had: {'; '.join(app.problems())}")
             return 1
         stage.base = app.base_url
         timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
         for round_number in itertools.count(1):
             problems = await stage.round(round_number, None if not once else DEADLINE)
-            unfinished = (
-                [] if problems else [r.id for r in await app.store.read(lambda reader: reader.unfinished("demo"))]
-            )
-            if unfinished:
-                problems.append(f"recordings that are not {State.COMPLETED}: {unfinished}")
+            if not problems:
+                problems = await _unfinished(app)
             if problems:
                 timeline.say("failed", "; ".join(problems))
                 return 1
@@ -101,6 +101,11 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
                 return 0
             await asyncio.sleep(BETWEEN)
     return 0
+
+
+async def _unfinished(app: App) -> list[str]:
+    left = [recording.id for recording in await app.store.read(lambda reader: reader.unfinished("demo"))]
+    return [f"recordings that are not {State.COMPLETED}: {left}"] if left else []
 
 
 def _settings(port: int, directory: Path, status_url: str) -> str:
