@@ -350,7 +350,7 @@ async def test_not_writable_there(tmp_path: Path) -> None:
     answers: dict[str, Answer] = {"uuid_record": "-ERR Cannot record session!\n"}
     async with fake(tmp_path, answers=answers) as (switch, settings):
         found = bad(await look(settings), "fs1 recording")
-    assert (found.level, f"install -d -o freeswitch -g freeswitch -m 2750 {tmp_path}" in found.fix) == (
+    assert (found.level, f"install -d -o freeswitch -g freeswitch -m 2770 {tmp_path}" in found.fix) == (
         Level.PROBLEM,
         True,
     )
