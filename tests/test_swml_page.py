@@ -22,7 +22,7 @@ def rows(section: str) -> dict[str, list[str]]:
 def said(row: Property) -> str:
     """A default as the page writes it."""
     if row.default is None:
-        return "–"
+        return "\N{EN DASH}"
     if isinstance(row.default, bool):
         return str(row.default).lower()
     if isinstance(row.default, str):
