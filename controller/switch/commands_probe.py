@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from controller.switch import commands_text as check
 from controller.switch.commands_base import ApiCommand
-from controller.switch.commands_values import PLAYABLE_EXTENSIONS
 
 _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 _CONTEXT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -87,7 +86,7 @@ class UuidDisplace(ApiCommand):
 
     def __post_init__(self) -> None:
         check.event_uuid(self.leg, "leg")
-        check.path(self.path, "path", PLAYABLE_EXTENSIONS)
+        check.path(self.path, "path", frozenset({"wav"}))
         check.sealed(self.packet())
 
     def api_text(self) -> str:
