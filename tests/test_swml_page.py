@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.dialects.swml import SwmlDialect
 from controller.dialects.swml.methods import DOCUMENTED, METHODS, Method, Property, Served
 
 PAGE = (Path(__file__).parent.parent / "docs" / "swml.md").read_text()
@@ -54,3 +55,16 @@ def test_properties(method: Method) -> None:
         assert ("`${…}`" in value) == row.variable, row.name
         for choice in row.choices:
             assert f"`{choice}`" in value, row.name
+
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def test_readme() -> None:
+    """The document that the README shows passes the check, and the mistake that it shows is told as it says."""
+    (document,) = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    dialect = SwmlDialect("https://rec.example.com")
+    assert dialect.check(document, "README.md") == ()
+    (told,) = re.findall(r"^voicemail.swml.yaml: (.*)$", README, re.MULTILINE)
+    (problem,) = dialect.check(document.replace("end_silence_timeout", "end_silence"), "README.md")
+    assert re.fullmatch(re.escape(told).replace("…", ".*"), str(problem))
