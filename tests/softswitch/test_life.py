@@ -64,7 +64,7 @@ async def test_the_script_begins_with_the_answer(client: Client, soft_switch: So
 async def test_a_caller_may_speak_later(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
     """What is said by and by is recorded, keeps a recorder from ending for silence, and has its digits and hangup."""
     leg = await soft_switch.call("1001", answered=True)
-    variables = "{RECORD_INITIAL_TIMEOUT_MS=400,RECORD_FINAL_TIMEOUT_MS=600,PRE_BUFFER_FRAMES=0}"
+    variables = "{RECORD_INITIAL_TIMEOUT_MS=400,RECORD_FINAL_TIMEOUT_MS=600,RECORD_PRE_BUFFER_FRAMES=0}"
     await client.api(f"uuid_record {leg.uuid} start {tmp_path}/a.wav 0 {variables}")
     leg.say([Speech(0.8), Digits("7"), Hangup()])
     assert await leg.wait_hangup() == "NORMAL_CLEARING"
