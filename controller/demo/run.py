@@ -26,7 +26,7 @@ PASSWORD = "demo-only"  # noqa: S105 - of a softswitch that lives in this proces
 PROJECT, TOKEN = "5f0c1e9a-52f1-4b8e-9a3e-0d3a52d1c001", "demo-token"
 AUTHORIZATION = f"Basic {base64.b64encode(f'{PROJECT}:{TOKEN}'.encode()).decode()}"
 DEADLINE = 50.0
-"""Seconds that ``--once`` may take, and each call without it; the three calls take some 35."""
+"""Seconds that ``--once`` may take, and each call without it; the three calls take some 28."""
 
 READY = 8.0
 """Seconds within which the switch must be attached to."""
