@@ -24,7 +24,7 @@ check: $(STAMP)  ## lint and strict types
 live: $(STAMP)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
 	$(BIN)/python -m pytest -m live -rs $(ARGS)
 
-demo: $(STAMP)  ## a recorded call on the embedded softswitch, with a timeline
+demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)
 
 bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one

@@ -40,6 +40,7 @@ from controller.switch.facts import Fact
 from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
+from controller.switch.sounds import SpeechSettings
 from controller.telemetry import SwitchRemoved, Telemetry
 from controller.web.ask import RequestClient
 from controller.web.downloads import Downloads
@@ -185,8 +186,9 @@ class App:
         )
         stack.push_async_callback(self.recordings.close)
         await self._build_audio(stack, guard, roots)
+        speech = settings.speech
         rooms = Rooms(
-            legs=EslLegs(self.board),
+            legs=EslLegs(self.board, SpeechSettings(speech.engine, speech.voice, speech.voices)),
             ledger=StoreCalls(self.store),
             recordings=self.recordings,
             clock=self.clock,

@@ -63,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(run=_run)
 
     show = commands.add_parser("demo", help="everything on the embedded softswitch, with a live timeline")
-    show.add_argument("--once", action="store_true", help="one call; exit 0 only if everything arrived")
+    show.add_argument(
+        "--once", action="store_true", help="three calls; exit 0 only if everything arrived and sounds as it should"
+    )
     show.set_defaults(run=lambda options: _wait(demo(once=options.once)))
 
     switch = commands.add_parser("softswitch", help="the embedded softswitch alone")

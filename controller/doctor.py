@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller import doctor_local, doctor_probe, doctor_switch
+from controller import doctor_local, doctor_media, doctor_probe, doctor_switch
 from controller.doctor_findings import Finding, Level, exit_code, ok, problem, render
 from controller.doctor_local import Checker
 from controller.doctor_probe import Call, Trial
@@ -45,6 +45,7 @@ async def examine(
     """
     found = await asyncio.to_thread(_local, settings, check)
     found.append(await doctor_local.http_port(settings))
+    found += await doctor_media.encoders()
     examined = await asyncio.gather(
         *(
             _switch(settings, switch, call, heartbeat, trial or Trial(), timings or Timings())
@@ -63,6 +64,7 @@ def _local(settings: Settings, check: Checker | None) -> list[Finding]:
         *doctor_local.data_directory(settings),
         *doctor_local.documents(settings, check),
         *doctor_local.callbacks(settings),
+        *doctor_media.voices(settings.speech),
     ]
 
 
@@ -79,7 +81,8 @@ async def _switch(
             beat = asyncio.ensure_future(doctor_switch.heartbeat(switch, session, patience)) if patience else None
             try:
                 found.append(doctor_switch.version(switch, session))
-                found += await doctor_switch.modules(switch, session)
+                found += await doctor_switch.modules(switch, session, settings.speech.engine)
+                found += await doctor_switch.sip_profiles(switch, session)
                 found += await doctor_switch.legs(switch, session, settings)
                 found += await doctor_switch.directory(switch, session)
                 if not exit_code(directory):

@@ -77,7 +77,7 @@ def recordings_directory(settings: Settings, switch: SwitchSettings) -> Iterator
     if not path.exists():
         fix = (
             f"make it where FreeSWITCH runs, owned by FreeSWITCH's user and with a group that {user()} is in "
-            f"(install -d -o freeswitch -g freeswitch -m 2750 {switch.switch_path}); "
+            f"(install -d -o freeswitch -g freeswitch -m 2770 {switch.switch_path}); "
             f"if that is another machine, mount its {switch.switch_path} here and name that in local_path"
         )
         yield problem(subject, f"{path} does not exist, or may not be seen", fix)

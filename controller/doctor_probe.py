@@ -80,7 +80,7 @@ async def _record(
     if not started.ok:
         fix = (
             f"on the switch, make {switch.switch_path} writable for the user that FreeSWITCH runs as "
-            f"(install -d -o freeswitch -g freeswitch -m 2750 {switch.switch_path}); its log says more"
+            f"(install -d -o freeswitch -g freeswitch -m 2770 {switch.switch_path}); its log says more"
         )
         what = f"FreeSWITCH can't record into {switch.switch_path}: {shown(started.text.strip())}"
         return [problem(subject, what, fix)]

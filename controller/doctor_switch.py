@@ -24,6 +24,7 @@ from controller.switch.facts_replies import (
     parse_dump,
     refusal,
 )
+from controller.switch.facts_sip import parse_rtp_timers
 from controller.switch.facts_tasks import parse_armed_hangups
 from controller.switch.link import ConnectFailed, Link, LinkRefused, Session, SwitchAddress, Timings
 
@@ -35,11 +36,13 @@ OLDEST = (1, 10, 7)
 MODULES = (
     ("mod_commands", Level.PROBLEM, "the API that fsrec commands FreeSWITCH by"),
     ("mod_dptools", Level.PROBLEM, "park, playback, record_session"),
-    ("mod_sndfile", Level.PROBLEM, "WAV files"),
-    ("mod_tone_stream", Level.WARNING, "beeps and silence"),
-    ("mod_flite", Level.WARNING, "speech with the engine flite"),
+    ("mod_sndfile", Level.PROBLEM, "WAV files: what is recorded, and what is played"),
+    ("mod_tone_stream", Level.WARNING, "beeps, silence and ringing"),
     ("mod_loopback", Level.WARNING, "only the trials of fsrec doctor"),
 )
+NO_ENGINE = "none"
+"""What ``speech.engine`` is where nothing can be said."""
+
 LOOK_EVERY = 0.02
 TASKS_LAG = 1.0
 """Seconds by which the switch's tables may be late; 0.3 was measured."""
@@ -109,13 +112,26 @@ def version(switch: SwitchSettings, session: Session) -> Finding:
     return ok(subject, f"{match[0]} ({oldest} or newer is needed)")
 
 
-async def modules(switch: SwitchSettings, session: Session) -> list[Finding]:
-    """Look for the modules that fsrec uses."""
+def _speech_module(engine: str) -> tuple[tuple[str, Level, str], ...]:
+    purpose = f"speech with the engine {engine}: without it nothing that a document says (say:…) is heard"
+    return () if engine == NO_ENGINE else ((f"mod_{engine}", Level.WARNING, purpose),)
+
+
+def _load_fix(name: str, engine: str) -> str:
+    fix = f'load it (fs_cli -x "load {name}") and keep it: <load module="{name}"/> in modules.conf.xml'
+    if name == f"mod_{engine}":
+        package = name.replace("_", "-")
+        fix += f"; it comes in the package freeswitch-{package}. Or name another speech.engine, or none"
+    return fix
+
+
+async def modules(switch: SwitchSettings, session: Session, engine: str) -> list[Finding]:
+    """Look for the modules that fsrec uses, that of the speech ``engine`` among them."""
     found, present = [], []
-    for name, level, purpose in MODULES:
+    for name, level, purpose in (*MODULES, *_speech_module(engine)):
         reply = await session.send(commands.ModuleExists(name))
         subject = f"{switch.name} {name}"
-        fix = f'load it (fs_cli -x "load {name}") and keep it: <load module="{name}"/> in modules.conf.xml'
+        fix = _load_fix(name, engine)
         kind = refusal(reply.text)
         if kind is Refusal.NO_SUCH_COMMAND:
             fix = fix.replace(name, "mod_commands")
@@ -129,6 +145,28 @@ async def modules(switch: SwitchSettings, session: Session) -> list[Finding]:
             found.append(Finding(level, subject, f"not loaded; it is for {purpose}", fix))
     if present:
         found.append(ok(f"{switch.name} modules", ", ".join(present)))
+    return found
+
+
+async def sip_profiles(switch: SwitchSettings, session: Session) -> list[Finding]:
+    """Look for SIP profiles whose calls are only read when their packets come."""
+    reply = await session.send(commands.SipConfiguration())
+    try:
+        timers = parse_rtp_timers(reply.text)
+    except BadReplyError:
+        return []  # no mod_sofia, no right to ask: nothing is known, and nothing is needed
+    found = []
+    for profile, timer in timers.items():
+        if timer is None or timer.lower() == "none":
+            what = (
+                f"the profile {shown(profile)} has no rtp-timer-name: a caller who sends no audio (muted, "
+                "one-way) is recorded with that time missing"
+            )
+            fix = (
+                'if calls for fsrec come by it: <param name="rtp-timer-name" value="soft"/> in its settings, '
+                "or rtp_timer_name=soft on the call before its media begins"
+            )
+            found.append(warning(f"{switch.name} SIP", what, fix))
     return found
 
 

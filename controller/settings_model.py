@@ -16,6 +16,7 @@ from controller.documents.dialect import Account
 from controller.documents.fetch import is_url
 from controller.settings_values import (
     DocumentSource,
+    Engine,
     Identity,
     Listen,
     ListenAddress,
@@ -26,8 +27,10 @@ from controller.settings_values import (
     PublicUrl,
     Secret,
     Size,
+    SpokenName,
     SwitchPath,
     Text,
+    Voice,
     not_yet,
 )
 
@@ -182,11 +185,26 @@ class DialSettings(Section):
     timeout: Annotated[Seconds, not_yet(60.0, "dialling")] = 60.0
 
 
-class SpeechSettings(Section):
-    """FreeSWITCH's text to speech."""
+def _spoken_names(voices: dict[str, str]) -> dict[str, str]:
+    seen: dict[str, str] = {}
+    for name in voices:
+        if seen.setdefault(name.casefold(), name) != name:
+            raise ValueError(
+                f"{name} and {seen[name.casefold()]} are one name: upper and lower case are the same here"
+            )
+    return voices
 
-    engine: Annotated[Name, not_yet("flite", "speech")] = "flite"
-    voice: Annotated[Name, not_yet("kal", "speech")] = "kal"
+
+class SpeechSettings(Section):
+    """FreeSWITCH's text to speech: an engine's name, or ``none``, and which of its voices speaks.
+
+    ``voices`` says which voice of the engine stands for a document's voice, language or gender; ``voice`` is for all
+    else. Upper and lower case of a document's names are the same.
+    """
+
+    engine: Engine = "flite"
+    voice: Voice = "kal"
+    voices: Annotated[dict[SpokenName, Voice], AfterValidator(_spoken_names)] = {}
 
 
 class WebhookSettings(Section):

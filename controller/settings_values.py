@@ -21,6 +21,9 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_ENGINE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_SPOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 _SWITCH_PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15})\s*(?P<unit>[A-Za-z]*)")
 _UNITS: dict[str, int] = {
@@ -197,6 +200,24 @@ Name = Annotated[
 ]
 Identity = Annotated[
     str, AfterValidator(_matching(_IDENTITY, "should be the vendor's id: letters, digits and ._-, up to 128"))
+]
+Engine = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            _ENGINE, "should be the name of FreeSWITCH's engine (a-z, 0-9 and _, up to 32), as in flite, or none"
+        )
+    ),
+]
+Voice = Annotated[
+    str,
+    AfterValidator(_matching(_VOICE, "should be a voice of the engine: letters, digits and ._+- after the first")),
+]
+SpokenName = Annotated[
+    str,
+    AfterValidator(
+        _matching(_SPOKEN_NAME, "should be what a document asks for: a voice, language or gender, as in Polly.Salli")
+    ),
 ]
 Text = Annotated[str, AfterValidator(_filled)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]

@@ -21,6 +21,11 @@ PASSWORD = "pw"
 OTHER = "50025a09-4c0c-4a8c-800c-88bd3014e327"
 WAV = b"RIFF" + bytes(40) + bytes(800)
 
+SIP = (
+    '<configuration name="sofia.conf"><profiles><profile name="internal"><settings>{}</settings></profile>'
+    "</profiles></configuration>"
+)
+
 Answer = str | Callable[[str], str]
 
 
@@ -71,6 +76,7 @@ class Fake:
             "show channels": '{"row_count": 0}\n',
             "show tasks": '{"row_count": 0}\n',
             "global_getvar": "-ERR no reply\n",
+            "xml_locate": SIP.format('<param name="rtp-timer-name" value="soft"/>'),
             "originate": "+OK\n",
             "uuid_kill": "+OK\n",
             "uuid_getvar": "_undef_",

@@ -1,75 +1,101 @@
-"""fsrec demo: it shows everything, and is only content when everything arrived."""
+"""fsrec demo: it shows everything, and is only content when everything arrived and sounds as it should."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import io
 import logging
-from collections.abc import Callable
+import re
+import wave
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from controller import demo
+from controller.demo import demo, parts, run
+from controller.demo.parts import PARTS, Part, Stage
+from controller.demo.receiver import Receiver
+from controller.demo.sound import Sound
+from controller.dialects.swml import SwmlDialect
+from controller.softswitch import Script, Silence, Speech, Tone, render
 from controller.store.reader import Reader
 from tests.harness import command
 
 SHORT = """
-version: 1.0.0
 sections:
   main:
-    - answer: {{}}
-    - record_call: {{control_id: whole-call, stereo: true, status_url: "{url}"}}
-    - sleep: 100
-    - record_call: {{control_id: part, direction: speak, max_length: 0.2, status_url: "{url}"}}
-    - sleep: 400
-    - hangup: {{}}
+    - answer: {}
+    - record_call: {control_id: part, direction: speak, status_url: "STATUS_URL"}
+    - sleep: -1
 """
+
+
+async def talk(stage: Stage) -> None:
+    await stage.recording()
+    stage.say((Speech(1.0),))
+    await asyncio.sleep(0.3)
+    stage.hang_up()
+
+
+def heard(sound: Sound, _told: list[dict[str, Any]]) -> Iterator[str]:
+    if sound.loud(0.1, 0.25) < 0.9:
+        yield "nobody spoke"
+
+
+QUICK = Part("1001", "a short one", SHORT, talk, heard, plays_back=False)
 
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "DOCUMENT", SHORT)
-    monkeypatch.setattr(demo, "DEADLINE", 3.0)
-    monkeypatch.setattr(demo, "BETWEEN", 0.05)
+    use(monkeypatch, QUICK)
+    monkeypatch.setattr(run, "DEADLINE", 3.0)
+    monkeypatch.setattr(run, "BETWEEN", 0.05)
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *given: Part) -> None:
+    monkeypatch.setattr(parts, "PARTS", given)
 
 
 def kinds(lines: list[str]) -> set[str]:
     return {line.split()[1] for line in lines}
 
 
+# The whole of it
+
+
 async def test_the_command_ends_well() -> None:
-    """`fsrec demo --once`, as it is shipped: exit 0, two recordings of the lengths that its document says."""
+    """`fsrec demo --once`, as it is shipped: three calls within a minute, exit 0, each file as it should be."""
     finished = await command.fsrec("demo", "--once", timeout=60)
     assert finished.code == 0, finished.text
     lines = finished.text.splitlines()
-    assert any("2 recordings, 4 callbacks, all there" in line for line in lines)
-    assert any("one-second: 1.0" in line for line in lines if " fetched " in line)
+    assert any("3 recordings, 8 callbacks, all there and as they should be" in line for line in lines)
+    assert len([line for line in lines if " fetched " in line]) == 3
+    assert [line.split()[1] for line in lines].count("caller") == 3
+    assert [re.sub(r"^.* → ", "", line) for line in lines if " rest " in line] == ["200", "200"]
     assert "Traceback" not in finished.text
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.number)
+def test_documents_are_right(part: Part) -> None:
+    """Each document that the demo runs passes the check."""
+    text = part.document.replace(parts.STATUS_URL, "http://127.0.0.1:1/status")
+    assert SwmlDialect("https://fsrec.invalid").check(text, "demo") == ()
 
 
 async def test_the_timeline_shows_everything() -> None:
     """Link, call, commands, events, states, callbacks, their statuses, what was fetched; times grow."""
     lines: list[str] = []
-    assert await demo.demo(once=True, out=lines.append) == 0
+    assert await demo(once=True, out=lines.append) == 0
     wanted = {
-        "link",
-        "ready",
-        "caller",
-        "call",
-        "command",
-        "event",
-        "state",
-        "callback",
-        "delivery",
-        "fetched",
-        "done",
+        *("link", "ready", "caller", "call", "command", "event", "state", "callback", "delivery", "fetched", "done"),
     }
     assert wanted <= kinds(lines)
     assert kinds(lines).isdisjoint({"problem", "failed"})
     times = [float(line.split()[0]) for line in lines]
     assert times == sorted(times)
-    assert not any(demo.PASSWORD in line for line in lines)
+    assert not any(secret in line for line in lines for secret in (run.PASSWORD, run.TOKEN))
 
 
 async def test_without_once_it_calls_again() -> None:
@@ -82,7 +108,7 @@ async def test_without_once_it_calls_again() -> None:
         if "call 2 to" in line:
             second.set()
 
-    running = asyncio.create_task(demo.demo(once=False, out=out))
+    running = asyncio.create_task(demo(once=False, out=out))
     async with asyncio.timeout(20):
         await second.wait()
     running.cancel()
@@ -91,23 +117,26 @@ async def test_without_once_it_calls_again() -> None:
     assert [line.split()[1] for line in lines].count("done") == 1
 
 
-async def _refuse(_: demo.Receiver, __: web.Request) -> web.Response:
+# What makes it fail
+
+
+async def _refuse(_: Receiver, __: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-async def _deaf_to_the_end(receiver: demo.Receiver, request: web.Request) -> web.Response:
+async def _deaf_to_the_end(receiver: Receiver, request: web.Request) -> web.Response:
     body = await request.read()
     if b'"finished"' in body:
         return web.Response(status=500)
     return await _take(receiver, request)
 
 
-async def _broken(_: demo.Receiver, __: web.Request) -> web.Response:
+async def _broken(_: Receiver, __: web.Request) -> web.Response:
     raise RuntimeError("the receiver broke")
 
 
-_take = demo.Receiver._take
-Take = Callable[[demo.Receiver, web.Request], Any]
+_take = Receiver._take
+Take = Callable[[Receiver, web.Request], Any]
 
 
 @pytest.mark.parametrize("take", [_refuse, _deaf_to_the_end, _broken])
@@ -116,25 +145,72 @@ async def test_a_callback_that_does_not_arrive_is_a_failure(
 ) -> None:
     """A receiver that takes none, not the last ones, or breaks: exit 1, saying what came."""
     caplog.set_level(logging.CRITICAL)
-    monkeypatch.setattr(demo.Receiver, "_take", take)
+    monkeypatch.setattr(Receiver, "_take", take)
     lines: list[str] = []
-    assert await demo.demo(once=True, out=lines.append) == 1
+    assert await demo(once=True, out=lines.append) == 1
     assert any("not complete within 3 s" in line for line in lines)
     assert " delivery  500 " in "\n".join(lines)
 
 
+async def failure(part: Part, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The line by which a demo of one part fails."""
+    use(monkeypatch, part)
+    lines: list[str] = []
+    assert await demo(once=True, out=lines.append) == 1
+    return next(line for line in lines if " failed " in line)
+
+
 async def test_a_recording_of_another_size_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is fetched must be what was told: exit 1, with both sizes."""
-    fetch = demo.Receiver._fetch
+    fetch = Receiver._fetch
 
-    async def other(receiver: demo.Receiver, params: dict[str, Any]) -> None:
+    async def other(receiver: Receiver, params: dict[str, Any]) -> None:
         await fetch(receiver, {**params, "size": params["size"] + 1})
 
-    monkeypatch.setattr(demo.Receiver, "_fetch", other)
-    lines: list[str] = []
-    assert await demo.demo(once=True, out=lines.append) == 1
-    assert any(" failed " in line for line in lines)
-    assert any("status 200" in line for line in lines)
+    monkeypatch.setattr(Receiver, "_fetch", other)
+    assert "status 200" in await failure(QUICK, monkeypatch)
+
+
+async def test_a_file_that_sounds_otherwise_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All callbacks came, yet what was said is not in the file: exit 1, saying so."""
+
+    async def keep_silent(stage: Stage) -> None:
+        await stage.recording()
+        stage.say((Silence(1.0),))
+        await asyncio.sleep(0.3)
+        stage.hang_up()
+
+    assert "nobody spoke" in await failure(dataclasses.replace(QUICK, act=keep_silent), monkeypatch)
+
+
+async def test_other_states_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause that was told and not asked for, or the other way round, is named."""
+    told = await failure(dataclasses.replace(QUICK, states=("paused", "finished")), monkeypatch)
+    assert "told were ('recording', 'finished'), not ('paused', 'finished')" in told
+
+
+async def test_what_is_not_played_back_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that should have played its recording, and did not."""
+    assert "not played back" in await failure(dataclasses.replace(QUICK, plays_back=True), monkeypatch)
+
+
+async def test_a_command_that_is_refused_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A REST command that comes to nothing ends it at once, with its status."""
+
+    async def resume(stage: Stage) -> None:
+        await stage.told("recording")
+        await stage.command("calling.record.rewind")
+
+    assert re.search("rewind: status 4", await failure(dataclasses.replace(QUICK, act=resume), monkeypatch))
+
+
+async def test_a_caller_that_breaks_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of the demo's own is told, not waited out."""
+
+    async def fall(stage: Stage) -> None:
+        raise RuntimeError("no such key")
+
+    assert "RuntimeError: no such key" in await failure(dataclasses.replace(QUICK, act=fall), monkeypatch)
 
 
 async def test_a_recording_left_unfinished_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,21 +227,94 @@ async def test_a_recording_left_unfinished_is_a_failure(monkeypatch: pytest.Monk
 
     _kept = [Kept()]
     monkeypatch.setattr(Reader, "unfinished", with_another)
-    assert await demo.demo(once=True, out=lines.append) == 1
+    assert await demo(once=True, out=lines.append) == 1
     assert any("left-over" in line for line in lines)
 
 
 async def test_a_switch_that_refuses_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a switch nothing is waited for without end: exit 1, and why."""
-    monkeypatch.setattr(demo, "SETTINGS", demo.SETTINGS.replace("{password}", "another"))
+    monkeypatch.setattr(run, "SETTINGS", run.SETTINGS.replace("{password}", "another"))
     lines: list[str] = []
-    assert await demo.demo(once=True, out=lines.append) == 1
+    assert await demo(once=True, out=lines.append) == 1
     assert any("refused the password" in line for line in lines)
 
 
 async def test_a_document_that_is_refused_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The problem is on the timeline, and nothing came: exit 1."""
-    monkeypatch.setattr(demo, "DOCUMENT", "sections: {{main: [{{dance: {{}}}}]}} # {url}")
-    lines: list[str] = []
-    assert await demo.demo(once=True, out=lines.append) == 1
-    assert any(" problem " in line and "dance" in line for line in lines)
+    """The problem is on the timeline, and ends it at once: exit 1."""
+    wrong = dataclasses.replace(QUICK, document="sections: {main: [{dance: {}}]}")
+    assert "dance" in await failure(wrong, monkeypatch)
+
+
+# What the demo listens for
+
+
+def wav(*tracks: Script, width: int = 2) -> bytes:
+    """A WAV whose channels are scripts of one length."""
+    samples = [render(track).samples for track in tracks]
+    data = b"".join(b"".join(sample.tobytes() for sample in frame) for frame in zip(*samples, strict=True))
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(len(tracks))
+        writer.setsampwidth(width)
+        writer.setframerate(8000)
+        writer.writeframes(data)
+    return file.getvalue()
+
+
+def test_sound() -> None:
+    """Length, channels, and where each is loud."""
+    sound = Sound.read(wav((Speech(0.5), Silence(0.5)), (Silence(0.6), Tone(0.4))))
+    assert (sound.seconds, sound.channels) == (1.0, 2)
+    assert (sound.loud(0, 0.5), sound.loud(0.5, 1.0)) == (1.0, 0.0)
+    assert 0.4 < sound.loud(0.25, 0.75) < 0.6
+    assert (sound.loud(0, 0.6, 1), sound.loud(0.6, 1.0, 1)) == (0.0, 1.0)
+    assert (sound.loud(0.5, 0.5), sound.loud(3.0, 4.0)) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("body", [b"", b"RIFF", b"ID3" + bytes(400), wav((Speech(0.1),), width=1)])
+def test_no_sound(body: bytes) -> None:
+    """What is no WAV of 16 bits is refused in words."""
+    with pytest.raises(ValueError, match=r"WAV|bits"):
+        Sound.read(body)
+
+
+MESSAGE: Script = (Speech(2.0), Silence(0.4))
+QUESTION: Script = (Speech(1.3), Silence(0.5), Speech(2.0), Silence(0.5))
+TALK: Script = (Speech(1.6), Silence(1.5), Speech(1.5))
+NOBODY: Script = (Silence(4.6),)
+TOLD = [
+    {"state": "recording", "timestamp": 100.0},
+    {"state": "paused", "timestamp": 101.6},
+    {"state": "recording", "timestamp": 103.1},
+    {"state": "finished", "timestamp": 104.7, "start_time": 100.0, "end_time": 104.6},
+]
+VOICEMAIL, CONVERSATION, WHOLE_CALL = PARTS
+
+
+@pytest.mark.parametrize(
+    ("part", "tracks", "words"),
+    [
+        (VOICEMAIL, [MESSAGE], ""),
+        (VOICEMAIL, [(Silence(0.2), *MESSAGE)], ""),
+        (VOICEMAIL, [(Speech(2.0),)], "2.00 s, not the 2.40 s"),
+        (VOICEMAIL, [(*MESSAGE, Silence(0.8))], "3.20 s, not the 2.40 s"),
+        (VOICEMAIL, [(Silence(2.4),)], "silent where there was speech"),
+        (VOICEMAIL, [(Speech(2.4),)], "loud where there was silence"),
+        (VOICEMAIL, [MESSAGE, MESSAGE], "2 channels"),
+        (CONVERSATION, [QUESTION], ""),
+        (CONVERSATION, [(Silence(1.3), *QUESTION[1:])], "silent where there was speech, from 0.30 s"),
+        (CONVERSATION, [(Speech(1.3), Silence(3.0))], "silent where there was speech, from 2.10 s"),
+        (CONVERSATION, [(Speech(1.3), Silence(0.5), Speech(2.0))], "3.80 s, not the 4.30 s"),
+        (WHOLE_CALL, [TALK, NOBODY], ""),
+        (WHOLE_CALL, [TALK], "1 channels, not 2"),
+        (WHOLE_CALL, [(Speech(4.6),), NOBODY], "loud where there was silence, from 1.85 s"),
+        (WHOLE_CALL, [NOBODY, NOBODY], "silent where there was speech"),
+        (WHOLE_CALL, [NOBODY, TALK], "loud where there was silence, from 0.00 s"),
+        (WHOLE_CALL, [(Speech(3.1),), (Silence(3.1),)], "3.10 s, not the 4.60 s"),
+    ],
+)
+def test_judged(part: Part, tracks: list[Script], words: str) -> None:
+    """Each part's file passes as it should be; another length, a hole, a filled pause or another side is named."""
+    problems = list(part.judge(Sound.read(wav(*tracks)), TOLD))
+    assert bool(problems) == bool(words)
+    assert words in "; ".join(problems)

@@ -12,12 +12,28 @@ from typing import Any
 
 import pytest
 
+from controller import doctor_media, doctor_switch
 from controller.doctor import Call, Finding, Level, examine, exit_code, render
+from controller.settings import SwitchSettings
 from controller.softswitch import Softswitch
+from controller.switch import commands
+from controller.switch.facts_sip import parse_rtp_timers
 from controller.switch.link import Timings
-from tests.doctor_fake import OTHER, PASSWORD, Answer, Fake, bad, dump, fake, leftovers, look, made
+from tests.doctor_fake import OTHER, PASSWORD, SIP, Answer, Fake, bad, dump, fake, leftovers, look, made
 from tests.harness.live import LiveSwitch
 from tests.switch.peer import Conn, Peer, frame
+
+
+@pytest.fixture(autouse=True)
+def _no_encoding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what takes two processes an examination; test_doctor_media has it, and the live ones."""
+
+    async def left_out() -> list[Finding]:
+        return []
+
+    if request.node.get_closest_marker("live") is None:
+        monkeypatch.setattr(doctor_media, "encoders", left_out)
+
 
 # A sound set-up
 
@@ -167,6 +183,53 @@ async def test_no_api(tmp_path: Path, said: str, subject: str, words: str) -> No
     assert "fs1 mod_sndfile" not in {one.subject for one in findings}
 
 
+@pytest.mark.parametrize(
+    ("engine", "asked"), [("flite", ["mod_flite"]), ("tts_commandline", ["mod_tts_commandline"]), ("none", [])]
+)
+async def test_speech_engine(tmp_path: Path, engine: str, asked: list[str]) -> None:
+    """The module of the configured engine is looked for, and no other; none is a choice."""
+    known = ("mod_flite", "mod_tts_commandline")
+    async with fake(tmp_path, answers={f"module_exists {name}": "false" for name in known}) as (switch, settings):
+        speech = settings.speech.model_copy(update={"engine": engine})
+        findings = await look(settings.model_copy(update={"speech": speech}))
+    assert [text.split()[1] for text in switch.heard if text.split()[1] in known] == asked
+    for name in asked:
+        found = bad(findings, f"fs1 {name}")
+        assert "say:" in found.what
+        assert f'<load module="{name}"/> in modules.conf.xml' in found.fix
+        assert f"freeswitch-{name.replace('_', '-')}" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("setting", "warned"),
+    [
+        ('<param name="rtp-timer-name" value="soft"/>', False),
+        ('<param name="rtp-timer-name" value="none"/>', True),
+        ('<param name="rtp-ip" value="::1"/>', True),
+    ],
+)
+async def test_sip_profiles(tmp_path: Path, setting: str, warned: bool) -> None:
+    """A SIP profile without an RTP timer loses the time of a caller who sends nothing: told, with the line to add."""
+    async with fake(tmp_path, answers={"xml_locate": SIP.format(setting)}) as (_, settings):
+        findings = await look(settings)
+    if not warned:
+        assert "fs1 SIP" not in {one.subject for one in findings}
+        return
+    found = bad(findings, "fs1 SIP")
+    assert (found.level, "internal" in found.what, 'rtp-timer-name" value="soft"' in found.fix) == (
+        Level.WARNING,
+        True,
+        True,
+    )
+
+
+@pytest.mark.parametrize("said", ["can't find anything\n", "-ERR permission denied\n", "<configuration>"])
+async def test_no_sip_configuration(tmp_path: Path, said: str) -> None:
+    """A switch without SIP, or that tells nothing of it, is none the worse."""
+    async with fake(tmp_path, answers={"xml_locate": said}) as (_, settings):
+        assert "fs1 SIP" not in {one.subject for one in await look(settings)}
+
+
 async def test_no_modules_at_all(tmp_path: Path) -> None:
     """No module is listed as present when none is."""
     async with fake(tmp_path, answers={"module_exists": "false"}) as (_, settings):
@@ -287,7 +350,7 @@ async def test_not_writable_there(tmp_path: Path) -> None:
     answers: dict[str, Answer] = {"uuid_record": "-ERR Cannot record session!\n"}
     async with fake(tmp_path, answers=answers) as (switch, settings):
         found = bad(await look(settings), "fs1 recording")
-    assert (found.level, f"install -d -o freeswitch -g freeswitch -m 2750 {tmp_path}" in found.fix) == (
+    assert (found.level, f"install -d -o freeswitch -g freeswitch -m 2770 {tmp_path}" in found.fix) == (
         Level.PROBLEM,
         True,
     )
@@ -511,7 +574,10 @@ async def test_live(tmp_path: Path, live: LiveSwitch) -> None:
     settings = settings.model_copy(update={"switches": (here,)})
     findings = await examine(settings, call=Call("1001"), heartbeat=0, check=lambda text, source: ())
     assert [one for one in findings if one.level is Level.PROBLEM] == []
-    assert {"fs1 recording", "fs1 call", "fs1 modules"} <= {one.subject for one in findings if one.level is Level.OK}
+    assert {one.subject for one in findings if one.level is Level.WARNING} <= {"fs1 switch_path"}
+    assert {"fs1 recording", "fs1 call", "fs1 modules", "speech", "encoders"} <= {
+        one.subject for one in findings if one.level is Level.OK
+    }
     assert list(live.recordings.iterdir()) == []
 
 
@@ -526,3 +592,23 @@ async def test_live_faults(tmp_path: Path, live: LiveSwitch) -> None:
     there = settings.switches[0].model_copy(update={"switch_path": f"{tmp_path}/file/recordings"})
     settings = settings.model_copy(update={"switches": (there,)})
     assert "install -d" in bad(await examine(settings, heartbeat=0), "fs1 recording").fix
+
+
+@pytest.mark.live
+async def test_live_speech(tmp_path: Path, live: LiveSwitch) -> None:
+    """On a real FreeSWITCH an engine that is not loaded is told with the line that loads it."""
+    address = live.direct
+    settings = made(tmp_path, address.port, "speech: {engine: cepstral}\n", password=address.password)
+    found = bad(await examine(settings, heartbeat=0), "fs1 mod_cepstral")
+    assert (found.level, '<load module="mod_cepstral"/>' in found.fix) == (Level.WARNING, True)
+
+
+@pytest.mark.live
+async def test_live_sip_configuration(live: LiveSwitch) -> None:
+    """A real FreeSWITCH tells what its profiles are set to; the one that is shipped has a timer."""
+    address = live.direct
+    switch = SwitchSettings.model_validate(
+        {"name": "fs1", "port": address.port, "password": address.password, "switch_path": "/r", "local_path": "/r"}
+    )
+    async with doctor_switch.attached(switch) as session:
+        assert parse_rtp_timers((await session.send(commands.SipConfiguration())).text) == {"internal": "soft"}

@@ -47,7 +47,7 @@ def test_defaults() -> None:
     assert (settings.store, settings.media.store, settings.media.require_auth) == ("sqlite", None, False)
     assert (settings.accounts, settings.routes, settings.unrouted_calls) == ((), (), None)
     assert (settings.dial.number, settings.dial.timeout) == ("sofia/gateway/carrier/{number}", 60)
-    assert (settings.speech.engine, settings.speech.voice) == ("flite", "kal")
+    assert (settings.speech.engine, settings.speech.voice, settings.speech.voices) == ("flite", "kal", {})
     assert (settings.webhooks.allow_networks, settings.webhooks.max_attempts) == ((), 8)
     assert settings.webhooks.per_origin == 20
     assert (settings.limits.recordings_per_call, settings.limits.calls) == (10, 2000)
@@ -267,8 +267,6 @@ def test_values_refused(section: str, words: str) -> None:
         "dial: {number: 'sofia/x/{number}'}",
         "dial: {sip: 'sofia/x/{uri}'}",
         "dial: {timeout: 30}",
-        "speech: {engine: cepstral}",
-        "speech: {voice: slt}",
         "transcription: {engine: moonshine}",
         "transcription: {url: 'https://x'}",
         "transcription: {charge: 1}",
@@ -280,6 +278,39 @@ def test_later_versions(section: str) -> None:
     (told,) = problems(HEAD + section)
     assert "not supported in this version: " in told
     assert SECRET not in told
+
+
+@pytest.mark.parametrize(
+    ("section", "where", "words"),
+    [
+        ("speech: {engine: Flite}", "speech.engine", "as in flite, or none"),
+        ("speech: {engine: 'unimrcp:a'}", "speech.engine", "a-z, 0-9 and _"),
+        (f"speech: {{engine: {'a' * 33}}}", "speech.engine", "up to 32"),
+        ("speech: {voice: 'kal|x'}", "speech.voice", "a voice of the engine"),
+        ("speech: {voice: [kal]}", "speech.voice", "should be text"),
+        ("speech: {voices: [kal]}", "speech.voices", "should be a mapping"),
+        ("speech: {voices: {female: 'a b'}}", "speech.voices.female", "a voice of the engine"),
+        ("speech: {voices: {female: {a: b}}}", "speech.voices.female", "should be text"),
+        ("speech: {voices: {'fe male': slt}}", "speech.voices.fe male", "as in Polly.Salli"),
+        ("speech: {voices: {en-US: slt, en-us: kal}}", "speech.voices", "are one name"),
+        ("speech: {voises: {}}", "speech.voises", "did you mean voices?"),
+    ],
+)
+def test_speech_refused(section: str, where: str, words: str) -> None:
+    """An engine, a voice or a document's name that can't be one is refused in its line, with what is right."""
+    (told,) = problems(HEAD + section)
+    assert told.startswith(f"fsrec.yaml:2: {where}: ")
+    assert words in told
+
+
+def test_speech() -> None:
+    """Engine, voice and the voices of a document are what was written; an engine may be none."""
+    speech = read(
+        HEAD + "speech: {engine: cepstral, voice: Allison-8k, voices: {Polly.Matthew: rms, en-GB: awb}}"
+    ).speech
+    assert (speech.engine, speech.voice) == ("cepstral", "Allison-8k")
+    assert speech.voices == {"Polly.Matthew": "rms", "en-GB": "awb"}
+    assert read(HEAD + "speech: {engine: none}").speech.engine == "none"
 
 
 def test_accepted_values() -> None:

@@ -185,13 +185,21 @@ class Channel(ABC):
             self.keep_line_alive()
 
     def _begin_script(self) -> None:
-        if not self._script:
-            return
-        rendered = render(self._script, RATE)
+        if self._script:
+            self._play_script(self._script)
+
+    def say(self, script: Script) -> None:
+        """Do a script as the party, from now on, whatever the one of the call was."""
+        self._settle_recorders()
+        self._play_script(script)
+        self.reschedule_recorders()
+
+    def _play_script(self, script: Script) -> None:
+        rendered = render(script, RATE)
         now = self.switch.now()
         self.said.play(Sound(rendered.samples), self.switch.position(now))
         loop = self.switch.loop
-        self._timers = [loop.call_at(now + at, self.press, key) for at, key in rendered.digits]
+        self._timers += [loop.call_at(now + at, self.press, key) for at, key in rendered.digits]
         if rendered.hangup_at is not None:
             self._timers.append(loop.call_at(now + rendered.hangup_at, self.hangup, rendered.hangup_cause))
 

@@ -33,7 +33,7 @@ from controller.switch.commands_api import (
 )
 from controller.switch.commands_base import ApiCommand, Command
 from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession
-from controller.switch.commands_probe import Originate, ShowTasks
+from controller.switch.commands_probe import Originate, ShowTasks, SipConfiguration, UuidDisplace
 from controller.switch.commands_sources import (
     Joined,
     LocalFile,
@@ -80,6 +80,7 @@ __all__ = [
     "ShowChannels",
     "ShowTasks",
     "SilenceStream",
+    "SipConfiguration",
     "Source",
     "Spoken",
     "Status",
@@ -88,6 +89,7 @@ __all__ = [
     "Track",
     "UuidBreak",
     "UuidBuglist",
+    "UuidDisplace",
     "UuidDump",
     "UuidExists",
     "UuidGetvar",
@@ -147,6 +149,8 @@ _API: dict[str, Callable[..., ApiCommand]] = {
     "uuid_getvar": UuidGetvar,
     "show": lambda what, _as, _form: ShowTasks() if what == "tasks" else ShowChannels(),
     "originate": Originate.parse,
+    "uuid_displace": UuidDisplace.parse,
+    "xml_locate": lambda *_words: SipConfiguration(),
     "module_exists": ModuleExists,
     "global_getvar": GlobalGetvar,
     "version": Version,

@@ -1,4 +1,4 @@
-"""Commands for trying a switch out (``fsrec doctor``): legs of our own, and what is scheduled."""
+"""Commands for trying a switch out (``fsrec doctor``): legs of our own, what they can play, what is configured."""
 
 from __future__ import annotations
 
@@ -75,3 +75,36 @@ class ShowTasks(ApiCommand):
     def api_text(self) -> str:
         """``show tasks as json``."""
         return "show tasks as json"
+
+
+@dataclass(frozen=True, slots=True)
+class UuidDisplace(ApiCommand):
+    """Lay a file over what a leg hears, which opens it first: success says that the switch can read and play it."""
+
+    leg: str
+    path: str
+
+    def __post_init__(self) -> None:
+        check.event_uuid(self.leg, "leg")
+        check.path(self.path, "path", frozenset({"wav"}))
+        check.sealed(self.packet())
+
+    def api_text(self) -> str:
+        """``uuid_displace <leg> start <path>``."""
+        return f"uuid_displace {self.leg} start {self.path}"
+
+    @classmethod
+    def parse(cls, leg: str, _start: str, path: str) -> UuidDisplace:
+        """Read back from the arguments that printing made; ValueError for anything else."""
+        return cls(leg, path)
+
+
+@dataclass(frozen=True, slots=True)
+class SipConfiguration(ApiCommand):
+    """Ask for mod_sofia's configuration (with its secrets); the reply is for facts_sip.parse_rtp_timers."""
+
+    leg: None = field(default=None, init=False)
+
+    def api_text(self) -> str:
+        """``xml_locate configuration configuration name sofia.conf``: no status of sofia's tells timers."""
+        return "xml_locate configuration configuration name sofia.conf"

@@ -61,6 +61,19 @@ async def test_the_script_begins_with_the_answer(client: Client, soft_switch: So
     assert final["variable_hangup_cause_q850"] == "16"
 
 
+async def test_a_caller_may_speak_later(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """What is said by and by is recorded, keeps a recorder from ending for silence, and has its digits and hangup."""
+    leg = await soft_switch.call("1001", answered=True)
+    variables = "{RECORD_INITIAL_TIMEOUT_MS=400,RECORD_FINAL_TIMEOUT_MS=600,RECORD_PRE_BUFFER_FRAMES=0}"
+    await client.api(f"uuid_record {leg.uuid} start {tmp_path}/a.wav 0 {variables}")
+    leg.say([Speech(0.8), Digits("7"), Hangup()])
+    assert await leg.wait_hangup() == "NORMAL_CLEARING"
+    (recorded,) = soft_switch.journal.recordings
+    assert recorded.reason == "hangup"
+    assert 0.8 <= recorded.frames_written / recorded.rate < 1.5
+    assert (await client.event("DTMF"))["DTMF-Digit"] == "7"
+
+
 async def test_without_park_the_call_ends(soft_switch: Softswitch) -> None:
     """A dialplan that comes to its end hangs up."""
     leg = await soft_switch.call("1001", park=False)

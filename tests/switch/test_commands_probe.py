@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.switch.commands import Originate, ShowTasks, parse
+from controller.switch.commands import Command, Originate, ShowTasks, SipConfiguration, UuidDisplace, parse
 
 LEG = "50025a09-4c0c-4a8c-800c-88bd3014e327"
 BLOCK = (
@@ -22,9 +22,11 @@ BLOCK = (
         (Originate(LEG, "1001"), f"originate {BLOCK}loopback/1001/fsrec &playback(silence_stream://10000)"),
         (Originate(LEG, "+*1#", "in_x"), f"originate {BLOCK}loopback/+*1#/in_x &playback(silence_stream://10000)"),
         (ShowTasks(), "show tasks as json"),
+        (UuidDisplace(LEG, "/r/a-1.wav"), f"uuid_displace {LEG} start /r/a-1.wav"),
+        (SipConfiguration(), "xml_locate configuration configuration name sofia.conf"),
     ],
 )
-def test_text(command: Originate | ShowTasks, text: str) -> None:
+def test_text(command: Command, text: str) -> None:
     """Each prints what FreeSWITCH understands (tried on a real one), and reads back as itself."""
     assert command.packet() == f"api {text}"
     assert parse(command.packet()) == command
@@ -75,12 +77,32 @@ def test_refused(destination: str, context: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("leg", "path"),
+    [
+        ("x", "/r/a.wav"),
+        (LEG, "a.wav"),
+        (LEG, "/r/a.sh"),
+        (LEG, "/r/a b.wav"),
+        (LEG, "/r/../a.wav"),
+        (LEG, "http://x/a.wav"),
+    ],
+)
+def test_displace_refused(leg: str, path: str) -> None:
+    """Only a leg of ours is tried, and only with a sound file by its absolute path."""
+    with pytest.raises(ValueError, match="right"):
+        UuidDisplace(leg, path)
+
+
+@pytest.mark.parametrize(
     "packet",
     [
         "api originate {}null/x &playback(silence_stream://10000)",
         f"api originate {BLOCK}sofia/x/y &playback(silence_stream://10000)",
         f"api originate {BLOCK}null/fsrec-doctor &park()",
         f"api originate {BLOCK}loopback/1001 &playback(silence_stream://10000)",
+        f"api uuid_displace {LEG} stop /r/a.wav",
+        f"api uuid_displace {LEG} start /r/a.wav 3",
+        "api xml_locate root",
         f"api originate {BLOCK.replace('10', '11')}null/fsrec-doctor &playback(silence_stream://10000)",
     ],
 )

@@ -1,0 +1,209 @@
+"""The demo's calls: what the document says, what the caller and the world outside do, what must come of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from controller.demo.sound import Sound
+from controller.softswitch import Digits, Script, Silence, Speech
+
+STATUS_URL = "STATUS_URL"
+"""Stands in a document for the receiver's URL."""
+
+MOST, LEAST = 0.9, 0.1
+"""Shares of loud windows from which on, or up to which, a stretch counts as spoken, or as silent."""
+
+LATE = 0.6
+"""Seconds that a recording may be longer than what was said into it: the caller notices its start a little late."""
+
+CLOSE = 0.25
+"""Seconds that a length may differ from what two clocks, or two commands one after the other, say."""
+
+
+class Stage(Protocol):
+    """What a part can do and see while its call lasts."""
+
+    def say(self, script: Script) -> None:
+        """Let the caller speak, press keys, or hang up."""
+        ...
+
+    def hang_up(self) -> None:
+        """Let the caller hang up."""
+        ...
+
+    async def recording(self) -> None:
+        """Wait for the start of the call's recording."""
+        ...
+
+    async def told(self, *states: str) -> None:
+        """Wait until just these states have been told."""
+        ...
+
+    async def command(self, name: str, **params: str) -> None:
+        """Send a REST command about the recording."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One call: ``states`` are its callbacks', ``judge`` says what is wrong with its file."""
+
+    number: str
+    title: str
+    document: str
+    act: Callable[[Stage], Awaitable[None]]
+    judge: Callable[[Sound, list[dict[str, Any]]], Iterator[str]]
+    states: tuple[str, ...] = ("recording", "finished")
+    plays_back: bool = True
+
+
+# --- a voicemail: the reference's example of `record`, with a status_url ------------------------------------------
+
+VOICEMAIL = f"""
+version: 1.0.0
+sections:
+  main:
+    - play:
+        url: 'say:Start speaking after the beep. Press hash to end recording.'
+    - record:
+        end_silence_timeout: 3
+        beep: true
+        status_url: '{STATUS_URL}'
+    - play:
+        url: 'say:Recording ${{record_result}}. Playing back recording:'
+    - play:
+        url: '${{record_url}}'
+"""
+MESSAGE, PAUSE = 2.0, 0.4
+
+
+async def leave_message(stage: Stage) -> None:
+    """Speak after the beep, and press hash."""
+    await stage.recording()
+    stage.say((Speech(MESSAGE), Silence(PAUSE), Digits("#")))
+
+
+def judge_message(sound: Sound, _told: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what is wrong: the message is all there is in it, from its first word to hash."""
+    length = MESSAGE + PAUSE
+    if not length - CLOSE <= sound.seconds <= length + LATE:
+        yield f"{sound.seconds:.2f} s, not the {length:.2f} s until hash"
+    late = max(0.0, sound.seconds - length)
+    yield from _spoken(sound, late + 0.1, late + MESSAGE - 0.1)
+    yield from _silent(sound, sound.seconds - PAUSE + 0.1, sound.seconds)
+    if sound.channels != 1:
+        yield f"{sound.channels} channels, not 1"
+
+
+# --- record_call, play, stop, play back: the reference's example, with a status_url ------------------------------
+
+CONVERSATION = f"""
+version: 1.0.0
+sections:
+  main:
+    - record_call:
+        beep: true
+        terminators: '#'
+        status_url: '{STATUS_URL}'
+    - play:
+        urls:
+          - 'say:Leave your message now'
+          - 'silence:3'
+    - stop_record_call: {{}}
+    - play:
+        urls:
+          - 'say:Playing back'
+          - '${{record_call_url}}'
+"""
+ASKED = 1.3
+"""Seconds that the softswitch takes to say `Leave your message now`."""
+
+HEARD, ANSWER = 3.0, 2.0
+
+
+async def answer_question(stage: Stage) -> None:
+    """Listen, then speak."""
+    await stage.recording()
+    stage.say((Silence(ASKED + 0.5), Speech(ANSWER)))
+
+
+def judge_conversation(sound: Sound, _told: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what is wrong: both are in it, the question and the answer."""
+    length = ASKED + HEARD
+    if not length - CLOSE <= sound.seconds <= length + LATE:
+        yield f"{sound.seconds:.2f} s, not the {length:.2f} s of the question and the silence after it"
+    yield from _spoken(sound, 0.3, ASKED - 0.1)
+    yield from _spoken(sound, ASKED + 0.5 + 0.3, ASKED + 0.5 + ANSWER - 0.1)
+
+
+# --- a call recorded to its hangup, paused and resumed from outside ------------------------------------------------
+
+WHOLE_CALL = f"""
+version: 1.0.0
+sections:
+  main:
+    - record_call:
+        control_id: whole-call
+        stereo: true
+        status_url: '{STATUS_URL}'
+    - sleep: -1
+"""
+STRETCH = 1.5
+
+
+async def talk_on(stage: Stage) -> None:
+    """Speak all the time, while somebody outside pauses the recording and resumes it; then hang up."""
+    await stage.recording()
+    stage.say((Speech(20 * STRETCH),))
+    await stage.told("recording")
+    await asyncio.sleep(STRETCH)
+    await stage.command("calling.record.pause", behavior="silence")
+    await stage.told("recording", "paused")
+    await asyncio.sleep(STRETCH)
+    await stage.command("calling.record.resume")
+    await stage.told("recording", "paused", "recording")
+    await asyncio.sleep(STRETCH)
+    stage.hang_up()
+
+
+def judge_whole_call(sound: Sound, told: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what is wrong: the caller is on the left, except while it was paused, and nobody is on the right."""
+    if sound.channels != 2:
+        yield f"{sound.channels} channels, not 2"
+        return
+    start, end = told[-1]["start_time"], told[-1]["end_time"]
+    if abs(sound.seconds - (end - start)) > CLOSE:
+        yield f"{sound.seconds:.2f} s, not the {end - start:.2f} s between its start and its end"
+    paused, resumed = told[1]["timestamp"] - start, told[2]["timestamp"] - start
+    yield from _spoken(sound, 0.4, paused - CLOSE)
+    yield from _silent(sound, paused + CLOSE, resumed - CLOSE)
+    yield from _spoken(sound, resumed + CLOSE, sound.seconds - 0.1)
+    yield from _silent(sound, 0.0, sound.seconds, channel=1)
+
+
+def _spoken(sound: Sound, start: float, end: float, channel: int = 0) -> Iterator[str]:
+    if (share := sound.loud(start, end, channel)) < MOST:
+        yield f"silent where there was speech, from {start:.2f} s to {end:.2f} s ({share:.0%} is loud)"
+
+
+def _silent(sound: Sound, start: float, end: float, channel: int = 0) -> Iterator[str]:
+    if (share := sound.loud(start, end, channel)) > LEAST:
+        yield f"loud where there was silence, from {start:.2f} s to {end:.2f} s ({share:.0%} is loud)"
+
+
+PARTS = (
+    Part("1001", "a voicemail with record", VOICEMAIL, leave_message, judge_message),
+    Part("1002", "record_call, play, stop, play back", CONVERSATION, answer_question, judge_conversation),
+    Part(
+        "1003",
+        "recorded to the hangup, paused and resumed over REST",
+        WHOLE_CALL,
+        talk_on,
+        judge_whole_call,
+        states=("recording", "paused", "recording", "finished"),
+        plays_back=False,
+    ),
+)

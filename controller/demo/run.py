@@ -1,0 +1,241 @@
+"""Runs the demo's calls on a softswitch and a daemon of their own, and judges what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from controller.app import App
+from controller.calls.events import CallEnded, CallFailed, DocumentRefused, StepFailed
+from controller.demo import parts
+from controller.demo.parts import Part
+from controller.demo.receiver import Receiver
+from controller.demo.timeline import Timeline
+from controller.recordings.model import State
+from controller.settings import parse
+from controller.softswitch import Leg, Script, Softswitch
+from controller.switch.board import SwitchReady
+from controller.switch.facts import Fact, RecordStarted
+from controller.telemetry import Telemetry
+
+PASSWORD = "demo-only"  # noqa: S105 - of a softswitch that lives in this process, on loopback, for this run
+PROJECT, TOKEN = "5f0c1e9a-52f1-4b8e-9a3e-0d3a52d1c001", "demo-token"
+AUTHORIZATION = f"Basic {base64.b64encode(f'{PROJECT}:{TOKEN}'.encode()).decode()}"
+DEADLINE = 50.0
+"""Seconds that ``--once`` may take, and each call without it; the three calls take some 28."""
+
+READY = 8.0
+"""Seconds within which the switch must be attached to."""
+
+BETWEEN = 5.0
+"""Seconds between two rounds without ``--once``."""
+
+SETTINGS = """
+switches:
+  - {{name: demo, host: 127.0.0.1, port: {port}, password: {password},
+      switch_path: "{recordings}", local_path: "{recordings}"}}
+http: {{listen: "127.0.0.1:0"}}
+data_dir: "{data}"
+accounts:
+  - {{name: demo, vendor: signalwire, project_id: "{project}",
+      space_id: "5f0c1e9a-52f1-4b8e-9a3e-0d3a52d1c002", api_token: "{token}", signing_key: demo-key}}
+routes: [{routes}]
+webhooks: {{allow_networks: ["127.0.0.0/8"]}}
+limits: {{min_free_disk: 1MiB}}
+"""
+
+
+async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
+    """Run the demo; return the exit code."""
+    timeline = Timeline(out)
+    with tempfile.TemporaryDirectory(prefix="fsrec-demo-") as place:
+        directory = Path(place)
+        recordings = directory / "recordings"
+        recordings.mkdir()
+        receiver = Receiver(timeline)
+        async with receiver.listening():
+            switch = Softswitch(directory=recordings, password=PASSWORD)
+            await switch.start()
+            try:
+                return await _serve(switch, receiver, directory, once=once)
+            finally:
+                await switch.stop()
+
+
+async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, once: bool) -> int:
+    timeline = receiver.timeline
+    telemetry, stage = Telemetry(), _Stage(switch, receiver)
+    telemetry.subscribe(timeline.observe)
+    telemetry.subscribe(stage.observe)
+
+    def watch(fact: Fact) -> None:
+        timeline.fact(fact)
+        stage.fact(fact)
+
+    settings = parse(_settings(switch.port, directory, receiver.url))
+    app = App(settings, telemetry, watch=watch)
+    async with app.running():
+        try:
+            await asyncio.wait_for(stage.ready.wait(), min(READY, DEADLINE))
+        except TimeoutError:
+            timeline.say("failed", f"no switch to be had: {'; '.join(app.problems())}")
+            return 1
+        stage.base = app.base_url
+        timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
+        for round_number in itertools.count(1):
+            problems = await stage.round(round_number, None if not once else DEADLINE)
+            if not problems:
+                problems = await _unfinished(app)
+            if problems:
+                timeline.say("failed", "; ".join(problems))
+                return 1
+            callbacks = sum(len(part.states) for part in parts.PARTS)
+            timeline.say(
+                "done", f"{len(parts.PARTS)} recordings, {callbacks} callbacks, all there and as they should be"
+            )
+            if once:
+                return 0
+            await asyncio.sleep(BETWEEN)
+    return 0
+
+
+async def _unfinished(app: App) -> list[str]:
+    left = [recording.id for recording in await app.store.read(lambda reader: reader.unfinished("demo"))]
+    return [f"recordings that are not {State.COMPLETED}: {left}"] if left else []
+
+
+def _settings(port: int, directory: Path, status_url: str) -> str:
+    routes = []
+    for part in parts.PARTS:
+        document = directory / f"{part.number}.swml.yaml"
+        document.write_text(part.document.replace(parts.STATUS_URL, status_url))
+        routes.append(f'{{destination: "^{part.number}$", account: demo, document: "{document}"}}')
+    return SETTINGS.format(
+        port=port,
+        password=PASSWORD,
+        recordings=directory / "recordings",
+        data=directory / "data",
+        project=PROJECT,
+        token=TOKEN,
+        routes=", ".join(routes),
+    )
+
+
+class _Stage:
+    """Implements ``parts.Stage`` for one call after the other."""
+
+    def __init__(self, switch: Softswitch, receiver: Receiver) -> None:
+        self.base = ""
+        self.ready = asyncio.Event()
+        self._switch = switch
+        self._receiver = receiver
+        self._leg: Leg | None = None
+        self._recording = asyncio.Event()
+        self._waking: set[asyncio.Task[None]] = set()
+
+    # --- what is seen ----------------------------------------------------------------------------------------
+
+    def observe(self, event: object) -> None:
+        """Take from telemetry what the calls wait for."""
+        match event:
+            case SwitchReady():
+                self.ready.set()
+            case CallEnded():
+                self._receiver.over = True
+                self._wake()
+            case CallFailed() | DocumentRefused() | StepFailed():
+                self._wake(event.why)
+
+    def fact(self, fact: Fact) -> None:
+        """Notice the start of the recording, as the caller does by the end of the beep."""
+        if isinstance(fact, RecordStarted):
+            self._recording.set()
+
+    def _acted(self, acting: asyncio.Future[None]) -> None:
+        if not acting.cancelled() and (error := acting.exception()) is not None:
+            self._wake(f"{type(error).__name__}: {error}")
+
+    def _wake(self, problem: str | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(self._receiver.tell(problem))
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
+    # --- what a part can do ----------------------------------------------------------------------------------
+
+    def say(self, script: Script) -> None:
+        """Let the caller speak."""
+        if self._leg is not None:
+            self._leg.say(script)
+
+    def hang_up(self) -> None:
+        """Let the caller hang up."""
+        if self._leg is not None:
+            self._leg.hangup()
+
+    async def recording(self) -> None:
+        """Wait for RECORD_START."""
+        await self._recording.wait()
+
+    async def told(self, *states: str) -> None:
+        """Wait for callbacks."""
+        await self._receiver.until(lambda: self._receiver.states == states)
+
+    async def command(self, name: str, **params: str) -> None:
+        """Send a REST command."""
+        await self._receiver.command(self.base, AUTHORIZATION, name, **params)
+
+    # --- rounds ----------------------------------------------------------------------------------------------
+
+    async def round(self, number: int, deadline: float | None) -> list[str]:
+        """Place each call; return what is wrong. ``deadline`` seconds are for all of them, None: each has its own."""
+        receiver, part = self._receiver, parts.PARTS[0]
+        try:
+            async with asyncio.timeout(deadline):
+                for part in parts.PARTS:
+                    async with asyncio.timeout(DEADLINE):
+                        found = await self._call(number, part)
+                    if found:
+                        return found
+        except TimeoutError:
+            return [f"{part.title}: not complete within {DEADLINE:.0f} s, told were {receiver.states}"]
+        return []
+
+    async def _call(self, number: int, part: Part) -> list[str]:
+        receiver = self._receiver
+        receiver.begin()
+        self._recording.clear()
+        receiver.timeline.say("caller", f"call {number} to {part.number}: {part.title}")
+        self._leg = await self._switch.call(part.number, caller_name="Demo caller", caller_number="15551230000")
+        acting = asyncio.ensure_future(part.act(self))
+        acting.add_done_callback(self._acted)
+        try:
+            await receiver.until(lambda: receiver.over and receiver.told_all(len(part.states)))
+            return [f"{part.title}: {problem}" for problem in (*receiver.problems, *self._judged(part))]
+        finally:
+            acting.cancel()
+            await asyncio.gather(acting, return_exceptions=True)
+
+    def _judged(self, part: Part) -> Iterator[str]:
+        receiver = self._receiver
+        if receiver.problems:
+            return
+        if receiver.states != part.states:
+            yield f"told were {receiver.states}, not {part.states}"
+        elif receiver.sound is None:
+            yield "there is no file"
+        else:
+            told = receiver.told[-1]
+            if abs(receiver.sound.seconds - told["duration"]) > 1:
+                yield f"{receiver.sound.seconds:.2f} s, and {told['duration']} s were told"
+            yield from part.judge(receiver.sound, receiver.told)
+            if part.plays_back and not self._played_back():
+                yield "the recording was not played back"
+
+    def _played_back(self) -> bool:
+        assert self._leg is not None  # noqa: S101 - there was a call
+        ran = [entry for entry in self._switch.journal.executed if entry.leg == self._leg.uuid]
+        return any(entry.application == "playback" and entry.argument.startswith("/") for entry in ran)
