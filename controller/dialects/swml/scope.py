@@ -42,11 +42,11 @@ class Scope:
         self._size = sum(self._sizes.values())
 
     def find(self, path: Path) -> Any:
-        """Return the value at a path, None where there is none."""
+        """Return the value at a path, None where there is none; a whole scope as it is now."""
         first, *rest = path.steps
         value: Any
         if first in SCOPES:
-            value = getattr(self, first)
+            value = dict(getattr(self, first))  # a variable that held its own scope would hold itself
         else:
             value = next((known[first] for known in (self.vars, self.envs, self.call) if first in known), None)
         for step in rest:

@@ -91,6 +91,8 @@ def condition(text: str) -> str:
 
     `${x}` in it means `(x)`, as examples of the reference have it; within a quoted text it would be no condition.
     """
+    if len(text) >= 2 * LONGEST:  # `${x}` takes one character more than `(x)`; what is longer would cost its square
+        raise Malformed(f"an expression has fewer than {LONGEST} characters; got {len(text)}")
     script = text
     while found := _OPENING.search(script):
         if _quoted_at(script, found.start()):

@@ -487,6 +487,18 @@ def test_variables_are_bounded(body: str, expected: dict[str, Any]) -> None:
     assert json.loads(variables["script_error"])["warning"] == "relay_script_method_parameter_invalid_value"
 
 
+def test_a_variable_may_hold_a_whole_scope() -> None:
+    """`${vars}` and its kin are what they were then: no variable holds itself, or changes with what it was set to."""
+    body = (
+        "main: [set: {a: 1, all: '${vars}', was: '${call}', all_again: ['${vars}']}, answer: {}, set: {n: '${(1)}'}]"
+    )
+    variables = left(body)
+    assert variables["all"] == {"a": 1}
+    assert variables["was"]["call_state"] == "created"
+    assert variables["all_again"] == [{"a": 1, "all": {"a": 1}, "was": variables["was"]}]
+    assert variables["n"] == 1
+
+
 def test_an_outcome_of_another_kind_is_a_failure() -> None:
     """A program never raises on an outcome: one that fits no question fails the expression, or the step."""
     program = DIALECT.start("sections: {main: [set: {a: '${(1)}'}, answer: {}]}", "test", CALL)
@@ -504,6 +516,7 @@ SIMPLE: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"sleep": 1},
         {"set": {"a": "${(a || 0) + 1}", "b": ["x${a}", {"c": "${b}"}]}},
         {"set": {"a": 1}},
+        {"set": {"a": "${vars}", "b": "${call}"}},
         {"unset": ["a", "b"]},
         {"sleep": "${a}"},
         {"record_call": {"control_id": "${a}", "stereo": "${b}"}},

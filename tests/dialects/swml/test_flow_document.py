@@ -242,6 +242,12 @@ def test_conditions(text: str, script: str) -> None:
     assert condition(text) == script
 
 
+def test_a_condition_of_any_length_is_refused_at_once() -> None:
+    """A long condition is measured as it was written, before its placeholders are looked at, each at its cost."""
+    with pytest.raises(Malformed, match="fewer than 1024 characters; got 240000"):
+        condition("${a}" * 60_000)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab.[]{}()$%'\"`/\\ 0-1,é\n", max_size=30))
 def test_any_text_is_a_template_or_malformed(text: str) -> None:
