@@ -213,6 +213,15 @@ def test_a_restart_goes_on_with_the_very_same_text() -> None:
     assert again.snapshot()["documents"] == []
 
 
+def test_the_same_text_is_kept_once() -> None:
+    """A document that executes itself, and one that two URLs give, take their room once."""
+    page = "sections: {main: [execute: {dest: 'http://h/b'}, sleep: 1]}"
+    program, step = program_at(document("execute: {dest: 'http://h/a'}"), [Fetched(page), Fetched(page)])
+    assert isinstance(step, Fetch)
+    assert program.snapshot()["documents"] == [[1, page]]
+    assert len(program.snapshot()["frames"]) == 3
+
+
 def test_a_transfer_forgets_what_it_leaves() -> None:
     """However many documents lead to each other, one is kept; the 33rd transfer ends the script without asking."""
     text = document("transfer: {dest: 'http://h/0'}")

@@ -260,3 +260,25 @@ def test_any_text_of_a_document_is_json_in_the_body(reference: str, duration: fl
     of = recording(request=request, measured=Measured(duration, size))
     found = params(NoticeKind.COMPLETED, of)
     assert (found["control_id"], found["duration"], found["size"]) == (reference, duration, size)
+
+
+ID = "0b6c2c3e-53a1-4a9e-8c0c-1d1f6a0f4f11"
+OURS: list[tuple[str, str | None]] = [
+    (f"https://rec.example.com/api/v1/recordings/{ID}/download", ID),
+    (f"https://rec.example.com/api/v1/recordings/{ID}/download?format=mp3#x", ID),
+    (f"https://user:token@rec.example.com/api/v1/recordings/{ID}/download", ID),
+    (f"https://rec.example.com.evil.com/api/v1/recordings/{ID}/download", None),
+    (f"https://rec.example.com@evil.com/api/v1/recordings/{ID}/download", None),
+    (f"http://rec.example.com/api/v1/recordings/{ID}/download", None),
+    (f"https://rec.example.com/api/v1/recordings/{ID}/download/../x", None),
+    ("https://rec.example.com/api/v1/recordings/../../etc/passwd/download", None),
+    (f"https://rec.example.com/api/v1/recordings/{ID.upper()}/download", None),
+    ("say:x", None),
+]
+
+
+@pytest.mark.parametrize(("url", "found"), OURS)
+def test_our_own_urls_mean_their_recordings(url: str, found: str | None) -> None:
+    """What `recording_url` gives is known again, whatever credentials or query it has; nobody else's is."""
+    assert DIALECT.recording_of(url) == found
+    assert DIALECT.recording_of(DIALECT.recording_url(recording(id=ID))) == ID
