@@ -125,7 +125,11 @@ class EslLegs:
         return self._post(switch, lambda: (UuidBreak(leg),), gone_is_fine=True)
 
     def send_digits(self, switch: str, leg: str, digits: str) -> asyncio.Future[None]:
-        """``bgapi uuid_send_dtmf``: where the endpoint has no queue the pauses are slept by who runs the command."""
+        """``bgapi uuid_send_dtmf``, 64 digits at once: FreeSWITCH ignores more than 99.
+
+        A job, since where the endpoint has no queue of digits the pauses are slept by who runs the command. With SIP
+        it is done when they are queued, before they are heard; none of them is a DTMF event of the leg.
+        """
         return asyncio.ensure_future(self._send_digits(switch, leg, digits))
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
