@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from controller.documents.steps import Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.facts import LegInfo
-from controller.switch.legs import EslLegs, call_info
+from controller.switch.legs import DIGIT_SECONDS, EslLegs, call_info
 from controller.switch.link import SwitchAddress
 from controller.switch.sounds import SpeechSettings
 from controller.telemetry import Telemetry
@@ -37,7 +38,7 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "hang_up": (lambda legs: legs.hang_up(SWITCH, LEG, "USER_BUSY"), ["api uuid_kill"]),
     "play": (lambda legs: legs.play(SWITCH, LEG, Beep(), gain=0.0, execution=CALL), ["sendmsg"]),
     "stop_playing": (lambda legs: legs.stop_playing(SWITCH, LEG), ["api uuid_break"]),
-    "send_digits": (lambda legs: legs.send_digits(SWITCH, LEG, "12w#"), ["bgapi uuid_send_dtmf"]),
+    "send_digits": (lambda legs: legs.send_digits(SWITCH, LEG, "1"), ["bgapi uuid_send_dtmf"]),
 }
 GONE_IS_FINE = {"hang_up", "stop_playing"}
 
@@ -220,14 +221,23 @@ async def test_a_sound_that_cannot_be_played(sound: Sound, message: str) -> None
     assert answers.packets == []
 
 
-async def test_many_digits_are_sent_in_parts() -> None:
+async def test_many_digits_are_sent_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """FreeSWITCH takes 99 at once and ignores more; the next part goes when the one before is done."""
+    monkeypatch.setattr("controller.switch.legs.DIGIT_SECONDS", 0.0)
     answers = Answers()
     async with connected(answers) as board:
         await EslLegs(board).send_digits(SWITCH, LEG, "1234567890" * 13)
     sent = [line.rsplit(" ", 1)[1] for line in answers.lines]
     assert "".join(sent) == "1234567890" * 13
     assert [len(part) for part in sent] == [64, 64, 2]
+
+
+async def test_digits_take_their_time() -> None:
+    """It is done when they are on the line, pauses included, not when the switch has queued them."""
+    async with connected(Answers()) as board:
+        began = time.monotonic()
+        await EslLegs(board).send_digits(SWITCH, LEG, "1w2")
+    assert time.monotonic() - began >= 2 * DIGIT_SECONDS + 0.5
 
 
 @pytest.mark.parametrize("digits", ["12x", "1\n2", "1+2", "~1", "1@9"])
