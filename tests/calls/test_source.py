@@ -109,9 +109,9 @@ async def test_a_file_that_goes_between_stat_and_read(tmp_path: Path, monkeypatc
 async def test_without_a_fetcher_documents_come_from_files() -> None:
     """A URL is refused, without its credentials, whoever asks."""
     sources = Sources(Languages({}))
-    with pytest.raises(SourceFailed, match="^http://h/a: documents come from files only"):
+    with pytest.raises(SourceFailed, match=r"^http://h/a: documents come from files only"):
         await sources.fetched("http://u:p@h/a", "POST", running(), ACCOUNT, ScriptDialect({}))
-    with pytest.raises(SourceFailed, match="^http://h/a: signalwire accounts have documents in files only"):
+    with pytest.raises(SourceFailed, match=r"^http://h/a: signalwire accounts have documents in files only"):
         sources.asking(ACCOUNT, "http://u:p@h/a")
 
 
