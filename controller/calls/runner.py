@@ -208,7 +208,14 @@ class CallRunner:
             identity = new_id()
             call = self.call = self.call.changed(recording=identity)
             owner = Owner(
-                call.account, call.dialect, call.id, call.switch, call.leg, self._program.session, call.info.rate
+                account=call.account,
+                dialect=call.dialect,
+                call=call.id,
+                switch=call.switch,
+                leg=call.leg,
+                session=self._program.session,
+                rate=call.info.rate,
+                clock=call.info.clock,
             )
             try:
                 await recordings.start(
