@@ -14,7 +14,7 @@ _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
-_CLOCKS = {"G722": 8000}
+_CLOCKS = {"G722": 8000, "OPUS": 48_000}
 """Codecs whose own word for their rate is not that of their audio; FreeSWITCH scales levels by that word."""
 
 
