@@ -65,6 +65,7 @@ def call_info(info: LegInfo) -> CallInfo:
         rate=info.rate,
         created_at=info.created_at or 0.0,
         profile_at=info.profile_at,
+        clock=info.clock,
     )
 
 
