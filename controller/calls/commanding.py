@@ -44,6 +44,14 @@ def belongs(call: Call, found: ParkedLeg) -> bool:
     return known is None or seen is None or known == seen
 
 
+def holds_limit(call: Call) -> bool:
+    """Tell whether a leg may not be taken over again: that calls off what is scheduled, here a limit of ours.
+
+    A marked leg needs it no more: its dialplan's hangup was called off before it was marked.
+    """
+    return call.marked and call.limited
+
+
 async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
     """End a call's leg with ``call.cause``, for as long as it takes; cancelled by the leg's end.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from controller.calls.commanding import insist, unheard
+from controller.calls.commanding import holds_limit, insist, unheard
 from controller.calls.events import StepFailed
 from controller.calls.rooms import Rooms
 from controller.calls.sounds import Sounds
@@ -110,17 +110,27 @@ class CallContext:
         """Take the leg over, once, after the call's row is durable."""
         if not self._taken:
             self._taken = True
+            if holds_limit(self.call):
+                return
             unheard(self.rooms.legs.take_over(self.call.switch, self.call.leg, self.call.id), self.arrived)
 
     def arrived(self) -> None:
         """Note that the leg carries our marker from now on; the next row says so."""
         self.call = replace(self.call, marked=True)
 
-    async def begin(self, *, resumed: bool) -> None:
+    async def begin(self, *, resumed: bool, **fields: Any) -> None:
         """Make the step durable and take the leg over; one that goes on after a restart is durable already."""
         if not resumed:
-            await self.save()
+            await self.save(**fields)
         self.arrive()
+
+    async def limit(self, seconds: float) -> Done | Failed:
+        """Have the switch end the call so many seconds from now; the row says that it is ``limited`` before."""
+        try:
+            await insist(lambda: self.rooms.legs.limit(self.call.switch, self.call.leg, seconds), self.sure)
+        except CommandFailed as failure:
+            return Failed(f"the call's longest duration could not be set: {failure}")
+        return Done()
 
     async def answer(self) -> Done | Failed:
         """Answer the leg, and wait for it; done at once where it is answered."""

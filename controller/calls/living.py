@@ -118,9 +118,9 @@ class Living:
             self.parked(found)
 
     async def release(self, call: Call) -> None:
-        """Take marker and lock off a leg that is no longer the call's."""
+        """Take marker, lock and limit off a leg that is no longer the call's."""
         with contextlib.suppress(CommandFailed, SwitchAway):  # the leg is gone, or the link
-            await self.rooms.legs.release(call.switch, call.leg)
+            await self.rooms.legs.release(call.switch, call.leg, limited=call.limited)
 
     def start(self, run: Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Do a call's own work; where that finds the leg gone or taken the call ends."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
 
-from controller.calls.commanding import belongs, unheard
+from controller.calls.commanding import belongs, holds_limit, unheard
 from controller.calls.living import LOST, Living, Run
 from controller.calls.opening import Opening
 from controller.calls.rooms import Rooms
@@ -83,7 +83,8 @@ class Looks:
         call, legs = run.call, self.rooms.legs
         if not run.taken:
             run.taken = True
-            unheard(legs.take_over(call.switch, call.leg, call.id))
+            if not holds_limit(call):
+                unheard(legs.take_over(call.switch, call.leg, call.id))
         if not call.info.answered:
             unheard(legs.answer(call.switch, call.leg))
 

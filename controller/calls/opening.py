@@ -13,7 +13,7 @@ from controller.calls.rooms import Rooms
 from controller.calls.runner import LARGE
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
-from controller.documents.dialect import Dialect, DocumentError, Program
+from controller.documents.dialect import Account, Dialect, DocumentError, Program
 from controller.documents.fetch import is_url, shown
 from controller.recordings.ports import LedgerFailed
 from controller.telemetry import Hook
@@ -44,7 +44,7 @@ class Opening:
                 run.call = replace(run.call, document=source, text=text)
                 dialect = self._dialect(text, claim.account.vendor, shown(source))
                 run.call = replace(run.call, dialect=dialect.name)
-                return dialect, await begun(dialect, run.call)
+                return dialect, await begun(dialect, run.call, claim.account)
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
                 self.observe(DocumentRefused(run.call.id, shown(source), str(refusal)))
@@ -118,9 +118,9 @@ class Opening:
         return dialect
 
 
-async def begun(dialect: Dialect, call: Call) -> Program:
+async def begun(dialect: Dialect, call: Call, account: Account) -> Program:
     """Begin a call's document. Raises DocumentError."""
     source = shown(call.document)
     if len(call.text) < LARGE:
-        return dialect.start(call.text, source, call)
-    return await asyncio.to_thread(dialect.start, call.text, source, call)
+        return dialect.start(call.text, source, call, account)
+    return await asyncio.to_thread(dialect.start, call.text, source, call, account)

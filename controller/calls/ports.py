@@ -97,8 +97,15 @@ class Legs(Protocol):
         """Disarm the dialplan's hangup, mark the leg as that call's, lock expansion (DESIGN section 4)."""
         ...
 
-    def release(self, switch: str, leg: str) -> Awaitable[None]:
-        """Take marker and lock off a leg that others took."""
+    def release(self, switch: str, leg: str, *, limited: bool = False) -> Awaitable[None]:
+        """Take marker and lock off a leg that others took, and the limit where it is ``limited``."""
+        ...
+
+    def limit(self, switch: str, leg: str, seconds: float) -> Awaitable[None]:
+        """Have the switch hang up (ALLOTTED_TIMEOUT) so many seconds from now; a later limit is instead of it.
+
+        It stands without us: over a restart, and while there is no link.
+        """
         ...
 
     def answer(self, switch: str, leg: str) -> Awaitable[None]:

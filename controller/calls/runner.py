@@ -130,9 +130,10 @@ class CallRunner:
     async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
         context = self._context
         match step:
-            case Answer():
-                await context.begin(resumed=resumed)
-                return await context.answer()
+            case Answer(longest):
+                await context.begin(resumed=resumed, limited=context.call.limited or longest is not None)
+                outcome = await context.answer()
+                return outcome if longest is None or isinstance(outcome, Failed) else await context.limit(longest)
             case Wait(seconds):
                 return await self._wait(seconds, resumed=resumed)
             case Play():

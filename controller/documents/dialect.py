@@ -89,8 +89,8 @@ class Dialect(Protocol):
         """Return every problem of a document, none when it may run."""
         ...
 
-    def start(self, text: str, source: str, call: Call) -> Program:
-        """Begin a document on a call. Raises DocumentError."""
+    def start(self, text: str, source: str, call: Call, account: Account) -> Program:
+        """Begin a document on a call of an account. Raises DocumentError."""
         ...
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Program:

@@ -12,10 +12,18 @@ from typing import Any
 
 from controller.recordings.model import EndReason, RecordingRequest
 
+MOST_ANSWERED = 262_144
+"""Characters of JSON that the values of one ``Evaluate`` may have together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer the leg; done at once where it is answered already."""
+    """Answer the leg; done at once where it is answered already.
+
+    ``longest`` seconds after it the switch ends the call by itself (cause ALLOTTED_TIMEOUT); None is no limit.
+    """
+
+    longest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +157,15 @@ class Evaluate:
 
     Nothing of the call changes by it, so it is no step of the call's row: it may be done again after a restart. A
     program that moved for long without a step asks for none at all: the other calls have their turn.
+
+    Once ``overruns_left`` of them have met a limit, ``seconds_left`` of an engine are used up, or their values have
+    more than ``MOST_ANSWERED`` characters of JSON together, the rest is not evaluated.
     """
 
     expressions: tuple[str, ...]
     scope: Mapping[str, Any]
+    overruns_left: int = 10
+    seconds_left: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +258,13 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What became of each expression of an ``Evaluate``, in their order."""
+    """What became of each expression of an ``Evaluate``, in their order; those at the end that were left out lack.
+
+    ``seconds`` is what they took of an engine, without the waiting for one.
+    """
 
     results: tuple[Evaluation, ...]
+    seconds: float = 0.0
 
 
 Outcome = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from controller.switch.commands import (
     Command,
     Playback,
     SchedDel,
+    SchedHangup,
     ShowChannels,
     UuidBreak,
     UuidDump,
@@ -103,9 +105,16 @@ class EslLegs:
         marker = uuid.UUID(call).hex
         return self._post(switch, lambda: (SchedDel(leg), UuidSetvars.takeover(leg, marker)))
 
-    def release(self, switch: str, leg: str) -> asyncio.Future[None]:
-        """Unset marker and lock: with the lock on, the next dialplan's ``${…}`` would stay as it stands."""
-        return self._post(switch, lambda: (UuidSetvars.release(leg),))
+    def release(self, switch: str, leg: str, *, limited: bool = False) -> asyncio.Future[None]:
+        """Unset marker and lock: with the lock on, the next dialplan's ``${…}`` would stay as it stands.
+
+        What others scheduled for the leg has the group of its name too, so that is only called off with a limit.
+        """
+        return self._post(switch, lambda: (*([SchedDel(leg)] if limited else []), UuidSetvars.release(leg)))
+
+    def limit(self, switch: str, leg: str, seconds: float) -> asyncio.Future[None]:
+        """``sched_hangup``, instead of what was scheduled before: of two the earlier one would hold."""
+        return self._post(switch, lambda: (SchedDel(leg), SchedHangup(leg, max(1, math.ceil(seconds)))))
 
     def answer(self, switch: str, leg: str) -> asyncio.Future[None]:
         """Answer in the leg's own thread, so that what is queued behind it finds it answered."""

@@ -968,6 +968,44 @@ async def test_a_leg_that_was_hanging_up_when_the_link_went() -> None:
 
 
 @virtual
+async def test_a_limit_of_ours_stands() -> None:
+    """A limited leg is never taken over again, which would call its limit off: not after a restart or a lost link."""
+    world = await after_restart(
+        waiting_call(limited=True, marked=True), refusals={"look": [CommandFailed("no dump")]}
+    )
+    world.legs["leg"].limit = 60.0
+    world.cut()
+    world.refusals["look"] = [CommandFailed("no dump")]
+    await world.relink()
+    await world.settle()
+    world.cut()
+    await world.relink()
+    await world.settle()
+    assert (world.log, world.legs["leg"].limit) == ([], 60.0)
+
+
+@pytest.mark.parametrize("link", ["up", "away"])
+@virtual
+async def test_others_take_a_leg_without_its_limit(link: str) -> None:
+    """What we have scheduled for a leg is called off when others have it; what they schedule is left alone."""
+    world = await started([["answer", 60.0], ["wait", None]])
+    assert world.log[-1] == "limit 60"
+    if link == "up":
+        transfer(world)
+    else:
+        away(world, parked=False, routed=2.0)
+        await world.relink()
+    await world.settle()
+    assert world.log[-1] == "release"
+    assert world.legs["leg"].limit is None
+    other = await started([["answer"], ["wait", None]])
+    other.legs["leg"].limit = 5.0
+    transfer(other)
+    await other.settle()
+    assert (other.log[-1], other.legs["leg"].limit) == ("release", 5.0)
+
+
+@virtual
 async def test_a_leg_that_cannot_be_looked_at_goes_on() -> None:
     """A dump that cannot be read is no end: the document goes on, after a restart and after a lost link."""
     world = await after_restart(waiting_call(), refusals={"look": [CommandFailed("no dump")]})

@@ -431,7 +431,7 @@ async def test_a_large_document_is_read_beside_other_calls(monkeypatch: pytest.M
 
     monkeypatch.setattr("controller.calls.opening.asyncio.to_thread", counted)
     call: Call = running(text="[]")
-    await opening.begun(ScriptDialect({}), call)
+    await opening.begun(ScriptDialect({}), call, ACCOUNT)
     assert taken == []
-    await opening.begun(ScriptDialect({}), replace(call, text="[]" + " " * LARGE))
+    await opening.begun(ScriptDialect({}), replace(call, text="[]" + " " * LARGE), ACCOUNT)
     assert taken == [LARGE + 2]

@@ -118,6 +118,19 @@ async def test_an_answer_told_by_the_links_return() -> None:
 
 
 @virtual
+async def test_an_answer_with_a_longest_duration() -> None:
+    """The switch is told after the answer, anew by each such step; one that it refuses fails the step."""
+    world = await played([["answer", 60.0], ["wait", 1], ["answer", 30.0], ["answer"]])
+    assert world.log == ["take_over", "answer", "limit 60", "limit 30", "hang_up NORMAL_CLEARING"]
+    assert world.call.limited
+    assert not (await played([["answer"]])).call.limited
+    world = await played([["answer", 60.0]], refusals={"limit": [CommandFailed("-ERR no")]})
+    assert world.told == {0: "Failed: the call's longest duration could not be set: -ERR no"}
+    world = await played([["answer", 60.0]], refusals={"answer": [CommandFailed("-ERR no")]})
+    assert world.log == ["take_over", "hang_up NORMAL_CLEARING"]
+
+
+@virtual
 async def test_a_step_that_does_nothing_takes_the_leg_over() -> None:
     """Whatever a document begins with: the leg is ours from its first step on."""
     expected = ["take_over", "hang_up NORMAL_CLEARING"]
@@ -206,15 +219,17 @@ async def test_a_ledger_that_is_away_keeps_nobody_in_silence() -> None:
 # --- a link that comes and goes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["take_over", "answer", "start", "stop", "hang_up"])
+@pytest.mark.parametrize("name", ["take_over", "answer", "limit", "start", "stop", "hang_up"])
 @pytest.mark.parametrize("when", ["before", "after"])
 @virtual
 async def test_a_link_that_goes_at_a_command(name: str, when: str) -> None:
     """Before or after it took effect: once the link is back the command has happened, and the document goes on."""
-    world = World([["answer"], ["record", "a"], ["wait", 5], ["stop", "a"], ["wait", 2], ["hangup", "BUSY"]])
+    world = World([["answer", 60.0], ["record", "a"], ["wait", 5], ["stop", "a"], ["wait", 2], ["hangup", "BUSY"]])
     world.boot()
     if when == "before":
         world.held[name] = asyncio.Event()
+        if name == "take_over":  # a switch answers in order: this one before the limit
+            world.held["limit"] = world.held[name]
     world.park()
     async with asyncio.timeout(60):
         while not (any(entry.startswith(name) for entry in world.log) or when == "before"):
@@ -229,7 +244,7 @@ async def test_a_link_that_goes_at_a_command(name: str, when: str) -> None:
     await world.settle(60)
     assert world.told == dict.fromkeys(range(5), "good")
     legs = world.legs["leg"]
-    assert (legs.cause, legs.answered, legs.armed) == ("BUSY", True, False)
+    assert (legs.cause, legs.answered, legs.armed, legs.limit) == ("BUSY", True, False, 60.0)
     assert world.call.state is CallState.ENDED
     assert [found.state for found in world.recordings.values()] == [State.COMPLETED]
 
@@ -374,7 +389,7 @@ def same(world: World, whole: World, away: float = 0.5, again: float = 0.0) -> N
     assert effects(world) == effects(whole)
     assert world.told == whole.told
     leg, untouched = world.legs["leg"], whole.legs["leg"]
-    assert (leg.cause, leg.answered) == (untouched.cause, untouched.answered)
+    assert (leg.cause, leg.answered, leg.limit) == (untouched.cause, untouched.answered, untouched.limit)
     assert not (leg.armed and world.of(CallResumed))
     assert world.call.state is CallState.ENDED
     assert (world.call.cause, world.call.step) == (whole.call.cause, whole.call.step)
@@ -391,6 +406,7 @@ WHOLE = (
     [["record", "a"], ["wait", 2], ["record", "b"], ["answer"], ["stop", "a"], ["wait", 1], ["hangup", "BUSY"]],
     [["record", "a"], ["record", "a"], ["wait", 1]],
     [["answer"], ["stop", None], ["wait", 1]],
+    [["answer", 60.0], ["wait", 1], ["record", "a"], ["answer", 30.0], ["wait", 1]],
     [["play", "a", "say:b", "silence:1"], ["early", "a"], ["hangup", "BUSY"]],
     [["beep", "x"], ["play", "a", "b"], ["take", "y", {"max_length": 2.0}], ["play", "c"]],
     [["gather", ["a", "ask"], {"most": 2}], ["gather", [], {"initial_timeout": 1.0}], ["play", "a"]],

@@ -87,6 +87,7 @@ class Leg:
     parked: bool = True
     marker: str | None = None
     armed: bool = True
+    limit: float | None = None
     cause: str = ""
     born: float = 1.0
     routed: float = 1.0
@@ -171,7 +172,7 @@ class Script:
         self._waiting = True
         match verb:
             case "answer":
-                return Answer()
+                return Answer(*values)
             case "wait":
                 return Wait(values[0])
             case "record":
@@ -218,7 +219,10 @@ class ScriptDialect:
     def check(self, text: str, source: str) -> tuple[Problem, ...]:
         return ()
 
-    def start(self, text: str, source: str, call: Call) -> Script:
+    def start(self, text: str, source: str, call: Call, account: Account) -> Script:
+        return self._read(text, source)
+
+    def _read(self, text: str, source: str) -> Script:
         if text == '"bug"':
             raise ZeroDivisionError("a dialect's bug")
         steps = json.loads(text)
@@ -227,7 +231,7 @@ class ScriptDialect:
         return Script(steps, self.told, self.outcomes)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> Script:
-        script = self.start(text, source, call)
+        script = self._read(text, source)
         return Script(script._steps, self.told, self.outcomes, snapshot["position"], snapshot["waiting"])
 
     def recording_url(self, recording: Recording) -> str:
@@ -589,15 +593,22 @@ class WorldLegs:
 
     def take_over(self, switch: str, leg: str, call: str) -> Awaitable[None]:
         def happen(found: Leg) -> None:
-            found.armed, found.marker = False, call
+            found.armed, found.limit, found.marker = False, None, call
 
         return self._post("take_over", leg, happen)
 
-    def release(self, switch: str, leg: str) -> Awaitable[None]:
+    def release(self, switch: str, leg: str, *, limited: bool = False) -> Awaitable[None]:
         def happen(found: Leg) -> None:
             found.marker = None
+            found.limit = None if limited else found.limit
 
         return self._post("release", leg, happen)
+
+    def limit(self, switch: str, leg: str, seconds: float) -> Awaitable[None]:
+        def happen(found: Leg) -> None:
+            found.limit = seconds
+
+        return self._post("limit", leg, happen, f" {seconds:g}")
 
     def answer(self, switch: str, leg: str) -> Awaitable[None]:
         def answered(found: Leg) -> None:

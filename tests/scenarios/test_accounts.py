@@ -9,6 +9,17 @@ from tests.harness.switch import Switch
 from tests.scenarios.daemon import Callbacks, Daemon, record_call
 
 
+async def test_a_document_knows_its_account(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """A document from a file sees the ids of the account that its route names."""
+    ids = "${call.project_id}|%{space_id}"
+    daemon.say(record_call(daemon.receiver, ids), {"sleep": 200})
+    await daemon.start()
+    await switch.call(script=(Tone(30.0),))
+    (end,) = await callbacks.ends(1)
+    account = daemon.raw()["accounts"][0]
+    assert end["control_id"] == f"{account['project_id']}|{account['space_id']}"
+
+
 async def test_commands_of_another_account_find_nothing(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     """Rightly signed in as another account, a living call is not found, and its recording goes on untouched."""
     other = {

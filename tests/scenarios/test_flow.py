@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import yaml
 
 from controller.softswitch.script import Tone
@@ -78,6 +79,34 @@ async def test_hostile_expressions_hurt_nobody(daemon: Daemon, switch: Switch, c
     texts = [hostile[name] for name in ("time", "memory", "command", "escape")]
     assert end["control_id"].split("|") == ["${system id}", *texts, "true"]
     assert end["state"] == "finished"
+
+
+@pytest.mark.parametrize("daemon_is", ["there", "away"])
+async def test_a_call_is_as_long_as_its_answer_allows(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, daemon_is: str
+) -> None:
+    """The switch itself ends it, daemon or none, counted from the answer; what was recorded is told."""
+    say(
+        daemon,
+        main=[
+            {"answer": {"max_duration": 2}},
+            {"record_call": {"control_id": "rec", "status_url": daemon.receiver.url("/status")}},
+            {"sleep": 1000},
+            {"set": {"n": "${n || 1}"}},
+            {"sleep": -1},
+        ],
+    )
+    await daemon.spawn()
+    call = await switch.call(script=TALK)
+    await callbacks.wait("recording")
+    if daemon_is == "away":
+        await daemon.kill()
+    assert await call.ended() == "ALLOTTED_TIMEOUT"
+    if daemon_is == "away":
+        await daemon.spawn()
+    (end,) = await callbacks.ends(1)
+    assert end["state"] == "finished"
+    assert 0.9 < end["duration"] < 3.1  # the switch counts in whole seconds of its clock
 
 
 async def test_a_killed_daemon_goes_on_in_the_middle_of_a_section(

@@ -34,6 +34,11 @@ Act = Callable[[EslLegs], Awaitable[Any]]
 ACTS: dict[str, tuple[Act, list[str]]] = {
     "take_over": (lambda legs: legs.take_over(SWITCH, LEG, CALL), ["api sched_del", "api uuid_setvar_multi"]),
     "release": (lambda legs: legs.release(SWITCH, LEG), ["api uuid_setvar_multi"]),
+    "release, limited": (
+        lambda legs: legs.release(SWITCH, LEG, limited=True),
+        ["api sched_del", "api uuid_setvar_multi"],
+    ),
+    "limit": (lambda legs: legs.limit(SWITCH, LEG, 59.1), ["api sched_del", "api sched_hangup +60"]),
     "answer": (lambda legs: legs.answer(SWITCH, LEG), ["sendmsg"]),
     "hang_up": (lambda legs: legs.hang_up(SWITCH, LEG, "USER_BUSY"), ["api uuid_kill"]),
     "play": (lambda legs: legs.play(SWITCH, LEG, Beep(), gain=0.0, execution=CALL), ["sendmsg"]),
@@ -178,6 +183,8 @@ async def test_a_leg_that_no_command_can_name(name: str) -> None:
     legs_of: dict[str, Act] = {
         "take_over": lambda legs: legs.take_over(SWITCH, hostile, CALL),
         "release": lambda legs: legs.release(SWITCH, hostile),
+        "release, limited": lambda legs: legs.release(SWITCH, hostile, limited=True),
+        "limit": lambda legs: legs.limit(SWITCH, hostile, 60.0),
         "answer": lambda legs: legs.answer(SWITCH, hostile),
         "hang_up": lambda legs: legs.hang_up(SWITCH, hostile, "USER_BUSY"),
         "play": lambda legs: legs.play(SWITCH, hostile, Beep(), gain=0.0, execution=CALL),

@@ -42,9 +42,10 @@ def step(method: str, values: Mapping[str, Value], control_id: str) -> Step | En
     """Return what a method asks for. ``control_id`` names the recording that it starts or stops."""
     match method:
         case "answer":
-            return Answer()
+            return Answer(longest=_number(values, "max_duration"))
         case "hangup":
-            return End(CAUSES[str(values["reason"])])
+            # A reason that its variables gave wrong keeps nobody on the line.
+            return End(CAUSES[str(values.get("reason", "hangup"))])
         case "sleep":
             milliseconds = cast("int", values["duration"])
             return Wait(None if milliseconds < 0 else milliseconds / 1000)

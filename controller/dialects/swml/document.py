@@ -23,9 +23,10 @@ from controller.dialects.swml.blocks import (
 from controller.dialects.swml.messages import Wrong, nearest, quoted, shown
 from controller.dialects.swml.methods import DOCUMENTED, LATER, METHODS
 from controller.dialects.swml.nodes import MAX_CHARACTERS, Entry, Mapping, Node, Scalar, Sequence, Unreadable
-from controller.dialects.swml.problems import Problems
+from controller.dialects.swml.problems import MAX_PROBLEMS, Problems
 from controller.dialects.swml.rows import Kind, Method, Property
 from controller.dialects.swml.rows_flow import RESULT_SWITCH
+from controller.dialects.swml.settling import check_amount
 from controller.dialects.swml.templates import Template
 from controller.dialects.swml.urls import check_url, is_url
 from controller.dialects.swml.values import judge, script, wanted
@@ -43,6 +44,9 @@ from controller.documents.dialect import DocumentError
 
 VERSION = "1.0.0"
 MAIN = "main"
+MAX_COMPARED = 200
+"""Sections that a wrong name is compared with, for the one that was probably meant."""
+
 MAX_INLINE = 4
 """How many inline documents may lie in each other: each is text within a text."""
 
@@ -129,12 +133,20 @@ class _Checker:
                     f"{jump.where}.label",
                     f"no label {quoted(label)} in its list of steps, or one around it in the same section",
                 )
+        sections: dict[str, list[str]] = {}
+        for block_ in self.blocks.values():
+            if block_.parent is None:
+                sections.setdefault(block_.scope, []).append(block_.section)
         for call, scope in self._calls:
             dest = call.values.get("dest")
             if isinstance(dest, str) and not is_url(dest) and section_block(scope, dest) not in self.blocks:
-                there = [block.section for block in self.blocks.values() if block.scope == scope]
-                known = f"{', '.join(quoted(name) for name in there[:10])}{nearest(dest, there)}"
-                self.problems.add(call.line, f"{call.where}.dest", f"no section {quoted(dest)}; there are {known}")
+                there = sections.get(scope, [])
+                known = ", ".join(quoted(name) for name in there[:10])
+                # Looking for the nearest of n names for each of n wrong ones would cost the square of a document.
+                hint = nearest(dest, there[:MAX_COMPARED]) if len(self.problems.found) < MAX_PROBLEMS else ""
+                self.problems.add(
+                    call.line, f"{call.where}.dest", f"no section {quoted(dest)}; there are {known}{hint}"
+                )
 
     def _version(self, node: Node) -> None:
         if not (isinstance(node, Scalar) and node.value == VERSION):
@@ -156,8 +168,6 @@ class _Checker:
         if not isinstance(node, Sequence):
             self.problems.add(node.line, where, f"must be a list of steps; got {shown(node)}")
             return
-        if not node.items:
-            self.problems.add(node.line, where, "has no steps")
         steps: list[Instruction] = []
         labels: dict[str, int] = {}
         for index, item in enumerate(node.items):
@@ -258,6 +268,7 @@ class _Checker:
                     value = self._destination(row, node, where, around)
                 case _:
                     return self._judged(row, node, where)
+            check_amount(value)
         except Wrong as wrong:
             self.problems.add(node.line, where, str(wrong))
             return {}
@@ -275,7 +286,7 @@ class _Checker:
         return {entry.key: self._nested(entry.value, place(where, entry.key), around) for entry in entries}
 
     def _cond(self, row: Property, node: Node, where: str, around: _Open) -> Cond:
-        if not isinstance(node, Sequence) or not node.items:
+        if not isinstance(node, Sequence):
             raise Wrong(f"must be {wanted(row)}; got {shown(node)}")
         branches: list[Branch] = []
         other: str | None = None
@@ -335,7 +346,7 @@ class _Checker:
         try:
             self.document(parse(dest))
         except Unreadable as error:
-            raise Wrong(f"an inline document: {error}") from None
+            raise Wrong(f"line {error.problem.line} of the inline document: {error}") from None
         finally:
             scope, (self._scope, self._depth) = self._scope, former
             self.problems.inline(since, node.line, where)

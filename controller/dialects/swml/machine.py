@@ -158,9 +158,11 @@ class Machine(Progress):
             self.advance()
             return
         found = self.scope.find(path(choice.variable) or Path(choice.variable, (choice.variable,)))
-        block = choice.cases.get(text(found), choice.default)
+        said = text(found)
+        self._effort += len(said) // EFFORT_OF
+        block = choice.cases.get(said, choice.default)
         if block is None:
-            message = f'Method "{instruction.method}" has no case for "{text(found)[:200]}", and no default'
+            message = f'Method "{instruction.method}" has no case for "{said[:200]}", and no default'
             self.tell(instruction, [Complaint("relay_script_method_no_matching_condition", message)])
         self._enter(block)
 

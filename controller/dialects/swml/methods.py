@@ -16,6 +16,9 @@ from controller.dialects.swml.rows_recording import RECORDING
 LONGEST_SLEEP = 2_147_483_647
 """Milliseconds: 24 days, the largest 32-bit number."""
 
+LONGEST_CALL = 86_400
+"""Seconds that a `max_duration` may be: a day, as for recordings."""
+
 LONGEST_REQUEST = 600.0
 """Seconds that a `request` may take: the reference's 0, no limit, means this one."""
 
@@ -29,8 +32,8 @@ _ANSWER = Method(
             default=14400,
             unit="seconds",
             above=0,
+            at_most=LONGEST_CALL,
             variable=True,
-            served=Served.AT_DEFAULT,
         ),
         Property(
             "codecs",

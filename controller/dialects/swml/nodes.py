@@ -15,8 +15,8 @@ from controller.documents.dialect import Problem
 MAX_CHARACTERS = 262_144
 """A document's longest text. The samples of a whole voice menu are under 20,000."""
 
-MAX_DEPTH = 32
-"""How deep lists and objects may lie in each other."""
+MAX_DEPTH = 64
+"""How deep lists and objects may lie in each other: a `cond` in a `cond` is four deeper."""
 
 MAX_NODES = 20_000
 """How many values a document may have, keys included."""

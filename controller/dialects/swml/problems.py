@@ -35,7 +35,10 @@ class Problems:
     def inline(self, since: int, line: int, where: str) -> None:
         """Give those found after ``since`` others, which are of an inline document, the place of that document."""
         self.found[since:] = [
-            Problem(line, f"{where}: {problem.where}", problem.message) for problem in self.found[since:]
+            Problem(
+                line, f"{where}: {problem.where}", f"line {problem.line} of the inline document: {problem.message}"
+            )
+            for problem in self.found[since:]
         ]
 
     def told(self) -> tuple[Problem, ...]:

@@ -105,7 +105,7 @@ class SwmlProgram:
             case "turn":
                 self._machine.rest()
             case _:
-                self._machine.know(outcome.results if isinstance(outcome, Evaluated) else None)
+                self._machine.know(outcome if isinstance(outcome, Evaluated) else None)
 
     def _run(self) -> Step | End:
         """Go through the instructions up to the next one that somebody else has to carry out. Raises Ended."""
@@ -126,7 +126,7 @@ class SwmlProgram:
                 self._machine.flow(instruction)
                 continue
             settled = self._machine.settle(instruction)
-            if settled.wrong is None:
+            if settled.wrong is None or instruction.method == "hangup":
                 asked = step(instruction.method, settled.values, self._control_id(instruction, settled))
                 self._asked = "" if isinstance(asked, End) else "step"
                 return asked

@@ -21,7 +21,7 @@ from controller.dialects.swml.scope import Scope
 from controller.dialects.swml.settling import Complaint, Settled, scripts, settled
 from controller.documents.call import Call
 from controller.documents.dialect import Account
-from controller.documents.steps import Evaluate, Evaluation
+from controller.documents.steps import Evaluate, Evaluated, Evaluation
 
 MAX_MOVES = 10_000
 """Moves of a run: steps, branches and entries of `set`. The longest menu of the samples has a few hundred."""
@@ -31,6 +31,9 @@ MAX_EFFORT = 200
 
 MAX_OVERRUNS = 10
 """Expressions that may meet a limit in one run; after them nothing is evaluated for it any more."""
+
+MAX_ENGINE = 10.0
+"""Seconds of an engine that one run may use: an ordinary expression takes one or two milliseconds."""
 
 LONGEST_DOCUMENT = 8192
 """Characters of the document that `script_error` shows."""
@@ -56,6 +59,7 @@ class Progress:
         self._fetches = 0
         self._moves = 0
         self._overruns = 0
+        self._engine = 0.0
         self._effort = 0
 
     # --- where it is -----------------------------------------------------------------------------------------------
@@ -94,20 +98,25 @@ class Progress:
         if self._results is not None:
             return None
         sources = tuple(self._sources(instruction))
-        if sources and self._overruns < MAX_OVERRUNS:
-            return Evaluate(sources, self.scope.names())
-        self._results = [Evaluation(error=f"{MAX_OVERRUNS} expressions of this call met a limit")] * len(sources)
+        overruns, seconds = MAX_OVERRUNS - self._overruns, MAX_ENGINE - self._engine
+        if sources and overruns > 0 and seconds > 0:
+            return Evaluate(sources, self.scope.names(), overruns, seconds)
+        error = f"{MAX_OVERRUNS} expressions of this call met a limit"
+        if overruns > 0:
+            error = f"the expressions of this call took more than {MAX_ENGINE:g} s"
+        self._results = [Evaluation(error=error)] * len(sources)
         return None
 
     def settle(self, instruction: Instruction) -> Settled:
         """Return the values of an instruction that lacks nothing."""
         return settled(instruction.method, instruction.values, self.scope, self._results or [])
 
-    def know(self, outcome: Sequence[Evaluation] | None) -> None:
+    def know(self, outcome: Evaluated | None) -> None:
         """Take the results of what was asked for; None means that there are none."""
         sources = len(list(self._sources(self.instruction())))
         missing = Evaluation(error="it was not evaluated")
-        given = [] if outcome is None else list(outcome[:sources])
+        given = [] if outcome is None else list(outcome.results[:sources])
+        self._engine += 0.0 if outcome is None else max(0.0, outcome.seconds)
         self._overruns += sum(result.overran for result in given)
         self._results = given + [missing] * (sources - len(given))
 
@@ -219,6 +228,7 @@ class Progress:
             "results": None if self._results is None else [[r.value, r.error, r.overran] for r in self._results],
             "counts": [self._transfers, self._moves, self._overruns, self._effort],
             "fetches": self._fetches,
+            "engine": self._engine,
         }
 
     def restore(self, snapshot: Mapping[str, Any], *, within: bool) -> None:
@@ -234,10 +244,10 @@ class Progress:
                 pass
             case _:
                 raise BadSnapshot("a field is missing or of another type")
-        fetches = snapshot.get("fetches", 0)
-        if not isinstance(fetches, int):
+        fetches, engine = snapshot.get("fetches", 0), snapshot.get("engine", 0.0)
+        if not isinstance(fetches, int) or not isinstance(engine, (int, float)):
             raise BadSnapshot("a field is missing or of another type")
-        self._fetches = fetches
+        self._fetches, self._engine = fetches, float(engine)
         self._library.restore(snapshot.get("documents", []))
         self._frames = restored(frames, self._library.blocks, within=within)
         self.scope = Scope(dict(known), dict(variables))

@@ -39,7 +39,6 @@ class Served(Enum):
     """How far this version serves a property. What it cannot serve is refused by name, never ignored."""
 
     FULLY = "fully"
-    AT_DEFAULT = "only at its default"
     NOT_YET = "not yet"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from controller.dialects.swml.templates import Path, Template
@@ -42,13 +44,13 @@ class Scope:
         self._size = sum(self._sizes.values())
 
     def find(self, path: Path) -> Any:
-        """Return the value at a path, None where there is none; a whole scope as it is now."""
+        """Return the value at a path, an empty text where there is none; a whole scope as it is now."""
         first, *rest = path.steps
         value: Any
         if first in SCOPES:
             value = dict(getattr(self, first))  # a variable that held its own scope would hold itself
         else:
-            value = next((known[first] for known in (self.vars, self.envs, self.call) if first in known), None)
+            value = next((known[first] for known in (self.vars, self.envs, self.call) if first in known), "")
         for step in rest:
             value = _member(value, step)
         return value
@@ -97,14 +99,14 @@ def text(value: Any) -> str:
             return ""
         case bool():
             return "true" if value else "false"
-        case float() if value == int(value) and abs(value) < 1e21:
-            return str(int(value))
+        case float():
+            return _number(value)
         case str():
             return value
         case list():
             return ",".join(text(item) for item in value)
         case dict():
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            return _json(value)
         case _:
             return str(value)
 
@@ -128,12 +130,38 @@ def join(template: Template, values: list[Any]) -> Any:
     return "".join(parts)
 
 
+def _json(value: Any) -> str:
+    """Return a value as JSON.stringify has it."""
+    match value:
+        case dict():
+            return "{" + ",".join(f"{_json(str(key))}:{_json(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ",".join(_json(item) for item in value) + "]"
+        case float():
+            return _number(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    """Return a number as JavaScript has it: its digits at length from 1e-6 to below 1e21, 1e-7 and 1e+21 beyond."""
+    if not math.isfinite(value):
+        return str(value)
+    if value == 0:
+        return "0"
+    exact = Decimal(repr(value)).normalize()
+    if -7 < exact.adjusted() < 21:
+        return f"{exact:f}"
+    digits, _, exponent = f"{exact:e}".partition("e")
+    return f"{digits}e{int(exponent):+d}"
+
+
 def _member(value: Any, step: str) -> Any:
     if isinstance(value, Mapping):
-        return value.get(step)
+        return value.get(step, "")
     if isinstance(value, list) and step.isdigit() and int(step) < len(value):
         return value[int(step)]
-    return None
+    return ""
 
 
 def _deeper_than(value: Any, levels: int) -> bool:

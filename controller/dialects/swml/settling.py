@@ -14,6 +14,12 @@ from controller.dialects.swml.templates import Path, Script, Template
 from controller.dialects.swml.values import Value, settle
 from controller.documents.steps import Evaluation
 
+MOST_SCRIPTS = 200
+"""Expressions of one value; those of the samples have two."""
+
+LONGEST_SCRIPTS = 65_536
+"""Characters of JavaScript of one value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
@@ -51,6 +57,18 @@ def scripts(value: object) -> Iterator[str]:
     """Yield the JavaScript in a written value, in the order in which ``fill`` uses it."""
     for template in templates(value):
         yield from template.scripts
+
+
+def check_amount(value: object) -> None:
+    """Refuse a value whose JavaScript is more than one ``Evaluate`` may hold. Raises Wrong."""
+    values = [entry for _, entry in value] if isinstance(value, tuple) else [value]
+    for one in values:
+        sources = list(scripts(one))
+        if len(sources) > MOST_SCRIPTS or sum(map(len, sources)) > LONGEST_SCRIPTS:
+            raise Wrong(
+                f"has {len(sources)} expressions of {sum(map(len, sources))} characters together; at most "
+                f"{MOST_SCRIPTS} of {LONGEST_SCRIPTS} are evaluated for one value"
+            )
 
 
 class Filling:

@@ -6,6 +6,7 @@ elsewhere. What is put in is never read for placeholders again: a caller's name 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,20 +90,48 @@ def template(text: str) -> str | Template:
 def condition(text: str) -> str:
     """Return a bare condition's JavaScript. Raises Malformed.
 
-    `${x}` in it means `(x)`, as examples of the reference have it; within a quoted text it would be no condition.
+    `${x}` in it means `(x)`; in a quoted text, what is there becomes a part of that text and of nothing else. The
+    reference calls both inconsistent, and has an example of each. In backquotes it is JavaScript's own.
     """
-    if len(text) >= 2 * LONGEST:  # `${x}` takes one character more than `(x)`; what is longer would cost its square
+    if len(text) >= 2 * LONGEST:
         raise Malformed(f"an expression has fewer than {LONGEST} characters; got {len(text)}")
-    script = text
-    while found := _OPENING.search(script):
-        if _quoted_at(script, found.start()):
-            raise Malformed("a condition sees all variables by their names: write them without ${…} and quotes")
-        end = _closing(script, found.end())
-        if end is None:
-            raise Malformed(f"`{found[0]}` without its `}}`")
-        script = f"{script[: found.start()]}({script[found.end() : end]}){script[end + 1 :]}"
-    check_script(script)
-    return script
+    made: list[str] = []
+    bare: list[str] = []  # the same, without what stands for placeholders in quoted texts
+    opened: list[str] = []
+    reader, at, began, joined = _Reader(), 0, 0, False
+    while at < len(text):
+        found = None if reader.escaped or reader.comment or reader.quote == "`" else _OPENING.match(text, at)
+        if found is not None and reader.quote == "/":
+            raise Malformed("no variable may stand in a regular expression")
+        if found is not None and reader.quote:
+            end = _closing(text, found.end())
+            if end is None:
+                raise Malformed(f"`{found[0]}` without its `}}`")
+            made.append(f"{reader.quote}+{_as_text(text[found.end() : end])}+{reader.quote}")
+            joined, at = True, end + 1
+            continue
+        was = reader.quote
+        code = reader.read(text, at)
+        character = text[at]
+        if found is not None:
+            opened.append("$")
+            character = reader.before = "("
+        elif code and character == "{":
+            opened.append("{")
+        elif code and character == "}" and opened and opened.pop() == "$":
+            character = reader.before = ")"
+        if reader.quote and not was:
+            began = len(made)
+        made.append(character)
+        bare.append(character)
+        if joined and not reader.quote:
+            made[began], joined = f"({made[began]}", False
+            made.append(")")
+        at += 1 if found is None else 2
+    if "$" in opened:
+        raise Malformed("`${` without its `}`")
+    check_script("".join(bare))
+    return "".join(made)
 
 
 def path(text: str) -> Path | None:
@@ -142,37 +171,74 @@ def _placeholder(written: str, body: str) -> Path | Script:
     return Script(written, body)
 
 
-def _code(source: str, start: int = 0) -> Iterator[tuple[int, str]]:
-    """Yield the characters that are in no quoted text and no regular expression, with their places."""
-    quote = ""
-    escaped = in_class = False
-    before = "("
-    for at in range(start, len(source)):
+def _as_text(body: str) -> str:
+    """Return the JavaScript of a placeholder's value as text: of a variable that is not there, an empty one."""
+    known = path(body)
+    if known is None:
+        check_script(body)
+        return f"(({body}\n)??'')"
+    first, *rest = known.steps
+    found = first + "".join(f"?.[{json.dumps(step)}]" for step in rest)
+    return f"(typeof {first}==='undefined'?'':({found}??''))"
+
+
+class _Reader:
+    """Tells JavaScript's code from its quoted texts, regular expressions and comments, a character at a time.
+
+    ``before`` is the last character of code that is no space.
+    """
+
+    def __init__(self) -> None:
+        self.quote = ""
+        self.comment = ""
+        self.escaped = False
+        self.before = "("
+        self._steps = self._in_class = False
+        self._began = 0
+
+    def read(self, source: str, at: int) -> bool:
+        """Take the next character, and tell whether it is code."""
         character = source[at]
-        if not quote:
-            if character in "'\"`" or (character == "/" and before in _BEFORE_REGEX):
-                quote = character
-            else:
-                yield at, character
-            if not character.isspace():
-                before = character
-        elif escaped:
-            escaped = False
+        if self.comment:
+            closed = source[at - 1 : at + 1] == "*/" and at > self._began + 2
+            ends = character == "\n" if self.comment == "/" else closed
+            self.comment = "" if ends else self.comment
+        elif not self.quote:
+            return self._code(source, at)
+        elif self.escaped:
+            self.escaped = False
         elif character == "\\":
-            escaped = True
-        elif quote == "/" and character in "[]":
-            in_class = character == "["
-        elif character == quote and not in_class:
-            quote = ""
+            self.escaped = True
+        elif self.quote == "/" and character in "[]":
+            self._in_class = character == "["
+        elif character == self.quote and not self._in_class:
+            self.quote = ""
+        return False
+
+    def _code(self, source: str, at: int) -> bool:
+        character = source[at]
+        if character == "/" and source[at + 1 : at + 2] in {"/", "*"}:
+            self.comment, self._began = source[at + 1], at
+            return False
+        if character in "'\"`" or (character == "/" and self.before in _BEFORE_REGEX and not self._steps):
+            self.quote = character
+        if not character.isspace():
+            self._steps = character in "+-" and source[at - 1 : at] == character  # a slash after `++` divides
+            self.before = character
+        return not self.quote
+
+
+def _code(source: str, start: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield the characters that are in no quoted text, regular expression or comment, with their places."""
+    reader = _Reader()
+    for at in range(start, len(source)):
+        if reader.read(source, at):
+            yield at, source[at]
 
 
 def _open_quote(source: str) -> bool:
-    """Tell whether a quoted text is open at the end: a character put there would be in it."""
-    return not any(at == len(source) for at, _ in _code(f"{source};"))
-
-
-def _quoted_at(source: str, place: int) -> bool:
-    return _open_quote(source[:place])
+    """Tell whether a quoted text is open at the end: a character on the next line would be in it."""
+    return not any(at > len(source) for at, _ in _code(f"{source}\n;"))
 
 
 def _closing(text: str, start: int) -> int | None:

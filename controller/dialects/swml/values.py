@@ -40,10 +40,7 @@ def judge(prop: Property, node: Node) -> Value | Template:
         placed = _placed(prop, node.value)
         if placed is not None:
             return placed
-    value = _typed(prop, node)
-    if prop.served is Served.AT_DEFAULT and value != prop.default:
-        raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
-    return value
+    return _typed(prop, node)
 
 
 def settle(prop: Property, value: object) -> Value:
@@ -108,9 +105,7 @@ def _header(value: object) -> str:
 
 def _placed(prop: Property, text: str) -> Template | None:
     """Return the template of a value with placeholders, None where the property is taken as it is written."""
-    if prop.served is Served.AT_DEFAULT:
-        raise Wrong(f"not supported in this version unless at its default, {json.dumps(prop.default)}")
-    if prop.choices or prop.kind is Kind.NAME:
+    if prop.kind is Kind.NAME:
         raise Wrong(f"must be {wanted(prop)}: no variable may stand for it; got {quoted(text)}")
     try:
         placed = template(text)
@@ -161,6 +156,8 @@ def _typed(prop: Property, node: Scalar) -> Value:
         case Kind.BOOLEAN:
             if isinstance(value, bool):
                 return value
+            if isinstance(value, str) and value in _WORDS:
+                return _WORDS[value]
         case Kind.INTEGER | Kind.NUMBER:
             if isinstance(value, (int, float)) and not isinstance(value, bool) and _within(prop, value):
                 if prop.kind is Kind.NUMBER:

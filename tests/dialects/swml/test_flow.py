@@ -13,16 +13,19 @@ from hypothesis import strategies as st
 
 from controller.dialects.swml import progress
 from controller.documents.steps import (
+    Answer,
     Done,
     End,
     Evaluate,
     Evaluated,
     Evaluation,
+    Request,
     StartRecording,
     StopRecording,
     Wait,
 )
-from tests.dialects.swml.running import URL, left, run, slept
+from controller.recordings.model import Channels, Track
+from tests.dialects.swml.running import URL, left, outcome_of, run, slept
 from tests.dialects.swml.sample import CALL, DIALECT
 
 
@@ -68,6 +71,14 @@ SUBSTITUTED: list[tuple[str, dict[str, Any], Any]] = [
     ("${0.1 + 0.2}", {}, 0.30000000000000004),
     ("${[1, {a: 2}]}", {}, [1, {"a": 2}]),
     ("${undefined}", {}, None),
+    ("${nothing}", {}, ""),
+    ("${a.b}", {"a": {}}, ""),
+    ("${a}", {"a": None}, None),
+    ("<${a}>", {"a": 1e-7}, "<1e-7>"),
+    ("<${a}>", {"a": -0.00000125}, "<-0.00000125>"),
+    ("<${a}>", {"a": 1.5e300}, "<1.5e+300>"),
+    ("<${a}>", {"a": {"b": [1.0, 1e-7, None, "é", True]}}, '<{"b":[1,1e-7,null,"é",true]}>'),
+    ("${a++ / 2 /* it's */}", {"a": 5}, 2.5),
     ("${1 / 0}", {}, "Infinity"),
 ]
 
@@ -169,7 +180,7 @@ def test_properties_take_their_values_from_variables() -> None:
 WRONG_VALUES = [
     ("record_call: {stereo: '${x}'}", {"x": "perhaps"}, 'stereo must be true or false; got "perhaps"'),
     ("record_call: {stereo: '${x}'}", {"x": 1}, "stereo must be true or false; got 1"),
-    ("record_call: {stereo: '${x}'}", {}, "stereo must be true or false; got null"),
+    ("record_call: {stereo: '${x}'}", {}, 'stereo must be true or false; got ""'),
     ("record_call: {max_length: '${x}'}", {"x": 0}, "max_length must be a number above 0"),
     ("record_call: {max_length: '${x}'}", {"x": [1]}, "its variables gave a list"),
     ("record_call: {max_length: '${x}'}", {"x": {}}, "its variables gave an object"),
@@ -179,6 +190,19 @@ WRONG_VALUES = [
     ("record_call: {control_id: 'a${x}'}", {"x": "\n"}, "printable"),
     ("record_call: {control_id: '${x}'}", {"x": "y" * 300}, "1 to 256 characters"),
     ("stop_record_call: {control_id: '${x}'}", {}, "1 to 256 characters; got 0"),
+    (
+        "record_call: {max_length: '${x}'}",
+        {},
+        'max_length must be a number above 0 and at most 86400 (seconds); got ""',
+    ),
+    ("record_call: {format: '${x}'}", {"x": "ogg"}, 'format must be "wav", "mp3" or "mp4"; got "ogg"'),
+    ("record: {direction: '%{x}'}", {"x": "both"}, 'direction must be "speak" or "listen"; got "both"'),
+    (
+        "request: {url: 'http://h/', method: '${x}'}",
+        {"x": "PATCH"},
+        'method must be "GET", "POST", "PUT" or "DELETE"',
+    ),
+    ("answer: {max_duration: '${x}'}", {"x": 0}, "max_duration must be a whole number above 0"),
     ("sleep: '${x}'", {"x": 1.5}, "duration must be a whole number"),
 ]
 
@@ -197,6 +221,58 @@ def test_a_wrong_value_fails_its_method_and_the_script_goes_on(
     assert error["warning"] == "relay_script_method_parameter_invalid_value"
     assert error["method"] == method
     assert message in error["message"]
+
+
+def test_texts_of_few_values_may_come_of_variables() -> None:
+    """What the schema has as plain text is judged once its variables are known."""
+    steps, _, end = run(
+        """
+        main:
+          - set: {f: mp3, d: listen, m: GET, r: busy, s: 60}
+          - record_call: {format: "${f}", direction: "%{d}", stereo: "true", beep: "false"}
+          - request: {url: "http://h/", method: "${m}"}
+          - answer: {max_duration: "${s}"}
+          - hangup: {reason: "${r}"}
+        """
+    )
+    recording, asked, answer = steps
+    assert isinstance(recording, StartRecording)
+    assert isinstance(asked, Request)
+    assert (recording.request.format, recording.request.track) == ("mp3", Track.OUTBOUND)
+    assert (recording.request.channels, recording.request.beep) == (Channels.DUAL, False)
+    assert (asked.method, answer, end) == ("GET", Answer(60.0), End("USER_BUSY"))
+
+
+def test_a_wrong_reason_keeps_nobody_on_the_line() -> None:
+    """A hangup whose reason its variables gave wrong is a hangup."""
+    steps, _, end = run("main: [set: {r: tired}, hangup: {reason: '${r}'}, sleep: 5]")
+    assert (steps, end) == ([], End("NORMAL_CLEARING"))
+
+
+CONDITIONS: list[tuple[str, dict[str, Any], bool]] = [
+    ("'${x}' == '1'", {"x": 1}, True),
+    ('"a${x}b%{y}" == "a1b2"', {"x": 1, "y": "2"}, True),
+    ("${prompt_value} == 1", {"prompt_value": "1"}, True),
+    ("'${x}' == ''", {}, True),
+    ("'${x.y.z}' == ''", {"x": {}}, True),
+    ("'${x}' == ''", {"x": None}, True),
+    ("'${x[1].y}'.length == 3", {"x": [1, {"y": "abc"}]}, True),
+    ("typeof '${x}' == 'string'", {"x": 1}, True),
+    ("'${x + 1}' == '2'", {"x": 1}, True),
+    ("'${h}' == 't' && true", {"h": "') || ('"}, False),
+    ("'${h}' == \"' + y + '\"", {"h": "' + y + '", "y": "s"}, True),
+    ("'${request_response_headers.content-type}' == 't'", {"request_response_headers": {"content-type": "t"}}, True),
+    ("`${x}` == '1' // it's\n", {"x": 1}, True),
+    ("'it\\'s ${x}' == \"it's 1\"", {"x": 1}, True),
+    ("'${x}' == '${x}' && 'a' == 'a'", {"x": "'"}, True),
+]
+
+
+@pytest.mark.parametrize(("when", "variables", "holds"), CONDITIONS)
+def test_variables_in_conditions(when: str, variables: dict[str, Any], holds: bool) -> None:
+    """In a quoted text a placeholder is its value as text, whatever is in it: it ends no quote and runs as nothing."""
+    then = json.dumps([{"when": when, "then": [{"sleep": 1}]}, {"else": [{"sleep": 2}]}])
+    assert slept(f"main: [set: {json.dumps(variables)}, cond: {then}]") == [1 if holds else 2]
 
 
 def test_a_recordings_variables_are_usable_in_later_strings() -> None:
@@ -436,6 +512,42 @@ def test_expressions_that_meet_limits_are_counted() -> None:
     assert asked == progress.MAX_OVERRUNS
     assert program.variables["v11"] == "${(1+11)}"
     assert "met a limit" in json.loads(program.variables["script_error"])["message"]
+
+
+def test_expressions_have_so_much_time_of_an_engine() -> None:
+    """Each evaluation is told what is left; once it is used up nothing more is evaluated for the call."""
+    program = DIALECT.start("sections: {main: [set: {a: '${1+1}', b: '${1+2}', c: '${1+3}'}]}", "test", CALL)
+    first = program.next(None)
+    assert isinstance(first, Evaluate)
+    assert (first.overruns_left, first.seconds_left) == (progress.MAX_OVERRUNS, progress.MAX_ENGINE)
+    second = program.next(Evaluated((Evaluation(2),), seconds=4.0))
+    assert isinstance(second, Evaluate)
+    assert second.seconds_left == progress.MAX_ENGINE - 4.0
+    program.next(Evaluated((Evaluation(3),), seconds=7.0))
+    assert program.variables["c"] == "${1+3}"
+    assert "took more than 10 s" in json.loads(program.variables["script_error"])["message"]
+
+
+def test_an_evaluation_may_lack_its_last_results() -> None:
+    """What the evaluator left out stays as it was written."""
+    program = DIALECT.start("sections: {main: [set: {a: ['${1+1}', '${1+2}']}]}", "test", CALL)
+    program.next(None)
+    program.next(Evaluated((Evaluation(2),)))
+    assert program.variables["a"] == [2, "${1+2}"]
+
+
+def test_a_large_value_that_is_switched_on_is_effort() -> None:
+    """A list that is made a text again and again lets others have their turn."""
+    body = "main: [set: {a: '${Array(20000).fill(1)}'}, {}]".replace(
+        "{}", ", ".join(["switch: {variable: a, case: {b: []}, default: []}"] * 8)
+    )
+    program = DIALECT.start(f"sections: {{{body}}}", "test", CALL)
+    asked = program.next(None)
+    turns = 0
+    while isinstance(asked, Evaluate):
+        turns += not asked.expressions
+        asked = program.next(outcome_of(asked))
+    assert turns > 0
 
 
 LARGE = [

@@ -50,7 +50,8 @@ def request(step: str) -> RecordingRequest:
 
 
 STEPS: list[tuple[str, Step | End]] = [
-    ("answer: {}", Answer()),
+    ("answer: {}", Answer(14400.0)),
+    ("answer: {max_duration: 90}", Answer(90.0)),
     ("sleep: 1500", Wait(1.5)),
     ("sleep: {duration: 0}", Wait(0.0)),
     ("sleep: -1", Wait(None)),
