@@ -38,11 +38,14 @@ LONGEST_ANSWER = 1_048_576
 LONGEST_QUESTION = 4_194_304
 """Characters of an expression and its variables; the most that a call may have, all of them escaped, are less."""
 
-RUNAWAY = 0.4
+RUNAWAY = 0.3
 """Seconds that an expression is counted with whose process gave no answer: its processor time."""
 
 LEAST = 0.0005
 """Seconds that an expression is counted with at least: a kernel may count in ticks of some milliseconds."""
+
+ENDING = 1.0
+"""Seconds that a process has to be gone whose pipe is closed."""
 
 REMEMBERED = 10_000
 """Calls of which is remembered how much engine time they had, the latest ones."""
@@ -95,6 +98,7 @@ class Evaluator:
     _turns: Turns | None = None
     _had: OrderedDict[str, float] = field(default_factory=OrderedDict)
     _told: bool = False
+    _ending: set[asyncio.Task[int]] = field(default_factory=set)
 
     async def carry_out(self, step: Evaluate, call: str = "") -> Evaluated:
         """Return what became of the expressions of a call's step. Never raises for what an expression does.
@@ -126,8 +130,9 @@ class Evaluator:
     async def close(self) -> None:
         """End every process."""
         for engine in list(self._all):
-            await self._end(engine)
+            self._kill(engine)
         self._idle.clear()
+        await asyncio.gather(*self._ending)
 
     def _spent(self, call: str, seconds: float) -> None:
         self._had[call] = self._had.pop(call, 0.0) + seconds
@@ -144,10 +149,12 @@ class Evaluator:
         try:
             answer: Mapping[str, Any] = orjson.loads(await self._in_time(_ask(engine.process, question)))
         except TimeoutError:  # its processor time was not over: what held it up was not the expression
-            await self._end(engine)
+            await self._kill(engine)
             return Evaluation(error=f"its engine gave no answer within {self.patience:g} s"), RUNAWAY, 0
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            await self._end(engine)
+            with contextlib.suppress(TimeoutError):  # to kill it would take its true end away
+                await asyncio.wait_for(engine.process.wait(), ENDING)
+            await self._kill(engine)
             late = engine.process.returncode == -signal.SIGPROF
             return Evaluation(error=_LATE if late else "its engine ended", overran=True), RUNAWAY, 0
         except BaseException:  # cancelled: the process is in the middle of an answer
@@ -204,14 +211,16 @@ class Evaluator:
             self.observe(EngineUnconfined(unfiltered))
         return engine
 
-    async def _end(self, engine: _Engine) -> None:
-        self._kill(engine)
-        await engine.process.wait()
-
-    def _kill(self, engine: _Engine) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            engine.process.kill()
+    def _kill(self, engine: _Engine) -> asyncio.Task[int]:
+        """End a process, now; the task is done when it is gone."""
+        if engine.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                engine.process.kill()
         self._all.discard(engine)
+        ended = asyncio.get_running_loop().create_task(engine.process.wait())
+        self._ending.add(ended)
+        ended.add_done_callback(self._ending.discard)
+        return ended
 
 
 def _text(scope: Mapping[str, Any]) -> str:

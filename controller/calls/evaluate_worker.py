@@ -38,7 +38,7 @@ LIMITS = {
 }
 """What the engine says when one of its limits ended an expression: there, and in our words."""
 
-PROCESSOR = 0.4
+PROCESSOR = 0.3
 """Seconds of processor time for an answer, its variables' reading and its value's writing included; the process ends
 itself with SIGPROF when they are over. They are the same on a machine with more to do."""
 
