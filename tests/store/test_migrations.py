@@ -70,7 +70,7 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
 
 
 async def test_texts_come_to_lie_apart(tmp_path: Path) -> None:
-    """From version 2 to 3: a call that was stored with its text within has it, and is written without it from then."""
+    """From version 2 to 3: a call that was stored with its text within has it, and is then written without it."""
     path, old = tmp_path / "a.db", call(text="sections: {}")
     store = await open_store(path)
     await store.write(lambda transaction: transaction.save_call(old))
