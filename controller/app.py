@@ -12,6 +12,7 @@ from pathlib import Path
 from controller import __version__
 from controller.calls.audio import CallAudio
 from controller.calls.desk import CallDesk
+from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
@@ -195,6 +196,7 @@ class App:
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
             audio=self.audio,
             requests=self.requests,
+            evaluator=Evaluator(observe=observe),
         )
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)

@@ -55,12 +55,16 @@ def holds_limit(call: Call) -> bool:
 async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
     """End a call's leg with ``call.cause``, for as long as it takes; cancelled by the leg's end.
 
-    The cause is durable first where that is possible: a ledger that fails keeps nobody in silence. The leg is looked
-    at first each time: others may have taken it while there was no link, and an end that was told while there was
-    none is told by nothing else. Raises LegLost, LegTaken.
+    The cause is durable first where that is possible: a ledger that fails, or a row that has no stored form, keeps
+    nobody in silence. The leg is looked at first each time: others may have taken it while there was no link, and an
+    end that was told while there was none is told by nothing else. Raises LegLost, LegTaken.
     """
-    with contextlib.suppress(LedgerFailed):
+    try:
         await rooms.ledger.save(call)
+    except LedgerFailed:
+        pass  # the store has told it
+    except Exception as error:
+        report("a call that is hung up could not be stored", error)
     while True:
         with contextlib.suppress(CommandFailed):  # it cannot be told: the hangup is what matters
             found = await insist(lambda: rooms.legs.look(call.switch, call.leg))
@@ -85,6 +89,11 @@ async def insist(command: Callable[[], Awaitable[T]], sure: asyncio.Event | None
             return await command()
         except SwitchAway:
             await asyncio.sleep(LINK_AGAIN)
+
+
+def report(message: str, error: BaseException) -> None:
+    """Tell an error of our own to whoever listens for those."""
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def unheard(command: Awaitable[None], taken: Callable[[], None] = lambda: None) -> None:

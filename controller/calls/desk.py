@@ -8,9 +8,9 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
-from controller.calls.commanding import LegLost, LegTaken, hang_up
+from controller.calls.commanding import LegLost, LegTaken, hang_up, report
 from controller.calls.events import CallFailed, CallResumed, CallTaken, CallTurnedAway, LegLeftAlone
-from controller.calls.living import SWITCH_LOST, Living, Run, report
+from controller.calls.living import SWITCH_LOST, Living, Run
 from controller.calls.looks import PATROL, Looks
 from controller.calls.opening import NotOpened, Opening
 from controller.calls.ports import Claim, Claims, ParkedLeg
@@ -225,7 +225,7 @@ class CallDesk:
             if not call.text:  # it ended with its daemon while its document was fetched
                 dialect, program = await self._opening.begin_again(run)
             else:
-                dialect, program = self._opening.restore(call)
+                dialect, program = await self._opening.restore(call)
         except NotOpened as refusal:
             await self._give_up(run, str(refusal))
         if not call.text:

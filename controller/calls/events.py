@@ -92,3 +92,10 @@ class CallTurnedAway:
     switch: str
     leg: str
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUnconfined:
+    """The processes that evaluate JavaScript have resource limits, and no filter of system calls; told once."""
+
+    why: str

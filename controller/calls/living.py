@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 
-from controller.calls.commanding import LegLost, LegTaken
+from controller.calls.commanding import LegLost, LegTaken, report
 from controller.calls.departed import Departed
 from controller.calls.ports import ParkedLeg
 from controller.calls.rooms import Rooms
@@ -147,8 +147,3 @@ class Living:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             report("a call's work failed", error)
-
-
-def report(message: str, error: BaseException) -> None:
-    """Tell an error of our own to whoever listens for those."""
-    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

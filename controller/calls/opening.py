@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from controller.calls.commanding import unheard
+from controller.calls.commanding import report, unheard
 from controller.calls.events import DocumentFetched, DocumentRefused
-from controller.calls.living import Run, report
+from controller.calls.living import Run
 from controller.calls.ports import Claim
 from controller.calls.rooms import Rooms
 from controller.calls.runner import LARGE
@@ -31,6 +31,7 @@ class Opening:
 
     rooms: Rooms
     observe: Hook
+    _restoring: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def begin(self, run: Run, claim: Claim) -> tuple[Dialect, Program]:
         """Begin a call's document, or its fallback; ``run.call`` then says which. Raises NotOpened."""
@@ -64,13 +65,18 @@ class Opening:
             raise NotOpened(str(failure)) from None
         return await self.begin(run, Claim(account, call.document, call.fallback, call.method))
 
-    def restore(self, call: Call) -> tuple[Dialect, Program]:
-        """Go on with a document where its row says it was. Raises NotOpened."""
+    async def restore(self, call: Call) -> tuple[Dialect, Program]:
+        """Go on with a document where its row says it was. Raises NotOpened.
+
+        One after the other, with the loop's turn between them: after a restart all calls go on at once.
+        """
         dialect = self.rooms.sources.languages.dialects.get(call.dialect)
         if dialect is None or not call.program:
             raise NotOpened("the call's document had not begun")
         try:
-            return dialect, dialect.restore(call.text, shown(call.document), call, call.program)
+            async with self._restoring:
+                await asyncio.sleep(0)
+                return dialect, await restored(dialect, call)
         except DocumentError as refusal:
             raise NotOpened(str(refusal)) from None
         except Exception as error:
@@ -124,3 +130,11 @@ async def begun(dialect: Dialect, call: Call, account: Account) -> Program:
     if len(call.text) < LARGE:
         return dialect.start(call.text, source, call, account)
     return await asyncio.to_thread(dialect.start, call.text, source, call, account)
+
+
+async def restored(dialect: Dialect, call: Call) -> Program:
+    """Go on with a call's document. Raises DocumentError."""
+    source = shown(call.document)
+    if len(call.text) < LARGE:
+        return dialect.restore(call.text, source, call, call.program)
+    return await asyncio.to_thread(dialect.restore, call.text, source, call, call.program)

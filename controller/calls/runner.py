@@ -102,7 +102,7 @@ class CallRunner:
             context.arrive()
         while not isinstance(step, End):
             if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
-                step = self._program.next(await self._rooms.evaluator.carry_out(step))
+                step = self._program.next(await self._rooms.evaluator.carry_out(step, context.call.id))
                 continue
             await context.sure.wait()
             if not resumed:

@@ -20,7 +20,13 @@ def _revise_calls(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
 
 
-STEPS: tuple[Step, ...] = (_revise_calls,)
+def _put_texts_apart(connection: Connection) -> None:
+    """Rows that are there keep their text within, and are read so, until they are written again."""
+    connection.exec_driver_sql("CREATE TABLE texts (id TEXT NOT NULL PRIMARY KEY, data TEXT NOT NULL)")
+    connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN text TEXT")
+
+
+STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 
 

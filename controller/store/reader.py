@@ -11,13 +11,16 @@ from controller.documents.call import Call
 from controller.recordings.model import Notice, Recording
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
-from controller.store.rows import attempt_of, notice_of, outbox_row
+from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
-from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS
+from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
 from controller.telemetry import Hook
 
 T = TypeVar("T")
+_CALL = select(CALLS.c.id, CALLS.c.data, CALLS.c.text, TEXTS.c.data.label("written")).select_from(
+    CALLS.outerjoin(TEXTS, CALLS.c.text == TEXTS.c.id)
+)
 Page = tuple[float, str]
 """Where a page ended: the time and id of its last row; given as ``before``, the next page begins after it."""
 
@@ -66,8 +69,8 @@ class Reader:
 
     def call(self, identity: str) -> Call | None:
         """Return one call, or None."""
-        text = self._scalar(select(CALLS.c.data).where(CALLS.c.id == column_text(identity)))
-        return None if text is None else decode(Call, text)
+        rows = self._rows(_CALL.where(CALLS.c.id == column_text(identity)))
+        return call_of(rows[0]) if rows else None
 
     def switches(self) -> set[str]:
         """Return the names of the switches that have unfinished recordings or calls that have not ended."""
@@ -77,20 +80,19 @@ class Reader:
 
     def live_calls(self, switch: str) -> list[Call]:
         """Return the calls of a switch that have not ended, oldest first."""
-        query = select(CALLS.c.id, CALLS.c.data).where(CALLS.c.live_on == column_text(switch))
+        query = _CALL.where(CALLS.c.live_on == column_text(switch))
         rows = self._rows(query.order_by(CALLS.c.started_at, CALLS.c.id))
-        return self._readable("calls", rows, lambda row: decode(Call, row.data))
+        return self._readable("calls", rows, call_of)
 
     def call_by_leg(self, switch: str, leg: str) -> Call | None:
         """Return the leg's live call, else its newest one, else None. A caller may have used a leg's id before."""
         query = (
-            select(CALLS.c.data)
-            .where(CALLS.c.switch == column_text(switch), CALLS.c.leg == column_text(leg))
+            _CALL.where(CALLS.c.switch == column_text(switch), CALLS.c.leg == column_text(leg))
             .order_by(CALLS.c.live_on.is_(None), CALLS.c.started_at.desc(), CALLS.c.id.desc())
             .limit(1)
         )
-        text = self._scalar(query)
-        return None if text is None else decode(Call, text)
+        rows = self._rows(query)
+        return call_of(rows[0]) if rows else None
 
     def notices_of(self, recording: str) -> list[Notice]:
         """Return a recording's notices in their order."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +11,7 @@ from sqlalchemy import Row
 
 from controller.documents.call import Call, CallState
 from controller.recordings.model import Delivery, Notice, NoticeKind, Recording
-from controller.store.codec import decode, encode
+from controller.store.codec import DecodeError, decode, encode
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, origin_of
 
 Columns = dict[str, Any]
@@ -36,8 +38,14 @@ def recording_columns(recording: Recording) -> Columns:
     }
 
 
-def call_columns(call: Call) -> Columns:
-    """Return the row of a call."""
+def text_columns(text: str) -> Columns:
+    """Return the row of a document's text, the same for the same text."""
+    data = encode(text)
+    return {"id": hashlib.sha256(data.encode()).hexdigest(), "data": data}
+
+
+def call_columns(call: Call, text: str | None) -> Columns:
+    """Return the row of a call without its document's text, which is the row ``text``; None where it has none."""
     switch = column_text(call.switch)
     return {
         "id": call.id,
@@ -50,8 +58,19 @@ def call_columns(call: Call) -> Columns:
         "started_at": call.started_at,
         "ended_at": call.ended_at,
         "revision": call.revision,
-        "data": encode(call),
+        "data": encode(replace(call, text="")),
+        "text": text,
     }
+
+
+def call_of(row: Row[Any]) -> Call:
+    """Return the call of a row with ``data``, ``text`` and its text's own ``written``. Raises DecodeError."""
+    call = decode(Call, row.data)
+    if row.text is None:
+        return call
+    if row.written is None:
+        raise DecodeError(f"Call.text: there is no text {row.text}")
+    return replace(call, text=decode(str, row.written))
 
 
 def notice_columns(notice: Notice, error: str | None) -> Columns:

@@ -1,7 +1,8 @@
 """The tables, as SQLAlchemy Core sees them. What is searched is a column; the whole value is JSON text beside it.
 
 ``live_on`` and ``unfinished_on`` hold the switch's name as long as the row is that, so that the partial indexes on
-them stay as small as what is going on. Times are Unix seconds.
+them stay as small as what is going on. A call's row is written at each of its steps: its document's text lies apart,
+once for all calls that run it. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ METADATA = MetaData()
 
 VERSION = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
+TEXTS = Table(
+    "texts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("data", Text, nullable=False),
+)
 CALLS = Table(
     "calls",
     METADATA,
@@ -37,6 +44,7 @@ CALLS = Table(
     Column("ended_at", Double),
     Column("revision", Integer, nullable=False),
     Column("data", Text, nullable=False),
+    Column("text", Text),
 )
 Index("calls_by_leg", CALLS.c.switch, CALLS.c.leg, CALLS.c.started_at)
 Index("calls_by_account", CALLS.c.account, CALLS.c.started_at, CALLS.c.id)

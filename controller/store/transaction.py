@@ -24,8 +24,9 @@ from controller.store.rows import (
     delivery_columns,
     notice_columns,
     recording_columns,
+    text_columns,
 )
-from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS
+from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, StaleRevision, Verdict
 from controller.telemetry import Hook
 
@@ -40,6 +41,7 @@ class GroupBroken(BaseException):
 class Buffer:
     """Rows to be written, the newest of each recording and call, and what happens in the lanes of recordings."""
 
+    texts: dict[str, Columns] = field(default_factory=dict)
     calls: dict[str, Columns] = field(default_factory=dict)
     recordings: dict[str, Columns] = field(default_factory=dict)
     notices: list[Columns] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Buffer:
 
     def merge(self, other: Buffer) -> None:
         """Take over what a later work wrote."""
+        self.texts.update(other.texts)
         for row in other.calls.values():
             self.add_call(row)
         self.recordings.update(other.recordings)
@@ -71,6 +74,7 @@ class Buffer:
     def clear(self) -> None:
         """Forget everything."""
         for rows in (
+            self.texts,
             self.calls,
             self.recordings,
             self.notices,
@@ -83,6 +87,7 @@ class Buffer:
 
     def write(self, connection: Connection) -> None:
         """Write all of it. Raises StaleRevision, or what the database says."""
+        statements.insert_new(connection, TEXTS, list(self.texts.values()))
         statements.upsert(connection, CALLS, list(self.calls.values()))
         self._refuse_stale(connection)
         statements.upsert(connection, RECORDINGS, list(self.recordings.values()))
@@ -149,7 +154,12 @@ class Transaction(Reader):
 
     def save_call(self, call: Call) -> None:
         """Store a call as it is now; one that was stored with a higher revision stays as it is."""
-        self._own.add_call(call_columns(call))
+        text = None
+        if call.text:
+            row = text_columns(call.text)
+            text = row["id"]
+            self._own.texts[text] = row
+        self._own.add_call(call_columns(call, text))
 
     def add_notice(self, notice: Notice, delivery: Delivery | None, error: str | None = None) -> None:
         """Store a notice of a stored recording and put its delivery, if there is one, into the outbox.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -167,6 +168,49 @@ def test_a_bug_in_going_on_keeps_nobody_in_silence() -> None:
 
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run_virtually(run())
+
+
+def test_a_row_without_a_stored_form_keeps_nobody_in_silence() -> None:
+    """The hangup goes on whatever storing its cause raises, and that is reported."""
+
+    async def run() -> None:
+        world = await started([["wait", 1], ["hangup", "BUSY"]])
+        world.refusals["save"] = [ValueError("Circular reference detected")]
+        await world.settle()
+        assert world.legs["leg"].cause == "BUSY"
+
+    with pytest.raises(AssertionError, match="Circular reference detected"):
+        run_virtually(run())
+
+
+@virtual
+async def test_calls_go_on_after_a_restart_with_the_loops_turns_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many: between the readings of any two documents others have their turn."""
+    world = World(FOREVER)
+    world.calls = {str(number): waiting_call(id=str(number), leg=str(number)) for number in range(20)}
+    world.linked = False
+    for number in world.calls:
+        world.park(leg=number, marker=number, armed=False)
+    world.boot()
+    assert world.daemon is not None
+    turns, at, dialect = 0, [], world.daemon.desk.rooms.sources.languages.dialects["swml"]
+    restore = dialect.restore
+
+    def turned() -> None:
+        nonlocal turns
+        turns += 1
+
+    def noted(*arguments: Any) -> Any:
+        at.append(turns)
+        asyncio.get_running_loop().call_soon(turned)
+        return restore(*arguments)
+
+    monkeypatch.setattr(dialect, "restore", noted)
+    await world.relink()
+    await world.settle()
+    assert len(at) == len(world.calls)
+    assert len(set(at)) == len(at)
+    assert len(world.of(CallResumed)) == len(at)
 
 
 def test_a_bug_in_other_work_is_reported() -> None:

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect
 
 from controller.store import StoreError, open_store
+from controller.store.codec import encode
 from controller.store.migrations import migrate
 from controller.store.tables import METADATA
+from tests.store.values import call
 
 
 def _add_colour(connection: Connection) -> None:
@@ -54,15 +56,40 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
     with engine.begin() as connection:
         migrate(connection, ())
         connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN revision")
+        connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN text")
+        connection.exec_driver_sql("DROP TABLE texts")
         connection.exec_driver_sql(
             "INSERT INTO calls (id, switch, leg, account, dialect, state, started_at, data)"
             " VALUES ('c', 'fs1', 'leg', 'acme', 'swml', 'running', 1.0, '{}')"
         )
     with engine.begin() as connection:
-        assert migrate(connection) == 2
+        assert migrate(connection) == 3
         rows = connection.exec_driver_sql("SELECT id, revision FROM calls").fetchall()
         assert [tuple(row) for row in rows] == [("c", 0)]
     engine.dispose()
+
+
+async def test_texts_come_to_lie_apart(tmp_path: Path) -> None:
+    """From version 2 to 3: a call that was stored with its text within has it, and is then written without it."""
+    path, old = tmp_path / "a.db", call(text="sections: {}")
+    store = await open_store(path)
+    await store.write(lambda transaction: transaction.save_call(old))
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE calls SET data = ?", (encode(old),))
+        connection.execute("ALTER TABLE calls DROP COLUMN text")
+        connection.execute("DROP TABLE texts")
+        connection.execute("UPDATE schema_version SET version = 2")
+    connection.close()
+    store = await open_store(path)
+    assert await store.read(lambda reader: reader.call(old.id)) == old
+    new = old.changed(step=old.step + 1)
+    await store.write(lambda transaction: transaction.save_call(new))
+    assert await store.read(lambda reader: reader.call(old.id)) == new
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        assert "sections" not in connection.execute("SELECT data FROM calls").fetchone()[0]
+    connection.close()
 
 
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
@@ -72,5 +99,5 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 7")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 2: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 3: run"):
         await open_store(path)

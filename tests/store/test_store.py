@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from controller.documents.call import Call, CallState
-from controller.store import Reader, StaleRevision, Store, StoreFailed, Transaction, open_store
+from controller.store import DecodeError, Reader, StaleRevision, Store, StoreFailed, Transaction, open_store
 from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
 from tests.store.conftest import Told
 from tests.store.values import call, delivery, notice, recording
@@ -403,3 +403,32 @@ def test_a_loop_that_ended_takes_nothing_with_it(tmp_path: Path) -> None:
             await store.close()
 
     assert asyncio.run(look()) == made
+
+
+async def test_the_texts_of_calls_are_stored_once(tmp_path: Path) -> None:
+    """However many calls and steps: a row is small, and each call has its text, whatever characters it is of."""
+    path, texts = tmp_path / "a.db", ["sections: {}\n" * 1000, "\ud800\0ä", ""]
+    calls = [call(id=f"{number}", leg=f"{number}", text=texts[number % 3]) for number in range(6)]
+    store = await open_store(path)
+    for step in range(3):
+        for each in calls:
+            stored = replace(each, step=step, revision=step)
+            await store.write(partial(Transaction.save_call, call=stored))
+    live = await store.read(lambda reader: reader.live_calls(calls[0].switch))
+    assert {each.id: each.text for each in live} == {each.id: each.text for each in calls}
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM texts").fetchone() == (2,)
+        assert connection.execute("SELECT max(length(data)) FROM calls").fetchone()[0] < 2000
+    connection.close()
+
+
+async def test_a_call_whose_text_is_gone_is_unreadable(tmp_path: Path) -> None:
+    """It is no call without a document, which would be fetched anew."""
+    store = await open_store(tmp_path / "a.db")
+    stored = call(text="sections: {}")
+    await store.write(lambda transaction: transaction.save_call(stored))
+    await store.write(lambda transaction: transaction.connection.exec_driver_sql("DELETE FROM texts") and None)
+    with pytest.raises(DecodeError, match="there is no text"):
+        await store.read(lambda reader: reader.call(stored.id))
+    await store.close()

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from controller.dialects.swml import fetch, render, sign
+from controller.dialects.swml.blocks import Document
 from controller.dialects.swml.document import read
 from controller.dialects.swml.program import BadSnapshot, SwmlProgram
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest
 from controller.recordings.model import Delivery, Notice, Recording
+
+KEPT = 1_048_576
+"""Characters of documents that are kept as they were read; what is read of one takes twenty times as much."""
+
+
+class Documents:
+    """The documents read last, by their text: many calls run the same ones. Threads may ask at the same time."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept = kept
+        self._read: OrderedDict[str, Document] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+
+    def read(self, text: str, source: str) -> Document:
+        """Return a text's document, which nobody changes. Raises DocumentError."""
+        with self._lock:
+            known = self._read.get(text)
+            if known is not None:
+                self._read.move_to_end(text)
+                return known
+        document = read(text, source)
+        with self._lock:
+            if text not in self._read:
+                self._size += len(text)
+            self._read[text] = document
+            while self._size > self._kept:
+                self._size -= len(self._read.popitem(last=False)[0])
+        return document
 
 
 class SwmlDialect:
@@ -22,6 +54,7 @@ class SwmlDialect:
 
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url.rstrip("/")
+        self._documents = Documents()
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
@@ -39,11 +72,11 @@ class SwmlDialect:
 
     def start(self, text: str, source: str, call: Call, account: Account | None = None) -> SwmlProgram:
         """Begin a document on a call of an account. Raises DocumentError."""
-        return SwmlProgram(read(text, source), call, account)
+        return SwmlProgram(self._documents.read(text, source), call, account)
 
     def restore(self, text: str, source: str, call: Call, snapshot: Mapping[str, Any]) -> SwmlProgram:
         """Go on from a snapshot after a restart. Raises DocumentError."""
-        document = read(text, source)
+        document = self._documents.read(text, source)
         try:
             return SwmlProgram.restored(document, call, snapshot)
         except BadSnapshot as error:

@@ -1,0 +1,67 @@
+"""Turns: who had the least goes first, and no place is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller.calls.turns import Turns
+
+
+async def test_who_had_least_goes_first_then_who_asked_first() -> None:
+    """Whatever the order of asking; equal ones in that order."""
+    turns, served = Turns(1), []
+
+    async def ask(name: str, had: float) -> None:
+        async with turns.turn(had):
+            served.append(name)
+
+    async with turns.turn(0):
+        asked = [asyncio.create_task(ask(name, had)) for name, had in (("a", 3), ("b", 1), ("c", 1), ("d", 0))]
+        await asyncio.sleep(0)
+        assert not served
+    await asyncio.gather(*asked)
+    assert served == ["d", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("places", [1, 2, 3])
+async def test_no_more_than_the_places_are_had_at_a_time(places: int) -> None:
+    """And all of them are."""
+    turns, having, most = Turns(places), 0, 0
+
+    async def ask() -> None:
+        nonlocal having, most
+        async with turns.turn(0):
+            having += 1
+            most = max(most, having)
+            await asyncio.sleep(0)
+            having -= 1
+
+    await asyncio.gather(*(ask() for _ in range(10)))
+    assert most == places
+
+
+@pytest.mark.parametrize("given", [False, True])
+async def test_who_gives_up_waiting_takes_no_place(given: bool) -> None:
+    """Cancelled while it waits, or in the moment in which it is given one."""
+    turns = Turns(1)
+
+    async def ask() -> None:
+        async with turns.turn(0):
+            await asyncio.Event().wait()
+
+    async with turns.turn(0):
+        asked = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        if not given:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+
+    async def again() -> bool:
+        async with turns.turn(0):
+            return True
+
+    assert await asyncio.wait_for(again(), 5)
