@@ -205,7 +205,9 @@ class _Checker:
         elif isinstance(entry.value, Mapping):
             given = self._properties(method, entry.value, where, around)
         elif method.bare is not None and isinstance(entry.value, Scalar) and entry.value.value is not None:
-            given = self._judged(method.bare, entry.value, where)
+            given = self._value(method.bare, entry.value, where, around)
+        elif method.listed is not None and isinstance(entry.value, Sequence):
+            given = self._value(method.listed, entry.value, where, around)
         else:
             self.problems.add(entry.value.line, where, _not_properties(method, entry.value))
         return Instruction(method.name, {**method.defaults, **given}, entry.line, where)
@@ -376,5 +378,6 @@ def _unknown_method(name: str) -> str:
 
 
 def _not_properties(method: Method, node: Node) -> str:
-    short = f", or the {method.bare.name} alone" if method.bare else ""
+    alone = [row.name for row in (method.bare, method.listed) if row is not None]
+    short = f", or the {' or '.join(alone)} alone" if alone else ""
     return f"must be an object of properties, as in `{method.name}: {{}}`{short}; got {shown(node)}"

@@ -27,11 +27,14 @@ _SPEAKING = (
     Property("say_gender", Kind.TEXT, "Gender to use with `say:` for text to speech", read=True),
 )
 
+_URL = Property("url", Kind.SOUND, "A single playable sound.")
+_URLS = Property("urls", Kind.SOUNDS, "An array of playable sounds.")
+
 PLAY = Method(
     "play",
     (
-        Property("url", Kind.SOUND, "A single playable sound."),
-        Property("urls", Kind.SOUNDS, "An array of playable sounds."),
+        _URL,
+        _URLS,
         Property(
             "auto_answer",
             Kind.BOOLEAN,
@@ -49,6 +52,8 @@ PLAY = Method(
             served=Served.NOT_YET,
         ),
     ),
+    bare=_URL,
+    listed=_URLS,
     one_of=("url", "urls"),
 )
 

@@ -51,6 +51,7 @@ def test_all_calling_methods_are_known_by_name() -> None:
         ]
 
 
+PLAYED = METHODS["play"].defaults
 ACCEPTED: list[tuple[str, str, dict[str, Any]]] = [
     ("answer: {}", "answer", {"max_duration": 14400}),
     ("answer: {max_duration: 60}", "answer", {"max_duration": 60}),
@@ -59,6 +60,8 @@ ACCEPTED: list[tuple[str, str, dict[str, Any]]] = [
     ("hangup: {reason: busy}", "hangup", {"reason": "busy"}),
     ("hangup: {reason: decline}", "hangup", {"reason": "decline"}),
     ("sleep: 5000", "sleep", {"duration": 5000}),
+    ("play: 'say:Hello'", "play", {**PLAYED, "url": "say:Hello"}),
+    ("play: ['say:Hello', 'silence:1']", "play", {**PLAYED, "urls": ["say:Hello", "silence:1"]}),
     ("sleep: 5000.0", "sleep", {"duration": 5000}),
     ("sleep: -1", "sleep", {"duration": -1}),
     ("sleep: 0", "sleep", {"duration": 0}),
