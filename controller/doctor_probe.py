@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller.doctor_findings import Finding, ok, problem, warning
 from controller.doctor_local import group_fix, ownership
+from controller.doctor_media import playing
 from controller.doctor_switch import dialplan, until
 from controller.settings import SwitchSettings
 from controller.switch import commands
@@ -42,7 +43,7 @@ class Call:
 
 
 async def recording(switch: SwitchSettings, session: Session, trial: Trial) -> list[Finding]:
-    """Let the switch record a leg of ours, and look at the file from here; nothing of it stays behind."""
+    """Let the switch record a leg of ours, and play to it, and look at the files; nothing of it stays behind."""
     subject, leg, identity = f"{switch.name} recording", str(uuid.uuid4()), uuid.uuid4().hex
     name = f"fsrec-doctor-{identity}.wav"
     try:
@@ -54,6 +55,7 @@ async def recording(switch: SwitchSettings, session: Session, trial: Trial) -> l
     local = switch.local_path / name
     try:
         found = await _record(switch, session, trial, leg, identity, local)
+        found += await playing(switch, session, leg)
     finally:
         with suppress(LinkLost):
             await session.send(commands.UuidKill(leg))

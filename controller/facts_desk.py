@@ -24,6 +24,7 @@ from controller.switch.facts import (
 )
 from controller.switch.legs import parked_leg
 from controller.switch.recorder import recording_id
+from controller.switch.sounds import failed_response
 from controller.telemetry import FactOrphaned
 
 
@@ -61,11 +62,11 @@ class FactsDesk:
                 identity = recording_id(event_uuid)
                 if identity is not None and self.recordings.get(identity) is not None:
                     self.recordings.apply(identity, StartOver(at))
-            case Executed(leg=leg, at=at, application="playback" | "speak", event_uuid=event_uuid, response=response):
-                self.desk.executed(switch, leg, event_uuid, response, at)
+            case Executed(leg=leg, application="playback" as played, event_uuid=event_uuid, response=response):
+                self.desk.executed(switch, leg, event_uuid, failed_response(played, response) or "")
             case DigitPressed(leg=leg, at=at, digit=digit):
                 self.recordings.pressed(switch, leg, digit, at)
-                self.desk.digit(switch, leg, digit, at)
+                self.desk.digit(switch, leg, digit)
             case _:
                 pass  # moves and other applications mean nothing to what is built so far
 

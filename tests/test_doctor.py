@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller import doctor_media, doctor_switch
+from controller import doctor_media, doctor_probe, doctor_switch
 from controller.doctor import Call, Finding, Level, examine, exit_code, render
 from controller.settings import SwitchSettings
 from controller.softswitch import Softswitch
@@ -26,13 +26,14 @@ from tests.switch.peer import Conn, Peer, frame
 
 @pytest.fixture(autouse=True)
 def _no_encoding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes two processes an examination; test_doctor_media has it, and the live ones."""
+    """Leave out what takes processes at each examination; test_doctor_media has it, and the live ones."""
 
-    async def left_out() -> list[Finding]:
+    async def left_out(*_: object) -> list[Finding]:
         return []
 
     if request.node.get_closest_marker("live") is None:
         monkeypatch.setattr(doctor_media, "encoders", left_out)
+        monkeypatch.setattr(doctor_probe, "playing", left_out)
 
 
 # A sound set-up
@@ -575,7 +576,7 @@ async def test_live(tmp_path: Path, live: LiveSwitch) -> None:
     findings = await examine(settings, call=Call("1001"), heartbeat=0, check=lambda text, source: ())
     assert [one for one in findings if one.level is Level.PROBLEM] == []
     assert {one.subject for one in findings if one.level is Level.WARNING} <= {"fs1 switch_path"}
-    assert {"fs1 recording", "fs1 call", "fs1 modules", "speech", "encoders"} <= {
+    assert {"fs1 recording", "fs1 call", "fs1 modules", "fs1 playing", "speech", "encoders"} <= {
         one.subject for one in findings if one.level is Level.OK
     }
     assert list(live.recordings.iterdir()) == []

@@ -77,8 +77,8 @@ def desk_of(rooms: Rooms, watch: Any = None) -> tuple[FactsDesk, list[object]]:
     return desk, seen
 
 
-def executed(application: str, event_uuid: str) -> Executed:
-    return Executed("leg", 5.0, application, event_uuid, "_none_")
+def executed(application: str, event_uuid: str, response: str = "_none_") -> Executed:
+    return Executed("leg", 5.0, application, event_uuid, response)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,14 @@ def executed(application: str, event_uuid: str) -> Executed:
         (executed("record_session", str(uuid.uuid4())), []),
         (executed("record_session", "not ours"), []),
         (executed("answer", ID), []),
-        (executed("playback", ID), [("executed", "fs1", "leg", ID, "_none_", 5.0)]),
-        (executed("speak", "whose ever"), [("executed", "fs1", "leg", "whose ever", "_none_", 5.0)]),
+        (executed("playback", ID, "FILE PLAYED"), [("executed", "fs1", "leg", ID, "")]),
+        (
+            executed("playback", "whose ever", "PLAYBACK ERROR"),
+            [("executed", "fs1", "leg", "whose ever", "the switch broke the sound off")],
+        ),
         (
             DigitPressed("leg", 5.0, "5", 0.1),
-            [("pressed", "fs1", "leg", "5", 5.0), ("digit", "fs1", "leg", "5", 5.0)],
+            [("pressed", "fs1", "leg", "5", 5.0), ("digit", "fs1", "leg", "5")],
         ),
         (LegMoved("leg", 5.0, "old"), []),
     ],

@@ -98,13 +98,13 @@ class CallDesk:
         if run is not None:
             run.answered()
 
-    def executed(self, switch: str, leg: str, execution: str, response: str, _at: float) -> None:
-        """CHANNEL_EXECUTE_COMPLETE of something that was played, by the id its command was given."""
+    def executed(self, switch: str, leg: str, execution: str, problem: str) -> None:
+        """CHANNEL_EXECUTE_COMPLETE of what was played, by its command's id; ``problem`` says why it was not heard."""
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:
-            run.runner.executed(execution, response)
+            run.runner.executed(execution, problem)
 
-    def digit(self, switch: str, leg: str, digit: str, _at: float) -> None:
+    def digit(self, switch: str, leg: str, digit: str) -> None:
         """DTMF from a leg's party."""
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:

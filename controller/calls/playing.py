@@ -24,9 +24,6 @@ from controller.documents.steps import (
 )
 from controller.recordings.ports import CommandFailed
 
-NOT_PLAYED = frozenset({"FILE NOT FOUND", "PLAYBACK ERROR"})
-"""What FreeSWITCH's playback answers for a sound that was not heard, or not to its end."""
-
 PAUSES = {"w": 0.5, "W": 1.0}
 """Seconds that pauses among sent digits take."""
 
@@ -170,10 +167,9 @@ async def _had(context: CallContext, item: Item, gain: float) -> Sound | AudioFa
 async def _played(context: CallContext, sound: Sound, gain: float) -> str:
     """Play a sound to its end; return why it was not heard, nothing where it was."""
     try:
-        response = await context.sounds.play(sound, gain)
+        return await context.sounds.play(sound, gain)
     except CommandFailed as failure:
         return str(failure)
-    return f"FreeSWITCH could not play it: {response}" if response in NOT_PLAYED else ""
 
 
 def _named(item: Item) -> str:

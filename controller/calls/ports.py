@@ -119,17 +119,20 @@ class Legs(Protocol):
     def play(self, switch: str, leg: str, sound: Sound, *, gain: float, execution: str) -> Awaitable[None]:
         """Play one sound once what the leg was told before is over; what is told after it waits for its end.
 
-        ``execution`` is a uuid4 of ours: the fact of its end (``CallDesk.executed``) carries it. Speech, ringing and
-        the beep are played ``gain`` dB louder; a file is as it is.
+        ``execution`` is a uuid4 of ours: the fact of its end (``CallDesk.executed``) carries it. Ringing and the beep
+        are played ``gain`` dB louder, as far as the switch can; speech and a file are as they are.
         """
         ...
 
     def stop_playing(self, switch: str, leg: str) -> Awaitable[None]:
-        """End what plays now; nothing if nothing does."""
+        """End what plays now; nothing if nothing does.
+
+        What is queued and has not begun is not ended: whoever wants it ended asks again until its end is told.
+        """
         ...
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        """Send digits (0-9 * # A-D w W) to the leg's party."""
+        """Send digits (0-9 * # A-D w W) to the leg's party; done when they have been heard."""
         ...
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:

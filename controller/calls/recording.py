@@ -87,7 +87,16 @@ async def _begun(context: CallContext, request: RecordingRequest, *, resumed: bo
     if identity is None:
         identity = new_id()
         call = context.call = context.call.changed(recording=identity)
-        owner = Owner(call.account, call.dialect, call.id, call.switch, call.leg, context.session, call.info.rate)
+        owner = Owner(
+            call.account,
+            call.dialect,
+            call.id,
+            call.switch,
+            call.leg,
+            session=context.session,
+            rate=call.info.rate,
+            clock=call.info.clock,
+        )
         try:
             await recordings.start(
                 owner,

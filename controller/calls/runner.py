@@ -69,9 +69,9 @@ class CallRunner:
         """Note that the leg carries our marker from now on; the next row says so."""
         self._context.arrived()
 
-    def executed(self, execution: str, response: str) -> None:
+    def executed(self, execution: str, problem: str) -> None:
         """CHANNEL_EXECUTE_COMPLETE of what was played, by its id, and what the switch says of it."""
-        self._context.sounds.executed(execution, response)
+        self._context.sounds.executed(execution, problem)
 
     def pressed(self, digit: str) -> None:
         """DTMF came from the leg's party."""

@@ -43,11 +43,11 @@ class Sounds:
 
     # --- what is heard of them -----------------------------------------------------------------------------------
 
-    def executed(self, execution: str, response: str) -> None:
-        """Hear the end of something that was played."""
+    def executed(self, execution: str, problem: str) -> None:
+        """Hear the end of something that was played, and why it was not heard; nothing where it was."""
         end = self._ends.pop(execution, None)
         if end is not None and not end.done():
-            end.set_result(response)
+            end.set_result(problem)
 
     def relinked(self) -> None:
         """Hear that the link is back: what ended meanwhile was told to nobody."""
@@ -62,7 +62,7 @@ class Sounds:
     # --- what is done --------------------------------------------------------------------------------------------
 
     async def play(self, sound: Sound, gain: float) -> str:
-        """Play one sound to its end; return what the switch said of it, nothing where that was lost.
+        """Play one sound to its end; return why it was not heard; nothing where it was, or where that was lost.
 
         Raises CommandFailed where the switch, or whoever makes the command, refuses it.
         """

@@ -22,7 +22,8 @@ class CallInfo:
 
     ``direction`` is inbound or outbound as the switch sees it, ``rate`` its codec's samples per second.
     ``profile_at`` is when the leg got its caller profile (Unix seconds, None if not told): each transfer or bridge
-    by others gives it another, and nothing that is done to a parked leg does.
+    by others gives it another, and nothing that is done to a parked leg does. ``clock`` is the codec's own word for
+    its rate, 0 where that is ``rate``.
     """
 
     destination: str
@@ -34,6 +35,7 @@ class CallInfo:
     rate: int = 8000
     created_at: float = 0.0
     profile_at: float | None = None
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,10 @@ import numpy as np
 from controller.media import wav
 from controller.media.job import DecodeJob
 
-FORMATS = "wav,aiff,au,mp3,ogg,flac,mov,aac,amr,amrnb,amrwb,gsm,caf"
-"""FFmpeg's names of what is read; mov is also mp4 and m4a."""
-SPOKEN = "wav, mp3, ogg, flac, mp4, aac, aiff, au, amr, gsm"
+FORMATS = "wav,aiff,au,mp3,ogg,flac,mov,aac,amr,caf"
+"""FFmpeg's names of what is read; mov is also mp4 and m4a. Those without a mark of their own (raw gsm, raw amrnb) are
+left out: a page of HTML may be taken for them, and heard."""
+SPOKEN = "wav, mp3, ogg, flac, mp4, aac, aiff, au, amr, caf"
 _COMPRESSED = """
     mp3 mp3float mp2 mp2float vorbis opus libopus flac alac aac amrnb amrwb gsm gsm_ms adpcm_ms adpcm_ima_wav
 """

@@ -163,7 +163,8 @@ class Break:
 class Owner:
     """Whose recording it is: account and dialect, our call id, the switch and the leg it runs on.
 
-    ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second.
+    ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second;
+    ``clock`` what its codec calls its rate where that is another (G.722), else 0.
     """
 
     account: str
@@ -173,6 +174,7 @@ class Owner:
     leg: str
     session: str = ""
     rate: int = 8000
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ class _Take:
         samples = self._leg.said.read(start, start + count * FRAME)
         used, over = count, False
         if self._threshold:
-            levels = np.abs(samples.reshape(count, FRAME).astype(np.int32)).mean(axis=1) * (self.file.rate // RATE)
+            levels = (
+                np.abs(samples.reshape(count, FRAME).astype(np.int32)).mean(axis=1) * self._leg.profile.level_scale
+            )
             for index, level in enumerate(levels):
                 self._silent = self._silent + 1 if level < self._threshold else 0
                 if self._silent >= self._needed:

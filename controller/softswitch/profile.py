@@ -60,6 +60,11 @@ class Profile:
         self.stamp("Created")
         self.times["Profile"] = self.times["Created"]
 
+    @property
+    def level_scale(self) -> int:
+        """By what levels are multiplied where silence is judged: the codec's own word for its rate, over 8000."""
+        return 1 if self.codec == "G722" else max(1, self.rate // 8000)
+
     def route(self) -> None:
         """Become another caller profile, as each transfer makes one."""
         self.index += 1

@@ -207,7 +207,7 @@ class Recorder:
     def _listen(self, samples: Samples, frames: int, first: int) -> tuple[int, EndedBy | None]:
         """Run the silence timers over `frames`; how many of them were recorded, and whether they ended it."""
         # The sum is divided by the samples that 8 kHz would have (is_silence_frame, async:1181): 16 kHz counts double
-        levels = np.abs(samples.reshape(frames, -1).astype(np.int32)).mean(axis=1) * self._scale
+        levels = np.abs(samples.reshape(frames, -1).astype(np.int32)).mean(axis=1) * self.leg.profile.level_scale
         silent = levels.astype(np.int64) < self.options.threshold
         changes = np.flatnonzero(np.diff(silent)) + 1
         for begin, end in zip((0, *changes), (*changes, frames), strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 from controller.softswitch.audio import RATE, Sound
 from controller.softswitch.script import Samples, silence, speech, tone
 from controller.softswitch.text import number, parse_block, split_arguments
+from controller.softswitch.wavfile import HEADER
 
 VOICES = {"flite": frozenset({"awb", "kal", "kal16", "rms", "slt"})}
 """The speech engines that there are, with their voices."""
@@ -93,6 +94,8 @@ def _wav(path: Path) -> Loaded:
             rate, channels = file.getframerate(), file.getnchannels()
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
     except (OSError, EOFError, wave.Error) as error:
+        if _is_unfinished(path):
+            return Loaded(Sound(silence(0.0, RATE)))
         raise SourceError(f"cannot play {path}: {error}") from error
     if channels > 1:
         # Added up, not averaged (switch_mux_channels; heard on a real switch)
@@ -101,6 +104,16 @@ def _wav(path: Path) -> Loaded:
         wanted = np.arange(round(len(samples) * RATE / rate)) * (rate / RATE)
         samples = np.interp(wanted, np.arange(len(samples)), samples).astype(np.int16)
     return Loaded(Sound(samples), rate)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether it is a recording that still runs: to its header it has no samples, and it is played as such."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEADER)
+    except OSError:
+        return False
+    return len(head) == HEADER and head[:4] == b"RIFF" and head[8:12] == b"WAVE" and not any(head[40:])
 
 
 _TONE = re.compile(r"%\(([^()]*)\)")

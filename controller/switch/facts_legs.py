@@ -14,6 +14,10 @@ _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
+_CLOCKS = {"G722": 8000, "OPUS": 48_000}
+"""Codecs whose own word for their rate is not that of their audio; FreeSWITCH scales levels by that word."""
+
+
 def leg_info(event: Mapping[str, object]) -> LegInfo:
     """Read what is known of a leg from any event or dump that carries channel data."""
     direction = clean.text(event, "Call-Direction", clean.SHORT)
@@ -30,6 +34,7 @@ def leg_info(event: Mapping[str, object]) -> LegInfo:
         created_at=clean.moment(event, "Caller-Channel-Created-Time"),
         hostname=clean.text(event, "FreeSWITCH-Hostname"),
         profile_at=clean.moment(event, "Caller-Profile-Created-Time"),
+        clock=_CLOCKS.get(clean.text(event, "Channel-Read-Codec-Name", clean.SHORT).upper(), 0),
     )
 
 

@@ -42,6 +42,7 @@ class LegInfo:
         profile_at: Unix seconds at which it was routed last (Caller-Profile-Created-Time); None if not known. It
             stays through park, answer and record_session, and is another after each uuid_transfer and uuid_bridge,
             on both legs of that (measured).
+        clock: what the codec calls its rate where that may not be ``rate``, as G.722 does (RFC 3551, 4.5.2); else 0.
 
     """
 
@@ -56,6 +57,7 @@ class LegInfo:
     created_at: float | None
     hostname: str
     profile_at: float | None = None
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,9 @@ JOB_WITHIN = 10.0
 
 DIGITS_AT_ONCE = 64
 
+DIGIT_SECONDS = 0.28
+"""A digit on the line, with its gap (RFC 2833, measured)."""
+
 GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
 
 
@@ -63,6 +67,7 @@ def call_info(info: LegInfo) -> CallInfo:
         rate=info.rate,
         created_at=info.created_at or 0.0,
         profile_at=info.profile_at,
+        clock=info.clock,
     )
 
 
@@ -134,7 +139,12 @@ class EslLegs:
         return self._post(switch, lambda: (UuidBreak(leg),), gone_is_fine=True)
 
     def send_digits(self, switch: str, leg: str, digits: str) -> asyncio.Future[None]:
-        """``bgapi uuid_send_dtmf``: where the endpoint has no queue the pauses are slept by who runs the command."""
+        """``bgapi uuid_send_dtmf``, 64 digits at once: FreeSWITCH ignores more than 99.
+
+        A job, since where the endpoint has no queue of digits the pauses are slept by who runs the command. A SIP leg
+        queues them and the job is done at once, but a hangup would cut them off: it is waited until they are heard.
+        None of them is a DTMF event of the leg.
+        """
         return asyncio.ensure_future(self._send_digits(switch, leg, digits))
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
@@ -167,6 +177,7 @@ class EslLegs:
 
     async def _send_digits(self, switch: str, leg: str, digits: str) -> None:
         pauses = digits.count("w") * 0.5 + digits.count("W")
+        began = time.monotonic()
         try:
             parts = [digits[at : at + DIGITS_AT_ONCE] for at in range(0, len(digits), DIGITS_AT_ONCE)]
             commands = [UuidSendDtmf(leg, part) for part in parts]
@@ -179,6 +190,8 @@ class EslLegs:
             raise SwitchAway(str(lost)) from None
         except (JobTimeout, JobRefused, PacketRefused, ValueError) as failure:
             raise CommandFailed(str(failure)) from None
+        lasts = pauses + DIGIT_SECONDS * sum(digit not in "wW" for digit in digits)
+        await asyncio.sleep(began + lasts - time.monotonic())
 
     async def _dump(self, switch: str, leg: str) -> LegSnapshot | None:
         """Return a living leg, or None. Raises SwitchAway, BadReplyError."""

@@ -33,6 +33,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
     """Return the whole variable block of a recording; silence is judged on the recorded track(s)."""
     request = recording.request
     initial, final = timeouts(recording)
+    rate = recording.owner.clock or recording.owner.rate
     return RecordingVariables(
         recording=uuid.UUID(recording.id).hex,
         track=_TRACKS[request.track],
@@ -40,7 +41,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
         append=bool(recording.breaks),
         initial_timeout_ms=round(initial * 1000),
         final_timeout_ms=round(final * 1000),
-        silence_threshold=silence_threshold(request.sensitivity, recording.owner.rate) if initial or final else 0,
+        silence_threshold=silence_threshold(request.sensitivity, rate) if initial or final else 0,
     )
 
 

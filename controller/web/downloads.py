@@ -95,7 +95,8 @@ class Downloads(WebClient):
         def work() -> None:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             for path in self._directory.iterdir():
-                path.unlink()
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
 
         await asyncio.get_running_loop().run_in_executor(self._threads, work)
 

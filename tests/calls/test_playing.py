@@ -90,10 +90,10 @@ async def test_an_item_that_cannot_be_had_is_left_out() -> None:
     world = await played(
         [["play", "a", "gone", "say:hi", "b"]],
         missing={"gone"},
-        responses={"b": "FILE NOT FOUND"},
+        unheard={"b": "the switch has no such file"},
     )
     assert world.sounds == ["a", "say:hi", "b"]
-    assert world.told == {0: f"Failed: {AUDIO}/gone: 404; {AUDIO}/b: FreeSWITCH could not play it: FILE NOT FOUND"}
+    assert world.told == {0: f"Failed: {AUDIO}/gone: 404; {AUDIO}/b: the switch has no such file"}
     world = await played(
         [["play", "ring:xx", "silence:3", "say:hi"]],
         refusals={"play": [CommandFailed("the ring of 'xx' is not known"), CommandFailed("no"), CommandFailed("no")]},
@@ -350,9 +350,9 @@ async def test_digits_of_other_legs() -> None:
     """They mean nothing, nor do ends of what others play."""
     world = await playing([["gather", ["ask"], {"initial_timeout": 1.0}]], 0.5)
     assert world.daemon is not None
-    world.daemon.desk.digit("fs1", "other", "1", 0.0)
-    world.daemon.desk.executed("fs1", "other", "x", "FILE PLAYED", 0.0)
-    world.daemon.desk.executed("fs1", "leg", "x", "FILE PLAYED", 0.0)
+    world.daemon.desk.digit("fs1", "other", "1")
+    world.daemon.desk.executed("fs1", "other", "x", "")
+    world.daemon.desk.executed("fs1", "leg", "x", "")
     await ended(world)
     assert world.told == {0: "Gathered /"}
     assert [round(end - begin, 3) for _, begin, end in world.heard] == [1.0]

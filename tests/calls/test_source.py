@@ -9,8 +9,8 @@ import pytest
 
 from controller.calls import source
 from controller.calls.ports import Languages
-from controller.calls.source import KEPT, LIMIT, Files, SourceFailed, read_file
-from tests.calls.world import ScriptDialect
+from controller.calls.source import KEPT, LIMIT, Files, SourceFailed, Sources, read_file
+from tests.calls.world import ACCOUNT, ScriptDialect, running
 
 
 async def test_a_document_is_read(tmp_path: Path) -> None:
@@ -104,6 +104,15 @@ async def test_a_file_that_goes_between_stat_and_read(tmp_path: Path, monkeypatc
     monkeypatch.setattr(source, "_mark", vanish)
     with pytest.raises(SourceFailed, match="No such file"):
         await Files().read(str(path))
+
+
+async def test_without_a_fetcher_documents_come_from_files() -> None:
+    """A URL is refused, without its credentials, whoever asks."""
+    sources = Sources(Languages({}))
+    with pytest.raises(SourceFailed, match=r"^http://h/a: documents come from files only"):
+        await sources.fetched("http://u:p@h/a", "POST", running(), ACCOUNT, ScriptDialect({}))
+    with pytest.raises(SourceFailed, match=r"^http://h/a: signalwire accounts have documents in files only"):
+        sources.asking(ACCOUNT, "http://u:p@h/a")
 
 
 @pytest.mark.parametrize(

@@ -352,7 +352,7 @@ class World:
     media: FakeMedia = field(default_factory=FakeMedia)
     missing: set[str] = field(default_factory=set)
     lengths: dict[str, float] = field(default_factory=dict)
-    responses: dict[str, str] = field(default_factory=dict)
+    unheard: dict[str, str] = field(default_factory=dict)
     presses: dict[str, str] = field(default_factory=dict)
     sought: list[tuple[str, float, float]] = field(default_factory=list)
     heard: list[tuple[str, float, float]] = field(default_factory=list)
@@ -479,8 +479,8 @@ class World:
         leg.playing = None
         self.heard.append((queued.name, queued.began, self.now))
         if not self.deaf & {"executed", f"executed {queued.name}"}:
-            response = self.responses.get(queued.name, "FILE PLAYED")
-            self.tell(lambda daemon: daemon.desk.executed(SWITCH, leg.id, queued.execution, response, self.now))
+            problem = self.unheard.get(queued.name, "")
+            self.tell(lambda daemon: daemon.desk.executed(SWITCH, leg.id, queued.execution, problem))
         self._advance(leg)
 
     def _press_all(self, digits: str, leg: str, listener: Daemon | None) -> None:
@@ -491,7 +491,7 @@ class World:
 
     def press(self, digit: str, leg: str = "leg") -> None:
         """The leg's party presses a digit."""
-        self.tell(lambda daemon: daemon.desk.digit(SWITCH, leg, digit, self.now))
+        self.tell(lambda daemon: daemon.desk.digit(SWITCH, leg, digit))
 
     def end_recorder(self, path: str, *, hangup: bool = False) -> None:
         recording = self.recorders.pop(path)

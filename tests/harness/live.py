@@ -42,6 +42,7 @@ class LiveCall:
         self._client, self._a, self._sound = client, a, sound
         self.leg = leg
         self.began: float | None = None
+        self.heard_digits = ""
         self._cause: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._acts: asyncio.Task[None] | None = None
 
@@ -70,6 +71,8 @@ class LiveCall:
             # Events come up to 20 ms late; the switch's own clock says when the script began.
             self.began = int(event["Event-Date-Timestamp"]) / 1e6
             self._acts = asyncio.create_task(self._act(self.began))
+        elif name == "DTMF" and leg == self._a:
+            self.heard_digits += event.get("DTMF-Digit", "")
         elif name == "CHANNEL_HANGUP_COMPLETE" and leg == self.leg:
             self.end(event.get("Hangup-Cause", ""))
 

@@ -26,6 +26,10 @@ class SoftCall:
     def alive(self) -> bool:
         return not self._lost and not self.inner.hungup
 
+    @property
+    def heard_digits(self) -> str:
+        return self.inner.digits_sent
+
     async def hangup(self, cause: str = "NORMAL_CLEARING") -> None:
         self.inner.hangup(cause)
 

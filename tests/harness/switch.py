@@ -50,6 +50,11 @@ class Call(Protocol):
         """Whether the leg has not ended yet."""
         ...
 
+    @property
+    def heard_digits(self) -> str:
+        """The digits that the leg sent to the caller, so far."""
+        ...
+
     async def hangup(self, cause: str = "NORMAL_CLEARING") -> None:
         """The caller hangs up."""
         ...

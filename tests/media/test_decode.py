@@ -129,6 +129,7 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
 HTML = b"<!DOCTYPE html><html><head><title>404</title></head><body>" + b"<p>Not here.</p>" * 200 + b"</body></html>"
 NOT_AUDIO: list[tuple[str, bytes, str]] = [
     ("html", HTML, "is no audio that can be read"),
+    ("html that looks like amr", b"<html>" + b"<p>x</p>" * 999, "is no audio that can be read"),
     ("empty", b"", "is no audio that can be read"),
     ("m3u8", b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile:///SOUND\n#EXT-X-ENDLIST\n", "is no audio"),
     ("m3u8 of addresses", b"#EXTM3U\n#EXT-X-VERSION:3\n#EXTINF:9,\nhttp://127.0.0.1:1/x.ts\n", "is no audio"),
@@ -151,6 +152,14 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes, why: str) -
     sound = tone(tmp_path / "sound.wav", "wav")
     (tmp_path / "x.mp3").write_bytes(content.replace(b"SOUND", str(sound).encode()))
     assert why in refused(job(tmp_path / "x.mp3"))
+
+
+@given(piece=st.text(st.characters(codec="ascii"), min_size=1, max_size=40), times=st.integers(1, 2000))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_is_audio(tmp_path: Path, piece: str, times: int) -> None:
+    """Whatever it says, and however regular it is: none is taken for sound that needs no mark."""
+    (tmp_path / "x").write_text(piece * times)
+    assert "is no audio" in refused(job(tmp_path / "x"))
 
 
 def test_what_is_too_long_is_refused(tmp_path: Path) -> None:

@@ -416,16 +416,22 @@ def repeating(daemon: Daemon) -> None:
         {"set": {"who": who, "all": "${call}"}},
         {"play": {"url": f"say:{who}"}},
         record_call(daemon.receiver, who),
-        {"prompt": {"play": f"say:{who} ${{all}}", "initial_timeout": 0.1}},
-        {"request": {"url": daemon.receiver.url("/told"), "method": "POST", "body": {"who": "${who}"}}},
+        {"prompt": {"play": f"say:{who}", "initial_timeout": 0.1}},
+        {
+            "request": {
+                "url": daemon.receiver.url("/told"),
+                "method": "POST",
+                "body": {"who": "${who}", "all": "${all}"},
+            }
+        },
         {"request": {"url": daemon.receiver.url("/") + who, "method": "GET", "headers": {"X-From": who}}},
         BUSY,
     )
 
 
 def seen(text: str) -> str:
-    """What of a text has a shape: control characters may come as a sign that says so."""
-    return "".join(text.replace("\ufffd", "").split())
+    """What arrives of a caller's text: not all of a long one, and a sign for each control character."""
+    return "".join(text.replace("\ufffd", "").split())[:200]
 
 
 @pytest.mark.parametrize("switch", ["soft"], indirect=True)  # a live one's callers say theirs by SIP, below
@@ -459,7 +465,7 @@ async def test_a_sip_callers_words_are_said_and_run_nothing(
         async with calling(switch.sip_port, fresh) as phone:
             await phone.until(lambda: phone.over, 100)
 
-    callers = hostile(touched)
+    callers = {name: words for name, words in hostile(touched).items() if len(words.user) < 1000}  # said for minutes
     await asyncio.gather(*(one(words) for words in callers.values()))
     assert len(daemon.receiver.to("/told")) == len(callers)
     assert not switch.client.closed.is_set(), "the event socket was reloaded"

@@ -115,7 +115,7 @@ async def test_a_recording_that_can_not_be_encoded_is_told_as_what_it_is(
     daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Encoders that crash whenever they are started: the audio is served as WAV, and said to be WAV."""
-    monkeypatch.setattr("controller.media.encoders.COMMAND", ("/bin/false",))
+    monkeypatch.setattr("controller.media.processes.COMMAND", ("/bin/false",))
     daemon.say(record_call(daemon.receiver, format="mp3"), {"sleep": 300}, {"hangup": {}})
     await daemon.start()
     await switch.call(script=(Tone(5.0),))

@@ -125,8 +125,7 @@ async def test_a_message_is_recorded_and_played_back(
     ear = await served(daemon, heard["url"], tmp_path / "heard.wav")
     beep, *_ = [interval for interval in heard_at(ear, BEEP_HZ) if interval.seconds > 0.3]
     assert said["start_time"] - heard["start_time"] == pytest.approx(beep.end, abs=0.15 + late(switch))
-    before = [interval for interval in ear.sounding() if interval.end <= beep.start + 0.1]
-    assert before, "nothing was announced"
+    assert ear.sounding()[0].start < beep.start - 1.0, "nothing was announced"
     again = spoken(ear)
     assert again == [pytest.approx(SPOKEN, abs=0.1)]
     assert heard_at(ear, VOICE)[-1].start > beep.end + message.seconds

@@ -8,6 +8,7 @@ import pytest
 
 from controller.softswitch.script import Samples
 from controller.softswitch.sources import SourceError, babble, load
+from controller.softswitch.wavfile import WavFile
 
 
 def rendered(source: str, sounds: Path) -> Samples:
@@ -56,6 +57,15 @@ def test_files(rate: int, tmp_path: Path) -> None:
         assert len(samples) == 8000
         assert set(samples.tolist()) == {level}
         assert load(str(tmp_path / f"{name}.wav"), tmp_path).rate == rate
+
+
+def test_a_recording_that_runs_is_an_empty_file(tmp_path: Path) -> None:
+    """Its header promises nothing yet: it is played, and nothing is heard."""
+    running = WavFile(tmp_path / "a.wav", rate=8000, channels=2, chunk=100, budget=None)
+    running.write(bytes(1000))
+    assert len(rendered("a.wav", tmp_path)) == 0
+    running.close()
+    assert len(rendered("a.wav", tmp_path)) == 250
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_texts_of_a_caller_are_cleaned_and_bounded(sent: object, kept: str) -> N
     ("header", "field", "values"),
     [
         ("Channel-Read-Codec-Rate", "rate", {"16000": 16_000, "7": 8000, "-1": 8000, "9" * 30: 8000, "٣": 8000}),
+        ("Channel-Read-Codec-Name", "clock", {"G722": 8000, "g722": 8000, "PCMU": 0, "opus": 48_000, "": 0}),
         ("Call-Direction", "direction", {"outbound": "outbound", "sideways": ""}),
         ("Answer-State", "answered", {"answered": True, "early": False, "ringing": False, "hangup": False}),
         ("Caller-Channel-Created-Time", "created_at", {"1795147986000000": 1795147986.0, "0": None, "x": None}),

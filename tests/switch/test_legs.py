@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from controller.calls.ports import ParkedLeg
+from controller.calls.ports import Beep, ParkedLeg, Sound, SoundFile
 from controller.documents.call import CallInfo
+from controller.documents.steps import Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.facts import LegInfo
-from controller.switch.legs import EslLegs, call_info
+from controller.switch.legs import DIGIT_SECONDS, EslLegs, call_info
 from controller.switch.link import SwitchAddress
+from controller.switch.sounds import SpeechSettings
 from controller.telemetry import Telemetry
 from tests.switch.answering import LEG, QUICK, SWITCH, Answers, connected, dies, eventually
 from tests.switch.peer import CORE, Conn
@@ -38,7 +41,11 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "limit": (lambda legs: legs.limit(SWITCH, LEG, 59.1), ["api sched_del", "api sched_hangup +60"]),
     "answer": (lambda legs: legs.answer(SWITCH, LEG), ["sendmsg"]),
     "hang_up": (lambda legs: legs.hang_up(SWITCH, LEG, "USER_BUSY"), ["api uuid_kill"]),
+    "play": (lambda legs: legs.play(SWITCH, LEG, Beep(), gain=0.0, execution=CALL), ["sendmsg"]),
+    "stop_playing": (lambda legs: legs.stop_playing(SWITCH, LEG), ["api uuid_break"]),
+    "send_digits": (lambda legs: legs.send_digits(SWITCH, LEG, "1"), ["bgapi uuid_send_dtmf"]),
 }
+GONE_IS_FINE = {"hang_up", "stop_playing"}
 
 
 def dump(leg: str = LEG, **headers: str) -> str:
@@ -139,10 +146,10 @@ async def test_commands_of_one_turn_keep_their_order() -> None:
 
 @pytest.mark.parametrize("name", ACTS)
 async def test_a_leg_that_is_gone(name: str) -> None:
-    """A hangup of it is no failure, anything else is one, with the switch's own words."""
+    """A hangup of it, or an end of what it hears, is no failure; anything else is, with the switch's own words."""
     act, starts = ACTS[name]
     async with connected(Answers({starts[-1]: GONE})) as board:
-        if name == "hang_up":
+        if name in GONE_IS_FINE:
             assert await act(EslLegs(board)) is None
         else:
             with pytest.raises(CommandFailed, match=r"^-ERR No such channel!$"):
@@ -180,11 +187,81 @@ async def test_a_leg_that_no_command_can_name(name: str) -> None:
         "limit": lambda legs: legs.limit(SWITCH, hostile, 60.0),
         "answer": lambda legs: legs.answer(SWITCH, hostile),
         "hang_up": lambda legs: legs.hang_up(SWITCH, hostile, "USER_BUSY"),
+        "play": lambda legs: legs.play(SWITCH, hostile, Beep(), gain=0.0, execution=CALL),
+        "stop_playing": lambda legs: legs.stop_playing(SWITCH, hostile),
+        "send_digits": lambda legs: legs.send_digits(SWITCH, hostile, "1"),
     }
     async with connected(answers) as board:
         with pytest.raises(CommandFailed, match="no leg id"):
             await legs_of[name](EslLegs(board))
     assert answers.packets == []
+
+
+async def test_the_packet_of_a_sound() -> None:
+    """A playback of our execution's id, event-locked; texts are said by the settings' engine and voice."""
+    answers = Answers()
+    async with connected(answers) as board:
+        legs = EslLegs(board, SpeechSettings("cepstral", "callie", {"female": "allison"}))
+        await legs.play(SWITCH, LEG, Speech("Hi.", gender="female"), gain=3.0, execution=CALL)
+        await legs.play(SWITCH, LEG, Beep(), gain=-3.0, execution=OTHER)
+    head = f"sendmsg {LEG}\ncall-command: execute\nexecute-app-name: playback\nexecute-app-arg: "
+    assert answers.packets == [
+        f"{head}tts://cepstral|allison|Hi.\nEvent-UUID: {CALL}\nevent-lock: true",
+        f"{head}tone_stream://v=-10;%(500,0,1000)\nEvent-UUID: {OTHER}\nevent-lock: true",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sound", "message"),
+    [
+        (Ringing("xx"), "ringing: 'xx' is not known"),
+        (Speech("hello"), "speech: the settings name no engine"),
+        (SoundFile("a.wav"), "file: 'a.wav' is no path"),
+    ],
+)
+async def test_a_sound_that_cannot_be_played(sound: Sound, message: str) -> None:
+    """It fails in words before anything is sent."""
+    answers = Answers()
+    async with connected(answers) as board:
+        with pytest.raises(CommandFailed, match=message):
+            await EslLegs(board, SpeechSettings("none")).play(SWITCH, LEG, sound, gain=0.0, execution=CALL)
+    assert answers.packets == []
+
+
+async def test_many_digits_are_sent_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FreeSWITCH takes 99 at once and ignores more; the next part goes when the one before is done."""
+    monkeypatch.setattr("controller.switch.legs.DIGIT_SECONDS", 0.0)
+    answers = Answers()
+    async with connected(answers) as board:
+        await EslLegs(board).send_digits(SWITCH, LEG, "1234567890" * 13)
+    sent = [line.rsplit(" ", 1)[1] for line in answers.lines]
+    assert "".join(sent) == "1234567890" * 13
+    assert [len(part) for part in sent] == [64, 64, 2]
+
+
+async def test_digits_take_their_time() -> None:
+    """It is done when they are on the line, pauses included, not when the switch has queued them."""
+    async with connected(Answers()) as board:
+        began = time.monotonic()
+        await EslLegs(board).send_digits(SWITCH, LEG, "1w2")
+    assert time.monotonic() - began >= 2 * DIGIT_SECONDS + 0.5
+
+
+@pytest.mark.parametrize("digits", ["12x", "1\n2", "1+2", "~1", "1@9"])
+async def test_digits_that_are_none(digits: str) -> None:
+    """Nothing but digits and pauses is sent: not a length, not a flag, and no part of the rest."""
+    answers = Answers()
+    async with connected(answers) as board:
+        with pytest.raises(CommandFailed, match="digits: "):
+            await EslLegs(board).send_digits(SWITCH, LEG, "1" * 70 + digits)
+    assert answers.packets == []
+
+
+async def test_digits_that_are_not_sent() -> None:
+    """The switch's refusal is told."""
+    async with connected(Answers({"bgapi uuid_send_dtmf": "-ERR Operation failed\n"})) as board:
+        with pytest.raises(CommandFailed, match=r"^-ERR Operation failed$"):
+            await EslLegs(board).send_digits(SWITCH, LEG, "1")
 
 
 async def test_a_busy_leg() -> None:

@@ -91,6 +91,14 @@ def test_a_file_that_is_continued() -> None:
     assert made.silence_threshold == recording_variables(begun).silence_threshold
 
 
+@pytest.mark.parametrize(("rate", "clock", "threshold"), [(8000, 0, 200), (16000, 0, 400), (16000, 8000, 200)])
+def test_the_threshold_is_scaled_as_levels_are(rate: int, clock: int, threshold: int) -> None:
+    """By the leg's rate, but where its codec goes by another, as G.722 does."""
+    owner = replace(RECORDING.owner, rate=rate, clock=clock)
+    made = recording_variables(replace(RECORDING, owner=owner, request=replace(REQUEST, initial_timeout=4.0)))
+    assert made.silence_threshold == threshold
+
+
 def test_ids_come_back() -> None:
     """Our id is known in both its forms; anything else is nobody's."""
     assert recording_id(HEX) == recording_id(ID) == ID
