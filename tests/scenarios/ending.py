@@ -11,7 +11,7 @@ from tests.harness.audio import Sound, read_wav
 from tests.scenarios.daemon import FINAL, Callbacks, Daemon
 
 FOREVER = {"sleep": -1}
-VERBS = ("record_call",)
+VERBS = ("record_call", "record")
 """The methods whose recordings end in all these ways."""
 
 PLAIN: dict[str, Any] = {
