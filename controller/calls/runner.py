@@ -20,6 +20,9 @@ from controller.documents.call import Call
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
+    Dial,
+    Dialled,
+    DialStatus,
     Done,
     End,
     Evaluate,
@@ -147,6 +150,8 @@ class CallRunner:
                 return await recording.record(context, step, resumed=resumed)
             case StopRecording():
                 return await recording.stop(context, step, resumed=resumed)
+            case Dial():
+                return Dialled(DialStatus.FAILED, reason="nothing dials yet")
             case Request():
                 return await asking.request(context, step, resumed=resumed)
             case Fetch():
