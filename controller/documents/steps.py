@@ -126,7 +126,7 @@ class PartyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. ``address`` is hostile text."""
+    """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. Hostile text."""
 
     kind: PartyKind
     address: str
@@ -148,8 +148,8 @@ class Dial:
     """Connect the leg with somebody, and go on when they part: the outcome is Dialled. Doesn't answer by itself.
 
     ``groups`` are tried in turn until one answers; the parties of one group ring together. Each group rings for
-    ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: no limit). ``caller`` is shown to
-    who is dialled, empty: the leg's own number. With ``hangup_on_star`` the leg's party ends it by ``*``.
+    ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: for ever). ``caller`` is shown
+    to who is dialled, empty: the leg's own number. With ``hangup_on_star`` the leg's party ends it by ``*``.
     """
 
     groups: tuple[tuple[Party, ...], ...]
@@ -287,7 +287,7 @@ class DialStatus(StrEnum):
 class Dialled:
     """How a dialling ended, who answered, on which leg, and how many seconds they talked.
 
-    ``call`` is our id of the dialled leg (made before it is dialled), ``recording`` and ``url`` are those of the dial's
+    ``call`` is our id of the dialled leg (made before it is dialled), ``recording`` and ``url`` are those of its
     recording; empty where there was none. ``reason`` is in words, for what failed.
     """
 

@@ -164,8 +164,8 @@ class Owner:
     """Whose recording it is: account and dialect, our call id, the switch and the leg it runs on.
 
     ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second;
-    ``clock`` what its codec calls its rate where that is another (G.722), else 0. ``outside``: its recorder is started
-    from outside the leg's own thread, which is busy with something that must not be waited for (a bridge, a playback).
+    ``clock`` what its codec calls its rate where that is another (G.722), else 0. ``outside``: its recorder is
+    started from outside the leg's thread, which is busy with what must not be waited for (a bridge, a playback).
     """
 
     account: str
