@@ -60,7 +60,13 @@ class EslRecorder:
     board: Switchboard
 
     async def start(self, recording: model.Recording) -> None:
-        """``sendmsg execute record_session``: in the leg's own thread, so it cannot race with the hangup."""
+        """``sendmsg execute record_session``: in the leg's own thread, so it cannot race with the hangup.
+
+        A thread that is busy in a bridge would run it after that: then (``outside``) ``bgapi uuid_record … start``.
+        """
+        if recording.owner.outside:
+            await self._act(recording, Action.START)
+            return
         try:
             command = RecordSession(
                 leg=recording.owner.leg,
@@ -115,7 +121,8 @@ class EslRecorder:
 
     async def _act(self, recording: model.Recording, action: Action) -> float:
         try:
-            command = UuidRecord(leg=recording.owner.leg, action=action, path=recording.path)
+            variables = recording_variables(recording) if action is Action.START else None
+            command = UuidRecord(leg=recording.owner.leg, action=action, path=recording.path, variables=variables)
             session = self.board.session(recording.owner.switch)
             async with session.urgent():
                 result = await session.job(command, deadline=JOB_WITHIN)
