@@ -21,7 +21,6 @@ from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.ports import Callee
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus
-from controller.recordings.facts import StopWished
 from controller.recordings.model import EndReason, Owner, new_id
 from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
 
@@ -98,6 +97,7 @@ class _Attempt:
                 callees.append(Callee(callee_id(call.id, call.step, group, place), party))
         execution = callee_id(call.id, call.step, group, -1)
         self._ringing = Ringing(execution, tuple(callees), lambda: context.call)
+        self._rings = min(step.timeout, context.rooms.rings)
         self._told_at = 0.0
         self._ending = ""
 
@@ -124,7 +124,7 @@ class _Attempt:
             self._ringing.suspect()
         else:
             await self._send(doubtful=resumed)
-            await context.save(waiting=context.rooms.clock() + step.timeout)
+            await context.save(waiting=context.rooms.clock() + self._rings)
         if step.recording is not None and step.recording.early:
             await self._recorder.start()
 
@@ -142,7 +142,7 @@ class _Attempt:
                     self._ringing.callees,
                     call=call.id,
                     caller=step.caller,
-                    rings=step.timeout,
+                    rings=self._rings,
                     execution=self._ringing.execution,
                 )
             except SwitchAway:
@@ -297,10 +297,8 @@ class _DialRecorder:
 
     def stop(self) -> None:
         """End it with the conversation; one that has ended by itself is left as it is."""
-        identity, recordings = self.context.call.recording, self.context.rooms.recordings
-        found = None if identity is None else recordings.get(identity)
-        if identity is not None and found is not None and found.state.active:
-            recordings.apply(identity, StopWished(self.context.rooms.clock(), EndReason.HANGUP))
+        if self.context.call.recording is not None:
+            self.context.rooms.recordings.let_end(self.context.call.recording, EndReason.HANGUP)
 
     async def told(self, outcome: Dialled) -> Dialled:
         """Return the outcome with the recording in it, if there is one."""
