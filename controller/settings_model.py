@@ -181,7 +181,7 @@ class RouteSettings(Section):
 
 
 class DialSettings(Section):
-    """How a dialled number or SIP URI becomes a FreeSWITCH endpoint; ``timeout`` are the longest seconds that one rings."""
+    """How a dialled number or SIP URI becomes a FreeSWITCH endpoint; nobody rings longer than ``timeout`` seconds."""
 
     number: NumberTemplate = "sofia/gateway/carrier/{number}"
     sip: SipTemplate = "sofia/external/{uri}"

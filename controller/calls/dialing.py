@@ -20,7 +20,7 @@ from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, u
 from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.ports import Callee
-from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus
+from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
 from controller.recordings.model import EndReason, Owner, new_id
 from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
 
@@ -45,6 +45,8 @@ _BUSY = frozenset({"USER_BUSY", "CALL_REJECTED", "BUSY_EVERYWHERE", "DECLINE"})
 async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     """Try the groups in turn until one answers; return when they have parted. Raises LedgerFailed, LegTaken."""
     await context.begin(resumed=resumed)
+    if step.answer and isinstance(answered := await context.answer(), Failed):
+        return Dialled(DialStatus.FAILED, reason=answered.reason)
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
     recorder = _DialRecorder(context, step.recording)
     try:

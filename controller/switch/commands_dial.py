@@ -83,12 +83,18 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """One endpoint to ring, and the Unique-ID that its leg is to have: a UUID of ours."""
+    """One endpoint to ring, the Unique-ID that its leg is to have (a UUID of ours), and what it is shown.
+
+    ``caller`` is the number it is shown; empty: that of the leg that dials.
+    """
 
     leg: str
     endpoint: str
+    caller: str = ""
 
     def __post_init__(self) -> None:
+        if self.caller:
+            check.matching(self.caller, "caller", _CALLER, "a number, or a name of letters, digits and . _ -")
         check.event_uuid(self.leg, "callee")
         right = "an endpoint of the settings' template and a checked address"
         check.matching(self.endpoint, "endpoint", _ENDPOINT, right)
@@ -106,7 +112,6 @@ class Bridge(Execute):
     Attributes:
         callees: whom, 1 to 20.
         dialler: our id of the call that dials (32 hex digits); a callee's leg carries it.
-        caller: the number that callees are shown; empty: the leg's own.
         rings: seconds.
 
     """
@@ -115,7 +120,6 @@ class Bridge(Execute):
 
     callees: tuple[Callee, ...]
     dialler: str
-    caller: str = ""
     rings: int = 60
 
     def _check(self) -> None:
@@ -124,19 +128,17 @@ class Bridge(Execute):
         if len({callee.leg for callee in self.callees}) != len(self.callees):
             raise ValueError("callees: two have one leg; right is a UUID each")
         check.hex_id(self.dialler, "dialler")
-        if self.caller:
-            check.matching(self.caller, "caller", _CALLER, "a number, or a name of letters, digits and . _ -")
         check.bounded(self.rings, "rings", 1, LONGEST_RINGING)
 
     def argument(self) -> str:
         """``{…}[…]endpoint,[…]endpoint``."""
         ignored = "true" if len(self.callees) > 1 else "false"
         shared = f"{{ignore_early_media={ignored},originate_timeout={self.rings}}}"
-        caller = f",origination_caller_id_number={self.caller}" if self.caller else ""
-        return shared + ",".join(
-            f"[origination_uuid={callee.leg},{DIALLER}={self.dialler}{caller}]{callee.endpoint}"
-            for callee in self.callees
-        )
+        return shared + ",".join(self._party(callee) for callee in self.callees)
+
+    def _party(self, callee: Callee) -> str:
+        caller = f",origination_caller_id_number={callee.caller}" if callee.caller else ""
+        return f"[origination_uuid={callee.leg},{DIALLER}={self.dialler}{caller}]{callee.endpoint}"
 
     @classmethod
     def parse(cls, leg: str, argument: str, *, event_uuid: str, event_lock: bool) -> Self:
@@ -146,12 +148,11 @@ class Bridge(Execute):
         for part in rest.removeprefix("[").split(",["):
             block, _, endpoint = part.partition("]")
             own = dict(pair.split("=", 1) for pair in block.split(","))
-            callees.append(Callee(own["origination_uuid"], endpoint))
+            callees.append(Callee(own["origination_uuid"], endpoint, own.get("origination_caller_id_number", "")))
         return cls(
             leg,
             tuple(callees),
             own[DIALLER],
-            own.get("origination_caller_id_number", ""),
             int(dict(pair.split("=", 1) for pair in shared.split(","))["originate_timeout"]),
             event_uuid=event_uuid,
             event_lock=event_lock,

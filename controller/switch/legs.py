@@ -177,10 +177,12 @@ class EslLegs:
         """
 
         def make() -> Sequence[Command]:
-            made = tuple(Callee(callee.leg, self._endpoint(callee.party)) for callee in callees)
+            made = tuple(
+                Callee(callee.leg, self._endpoint(callee.party), callee.party.caller or caller) for callee in callees
+            )
             marker = uuid.UUID(call).hex
             net = min(math.ceil(rings) + RING_NET, LONGEST_RINGING)
-            return (Bridge(leg, made, marker, caller, net, event_uuid=execution),)
+            return (Bridge(leg, made, marker, net, event_uuid=execution),)
 
         return self._post(switch, make)
 

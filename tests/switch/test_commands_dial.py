@@ -76,9 +76,9 @@ TRICKS = [
 ]
 
 
-def bridge(*endpoints: str, **more: object) -> Bridge:
-    callees = tuple(Callee(leg, endpoint) for leg, endpoint in zip((CALLEE, OTHER), endpoints, strict=False))
-    return Bridge(LEG, callees, CALL, event_uuid=EXECUTION, **more)  # type: ignore[arg-type]  # the tests' own words
+def bridge(*endpoints: str, caller: str = "", rings: int = 60) -> Bridge:
+    callees = tuple(Callee(leg, endpoint, caller) for leg, endpoint in zip((CALLEE, OTHER), endpoints, strict=False))
+    return Bridge(LEG, callees, CALL, rings, event_uuid=EXECUTION)
 
 
 def test_one_callee() -> None:

@@ -41,12 +41,11 @@ def test_all_calling_methods_are_known_by_name() -> None:
     assert len(DOCUMENTED) == 43
     assert ", ".join(METHODS) == SUPPORTED
     for name in DOCUMENTED - METHODS.keys():
-        later = ", it comes with a later one" if name == "connect" else ""
         assert problems(f"sections:\n  main:\n    - {name}: {{}}\n") == [
             (
                 3,
                 "main[0]",
-                f"the method `{name}` is not supported in this version{later}; supported are {SUPPORTED}",
+                f"the method `{name}` is not supported in this version; supported are {SUPPORTED}",
             )
         ]
 
