@@ -21,8 +21,8 @@ SAMPLES = pathlib.Path(__file__).parents[3] / "dialplans" / "documents"
 
 
 SUPPORTED = (
-    "answer, hangup, sleep, record, record_call, stop_record_call, play, prompt, send_digits, request, set, unset, "
-    "label, goto, cond, switch, execute, return, transfer"
+    "answer, hangup, sleep, record, record_call, stop_record_call, play, prompt, send_digits, connect, request, set, "
+    "unset, label, goto, cond, switch, execute, return, transfer"
 )
 
 
@@ -339,7 +339,7 @@ def test_half_a_character_is_refused(given_: str) -> None:
 
 def test_all_problems_are_told_at_once_in_the_order_of_lines() -> None:
     """A document's author mends it in one go, and the error says it all."""
-    steps = "    - connect: {}\n    - record_call:\n        format: ogg\n        beap: true\n"
+    steps = "    - denoise: {}\n    - record_call:\n        format: ogg\n        beap: true\n"
     text = f"sections:\n  main:\n{steps}version: 2\n"
     with pytest.raises(DocumentError) as caught:
         read(text, "menu.yaml")
@@ -349,7 +349,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_lines() -> None:
         (6, "main[1].record_call.beap"),
         (7, "version"),
     ]
-    assert str(caught.value).startswith("menu.yaml: line 3: main[0]: the method `connect` is not supported")
+    assert str(caught.value).startswith("menu.yaml: line 3: main[0]: the method `denoise` is not supported")
 
 
 def test_problems_are_counted_beyond_a_number() -> None:
