@@ -18,6 +18,7 @@ class Account:
 
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
+    ``price_per_minute`` is what its API says that a recording costs.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Account:
     space: str = ""
     token: str = field(default="", repr=False)
     signing_key: str = field(default="", repr=False)
+    price_per_minute: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,28 @@ class DiskMedia:
             await self._in_thread(root, lambda: job.unfinished.unlink(missing_ok=True))
             raise
 
+    async def discard(self, recording: Recording) -> None:
+        """Remove a recording's master and every copy of ours. Raises OSError where one can't be removed."""
+        root = self._root_of(recording)
+        if root is None:
+            await asyncio.get_running_loop().run_in_executor(None, self._discard_copies, recording)
+        else:
+            await self._in_thread(root, lambda: self._discard(recording, root))
+
+    def _discard(self, recording: Recording, root: Root) -> None:
+        try:
+            master = root.local(recording.path)
+        except ValueError:
+            master = None  # it was never there
+        if master is not None:
+            master.unlink(missing_ok=True)
+        self._discard_copies(recording)
+
+    def _discard_copies(self, recording: Recording) -> None:
+        directory = self._copy_of(recording).parent
+        for copy in directory.glob(f"{recording.id}*") if directory.is_dir() else ():
+            copy.unlink(missing_ok=True)
+
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
         root = self._root_of(recording)

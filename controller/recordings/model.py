@@ -215,6 +215,7 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
+    ``deleted_at``, on this machine's clock, says that its files are gone.
     """
 
     id: str
@@ -237,6 +238,7 @@ class Recording:
     digit: str = ""
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
+    deleted_at: float | None = None
 
     @property
     def expected_at(self) -> float:

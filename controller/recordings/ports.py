@@ -62,6 +62,14 @@ class NotPossible(Exception):
     """What is wished does not fit what is; the text says why and what would."""
 
 
+class TooMany(NotPossible):
+    """As many recordings run on the call as may."""
+
+
+class NoRoom(NotPossible):
+    """None may start on the switch now: its disk is full, or away."""
+
+
 class LedgerFailed(Exception):
     """The ledger could not make a change durable; nothing of it happened."""
 
@@ -133,4 +141,8 @@ class Media(Protocol):
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
         ``closed``, MediaAway where the fault is not the master's as far as is known, OSError when it can't be read.
         """
+        ...
+
+    def discard(self, recording: Recording) -> Awaitable[None]:
+        """Remove every file of a recording that is final; done where none is there. Raises OSError."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 
 from controller.recordings.effects import Effects
 from controller.recordings.facts import (
@@ -38,8 +39,10 @@ from controller.recordings.ports import (
     Ledger,
     LedgerFailed,
     Media,
+    NoRoom,
     NotPossible,
     Recorder,
+    TooMany,
 )
 from controller.telemetry import (
     FactOrphaned,
@@ -73,6 +76,8 @@ class RecordingService:
         """
         self._recorder = recorder
         self._ledger = ledger
+        self._media = media
+        self._deleting = asyncio.Lock()
         self._observe = telemetry.observe
         self._path_of = path_of
         self._admit = admit
@@ -103,10 +108,10 @@ class RecordingService:
         if any(other.request.reference == request.reference for other in active):
             raise NotPossible(f"a recording named {request.reference!r} is active on this call already")
         if len(active) >= self._per_call:
-            raise NotPossible(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
+            raise TooMany(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
         refusal = self._admit(owner.switch)
         if refusal is not None:
-            raise NotPossible(refusal)
+            raise NoRoom(refusal)
         identity = identity or new_id()
         now = self._recorder.now(owner.switch)
         path = self._path_of(owner.switch, identity)
@@ -210,6 +215,23 @@ class RecordingService:
         if life is None:
             return await self._ledger.recording(identity)
         return await life.until(lambda recording: recording.state.final)
+
+    async def delete(self, identity: str, at: float) -> Recording:
+        """Delete a final recording: its files, then, for its row stays, what its row says; return that.
+
+        ``at`` is the time of it. Again on a deleted one it changes nothing. Raises NotPossible for one that is not
+        final or unknown, OSError where a file cannot be removed, LedgerFailed; asking again then goes on from there.
+        """
+        async with self._deleting:
+            recording = await self._ledger.recording(identity)
+            if recording is None or identity in self._lives or not recording.state.final:
+                raise NotPossible("only a recording that has ended, and is ready, can be deleted")
+            if recording.deleted_at is not None:
+                return recording
+            await self._media.discard(recording)
+            deleted = replace(recording, deleted_at=at, revision=recording.revision + 1)
+            await self._ledger.commit((deleted,))
+            return deleted
 
     def active(self, call: str) -> list[Recording]:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
