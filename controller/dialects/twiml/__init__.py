@@ -1,0 +1,1 @@
+"""TwiML for Twilio accounts, and the same documents (LaML, cXML) for SignalWire's; their callbacks and signatures."""
