@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller import __version__
+from controller.api_desk import ApiDesk
 from controller.calls.audio import CallAudio
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
 from controller.dialects.swml import SwmlDialect
-from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling
+from controller.http import calling, recordings
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -28,7 +28,7 @@ from controller.media.examine import DiskMedia, Root
 from controller.media.played import PlayedSounds
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
-from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
+from controller.recordings.model import Delivery, Notice, Recording
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
@@ -103,6 +103,8 @@ class App:
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
             await self._build(stack)
+            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.clock)
+            tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
@@ -110,9 +112,12 @@ class App:
                     problems=self.problems,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
+                    register=(
+                        lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
+                    ),
                 )
             )
-            calling.register(app, _Control(self), tuple(self.accounts.values()))
+            calling.register(app, desk, tenants)
             listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
             await self._look_at_disks()
             for switch in settings.switches:
@@ -294,38 +299,3 @@ class App:
                 )
             else:
                 self._disks.pop(switch.name, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Control:
-    """What SignalWire's commands need, over the rooms (``http.calling.CallControl``)."""
-
-    app: App
-
-    async def call_of(self, account: str, call_id: str) -> Call | None:
-        call = self.app.desk.find(call_id)
-        if call is None:
-            call = await self.app.store.read(lambda reader: reader.call(call_id))
-        return call if call is not None and call.account == account else None
-
-    async def running(self, call_id: str, reference: str) -> Recording | None:
-        active = self.app.recordings.active(call_id)
-        return next((found for found in reversed(active) if found.request.reference == reference), None)
-
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.pause(recording_id, behavior)
-
-    async def resume(self, recording_id: str) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.resume(recording_id)
-
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.stop(recording_id, reason)
-
-    def _reachable(self, recording_id: str) -> None:
-        """Raise SwitchAway rather than keep a wish for later: whoever asked means now, and would be told too late."""
-        recording = self.app.recordings.get(recording_id)
-        if recording is not None:
-            self.app.board.session(recording.owner.switch)

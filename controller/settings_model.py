@@ -107,7 +107,7 @@ class _AccountSettings(Section):
     name: Name
     retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
     absent_when_silent: Annotated[bool, not_yet(False, "judging a recording silent")] = False
-    price_per_minute: Annotated[Amount, not_yet(0.0, "prices")] = 0.0
+    price_per_minute: Amount = 0.0
 
 
 class SignalwireAccount(_AccountSettings):
@@ -124,13 +124,15 @@ class SignalwireAccount(_AccountSettings):
         """Return it as the dialects see it; without a signing key of its own the token signs."""
         token = self.api_token.get_secret_value()
         key = self.signing_key.get_secret_value() if self.signing_key else token
-        return Account(self.name, self.vendor, self.project_id, self.space_id or "", token, key)
+        return Account(
+            self.name, self.vendor, self.project_id, self.space_id or "", token, key, self.price_per_minute
+        )
 
 
 class TwilioAccount(_AccountSettings):
     """A Twilio account."""
 
-    vendor: Annotated[Literal["twilio"], not_yet(None, "accounts of twilio; signalwire is")]
+    vendor: Literal["twilio"]
     account_sid: Identity
     auth_token: Secret
     absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
@@ -138,7 +140,7 @@ class TwilioAccount(_AccountSettings):
     def account(self) -> Account:
         """Return it as the dialects see it."""
         token = self.auth_token.get_secret_value()
-        return Account(self.name, self.vendor, self.account_sid, "", token, token)
+        return Account(self.name, self.vendor, self.account_sid, "", token, token, self.price_per_minute)
 
 
 class PlivoAccount(_AccountSettings):

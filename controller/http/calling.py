@@ -7,9 +7,6 @@ recording is told by its status callbacks.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +18,7 @@ from aiohttp import web
 
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
+from controller.http.basic import CHALLENGE, account_of
 from controller.recordings.model import EndReason, PauseBehavior, Recording
 from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 
@@ -36,7 +34,6 @@ MAX_TEXT = 256
 ERRORS_URL = "https://signalwire.com/docs/apis/error-codes"
 """Where SignalWire explains its codes; every error of its API carries it."""
 
-_REALM = 'Basic realm="fsrec", charset="UTF-8"'
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 413: "Content Too Large"}
 
 
@@ -51,15 +48,15 @@ class CallControl(Protocol):
         """Return the call's recording of that control_id that has not ended, or None."""
         ...
 
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
         """Pause it; `silence` keeps the paused time as silence, `skip` leaves it out."""
         ...
 
-    async def resume(self, recording_id: str) -> None:
+    async def resume(self, recording_id: str) -> Recording:
         """Resume a paused one."""
         ...
 
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
+    async def stop(self, recording_id: str, reason: EndReason) -> Recording:
         """Stop it; its end comes as a callback."""
         ...
 
@@ -117,7 +114,7 @@ class Refused(Exception):
             "url": ERRORS_URL,
         }
         title = {"error": _TITLES[self.status]} if self.status in _TITLES else {}
-        headers = {"WWW-Authenticate": _REALM} if self.status == 401 else None
+        headers = {"WWW-Authenticate": CHALLENGE} if self.status == 401 else None
         return _json(self.status, {**title, "errors": [item]}, headers)
 
 
@@ -138,17 +135,7 @@ def register(app: web.Application, control: CallControl, accounts: Sequence[Acco
 
 def authenticate(header: str, accounts: Sequence[Account]) -> Account:
     """Return whose credentials an Authorization header has, in a time that tells nothing. Raises Refused."""
-    scheme, _, encoded = header.partition(" ")
-    credentials = b""
-    if scheme.lower() == "basic":
-        try:
-            credentials = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
-        except (binascii.Error, UnicodeEncodeError):
-            credentials = b""
-    found: Account | None = None
-    for account in accounts:
-        if hmac.compare_digest(credentials, f"{account.identity}:{account.token}".encode()):
-            found = account
+    found = account_of(header, accounts)
     if found is None:
         raise Refused(401, "unauthorized", "these are not the project_id and api_token of an account")
     return found

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -32,7 +32,16 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 
 Find = Callable[[str], Awaitable[Recording | None]]
 Opened = Callable[[Recording], AbstractContextManager[int]]
+Open = Callable[[], AbstractContextManager[int]]
 Authorize = Callable[[web.Request, Recording], Awaitable[web.StreamResponse | None]]
+
+
+class Fail(Protocol):
+    """Makes an error's answer, as ``base.error_response`` does."""
+
+    def __call__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+        """Return it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,11 @@ class _Version:
         return condition.strip() == f'"{self.etag}"' or request.if_range == self.modified
 
 
+def ready(recording: Recording) -> bool:
+    """Tell whether a recording's file can be had."""
+    return recording.state.final and recording.measured is not None and recording.deleted_at is None
+
+
 class Downloads:
     """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB."""
 
@@ -114,27 +128,42 @@ class Downloads:
         """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
-        if recording is None or not recording.state.final or recording.measured is None:
+        if recording is None or not ready(recording) or recording.measured is None:
             return error_response(404, "there is no such recording, or it is not ready")
         if self._authorize is not None:
             refusal = await self._authorize(request, recording)
             if refusal is not None:
                 return refusal
-        file = _File(self._pool, self._opened, recording)
+        return await self.serve(request, recording, lambda: self._opened(recording), recording.measured.format)
+
+    async def serve(
+        self,
+        request: web.Request,
+        recording: Recording,
+        opened: Open,
+        form: str,
+        variant: str = "",
+        failed: Fail = error_response,
+    ) -> web.StreamResponse:
+        """Answer with a file of a recording in a format.
+
+        ``variant`` tells files of one format apart; ``failed`` makes what is answered where there is none to be had.
+        """
+        file = _File(self._pool, opened, f"{recording.revision}{variant}")
         try:
             version = await file.version()
-            return await self._respond(request, recording, file, version)
+            return await self._respond(request, recording, file, version, form)
         except (FileNotFoundError, ValueError, KeyError) as error:
             self._broken(recording, 0, error)
-            return error_response(404, "the file of this recording is gone")
+            return failed(404, "the file of this recording is gone")
         except OSError as error:
             self._broken(recording, 0, error)
-            return error_response(503, "the file of this recording can't be read now", {"Retry-After": "60"})
+            return failed(503, "the file of this recording can't be read now", {"Retry-After": "60"})
         finally:
             file.close()
 
     async def _respond(
-        self, request: web.Request, recording: Recording, file: _File, version: _Version
+        self, request: web.Request, recording: Recording, file: _File, version: _Version, form: str
     ) -> web.StreamResponse:
         headers = {
             "ETag": f'"{version.etag}"',
@@ -155,7 +184,6 @@ class Downloads:
         start, end = part or (0, version.size)
         if part is not None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
-        form = recording.measured.format if recording.measured is not None else "wav"
         headers["Content-Type"] = TYPES[form]
         headers["Content-Disposition"] = f'inline; filename="{recording.id}.{form}"'
         response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
@@ -200,9 +228,9 @@ class Downloads:
 class _File:
     """A recording's file, opened and read in the pool; it is closed only after a read that goes on has ended."""
 
-    def __init__(self, pool: ThreadPoolExecutor, opened: Opened, recording: Recording) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, opened: Open, tag: str) -> None:
         self._pool = pool
-        self._recording = recording
+        self._tag = tag
         self._stack = ExitStack()
         self._descriptor = -1
         self._job: Future[Any] = pool.submit(self._open, opened)
@@ -210,7 +238,7 @@ class _File:
     async def version(self) -> _Version:
         """Return what it is. Raises as opening does."""
         size, modified = await asyncio.wrap_future(self._job)
-        return _Version(f"{self._recording.revision}-{size}", datetime.fromtimestamp(int(modified), UTC), size)
+        return _Version(f"{self._tag}-{size}", datetime.fromtimestamp(int(modified), UTC), size)
 
     async def read(self, count: int, offset: int) -> bytes:
         """Return 1 to ``count`` bytes, none for a count of 0. Raises OSError, also where the file became shorter."""
@@ -224,7 +252,7 @@ class _File:
         """Close it: a descriptor closed under a read could be another file's by the time the read happens."""
         self._job.add_done_callback(lambda _: self._stack.close())
 
-    def _open(self, opened: Opened) -> tuple[int, float]:
-        self._descriptor = self._stack.enter_context(opened(self._recording))
+    def _open(self, opened: Open) -> tuple[int, float]:
+        self._descriptor = self._stack.enter_context(opened())
         found = os.fstat(self._descriptor)
         return found.st_size, found.st_mtime

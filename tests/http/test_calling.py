@@ -97,19 +97,20 @@ class Control:
     async def running(self, call_id: str, reference: str) -> Recording | None:
         return RECORDING if (call_id, reference) == ("call-1", "control-1") else None
 
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
-        self._keep("pause", recording_id, behavior)
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
+        return self._keep("pause", recording_id, behavior)
 
-    async def resume(self, recording_id: str) -> None:
-        self._keep("resume", recording_id)
+    async def resume(self, recording_id: str) -> Recording:
+        return self._keep("resume", recording_id)
 
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
-        self._keep("stop", recording_id, reason)
+    async def stop(self, recording_id: str, reason: EndReason) -> Recording:
+        return self._keep("stop", recording_id, reason)
 
-    def _keep(self, *command: object) -> None:
+    def _keep(self, *command: object) -> Recording:
         if self.failure is not None:
             raise self.failure
         self.commanded.append(command)
+        return RECORDING
 
 
 Client = TestClient[web.Request, web.Application]

@@ -148,12 +148,19 @@ class FakeMedia:
     asked: list[Recording] = field(default_factory=list)
     sizes: deque[int] = field(default_factory=deque)
     """Of a file that is not closed: one for each look, the last for all that follow."""
+    discarded: list[str] = field(default_factory=list)
     masters: set[str] = field(default_factory=set)
     """Ids of recordings whose file is there already when that is asked."""
     holder: Holder = field(default_factory=Holder)
 
     async def begun(self, recording: Recording) -> bool:
         return recording.id in self.masters
+
+    async def discard(self, recording: Recording) -> None:
+        await self.holder.pass_by("discard")
+        if self.errors:
+            raise self.errors.pop(0)
+        self.discarded.append(recording.id)
 
     async def examine(self, recording: Recording, *, closed: bool) -> Found:
         self.asked.append(recording)
