@@ -78,6 +78,7 @@ class ApiDesk:
             call.id,
             call.switch,
             call.leg,
+            session=call.id,
             rate=call.info.rate,
             clock=call.info.clock,
             outside=not request.beep,

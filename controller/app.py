@@ -20,7 +20,7 @@ from controller.dialects.swml import SwmlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, recordings
+from controller.http import calling, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -114,6 +114,7 @@ class App:
                     observe=self.telemetry.observe,
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
+                        lambda router, _files: relay.register(router, desk, tenants, self.base_url),
                     ),
                 )
             )

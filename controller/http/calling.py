@@ -1,4 +1,4 @@
-"""SignalWire's `POST /api/calling/calls`: commands to the recordings of a live call.
+"""SignalWire's `POST /api/calling/calls`: commands that start a recording of a live call, or change one.
 
 Authentication is HTTP Basic, project_id : api_token. Everything that another account owns does not exist here. The
 answer to a command that was taken is the call, not the recording (SignalWire's Calling API); what became of the
@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import orjson
 from aiohttp import web
 
+from controller.dialects.swml import commands
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.http.basic import CHALLENGE, account_of
-from controller.recordings.model import EndReason, PauseBehavior, Recording
+from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
 from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 
 PATH = "/api/calling/calls"
@@ -48,6 +49,10 @@ class CallControl(Protocol):
         """Return the call's recording of that control_id that has not ended, or None."""
         ...
 
+    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+        """Start a recording on the call's leg; done when it runs, or is refused. ``identity`` will be its id."""
+        ...
+
     async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
         """Pause it; `silence` keeps the paused time as silence, `skip` leaves it out."""
         ...
@@ -63,15 +68,20 @@ class CallControl(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request that is worth carrying out. ``behavior`` is the pause's, and means nothing to the others."""
+    """A request that is worth carrying out.
+
+    ``behavior`` is the pause's, ``recording`` the start's; they mean nothing to the others.
+    """
 
     name: str
     call: str
     control_id: str
-    behavior: PauseBehavior
+    behavior: PauseBehavior = PauseBehavior.SKIP
+    recording: RecordingRequest | None = None
 
 
 PARAMS = {
+    "calling.record": ("control_id", "record", "status_url"),
     "calling.record.pause": ("control_id", "behavior"),
     "calling.record.resume": ("control_id",),
     "calling.record.stop": ("control_id",),
@@ -81,7 +91,7 @@ PARAMS = {
 DOCUMENTED = frozenset(
     {
         *("dial", "update", "calling.end", "calling.transfer", "calling.disconnect", "calling.play"),
-        *("calling.play.pause", "calling.play.resume", "calling.play.stop", "calling.play.volume", "calling.record"),
+        *("calling.play.pause", "calling.play.resume", "calling.play.stop", "calling.play.volume"),
         *("calling.collect", "calling.collect.stop", "calling.collect.start_input_timers", "calling.detect"),
         *("calling.detect.stop", "calling.tap", "calling.tap.stop", "calling.transcribe", "calling.transcribe.stop"),
         *("calling.stream", "calling.stream.stop", "calling.denoise", "calling.denoise.stop", "calling.ai_hold"),
@@ -166,25 +176,23 @@ def read_command(body: bytes) -> Command:
     behavior = params.get("behavior", PauseBehavior.SKIP)
     if behavior not in tuple(PauseBehavior):
         raise _invalid("params.behavior", 'must be "skip" or "silence"')
-    return Command(name, call, control_id, PauseBehavior(behavior))
+    if name != "calling.record":
+        return Command(name, call, control_id, PauseBehavior(behavior))
+    try:
+        return Command(name, call, control_id, recording=commands.record(params))
+    except commands.CommandWrong as wrong:
+        raise _invalid(f"params.{wrong.attribute}", str(wrong)) from None
 
 
 async def _carry_out(control: CallControl, account: Account, command: Command) -> dict[str, Any]:
     call = await control.call_of(account.name, command.call)
     if call is None:
         raise Refused(404, "not_found", "there is no such call", "id")
-    recording = await control.running(call.id, command.control_id)
-    if recording is None:
-        message = "no recording of this control_id is running on the call"
-        raise Refused(404, "not_found", message, "params.control_id")
     try:
-        match command.name:
-            case "calling.record.pause":
-                await control.pause(recording.id, command.behavior)
-            case "calling.record.resume":
-                await control.resume(recording.id)
-            case _:
-                await control.stop(recording.id, EndReason.API)
+        if command.recording is not None:
+            recording = await control.start(call, command.recording, "swml", new_id())
+        else:
+            recording = await _change(control, call, command)
     except NotPossible as reason:
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
     except SwitchAway:
@@ -192,6 +200,21 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
     except LedgerFailed:
         raise Refused(503, "store_unavailable", "the command could not be stored; try again later") from None
     return call_leg(call, answered=call.info.answered or recording.started_at is not None)
+
+
+async def _change(control: CallControl, call: Call, command: Command) -> Recording:
+    """Pause, resume or stop a recording that runs. Raises Refused, and as ``control`` does."""
+    recording = await control.running(call.id, command.control_id)
+    if recording is None:
+        message = "no recording of this control_id is running on the call"
+        raise Refused(404, "not_found", message, "params.control_id")
+    match command.name:
+        case "calling.record.pause":
+            return await control.pause(recording.id, command.behavior)
+        case "calling.record.resume":
+            return await control.resume(recording.id)
+        case _:
+            return await control.stop(recording.id, EndReason.API)
 
 
 def call_leg(call: Call, *, answered: bool) -> dict[str, Any]:
