@@ -18,6 +18,7 @@ class Account:
 
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
+    ``absent_below`` (seconds) and ``absent_when_silent`` say when TwiML and LaML tell a recording as absent.
     """
 
     name: str
@@ -26,20 +27,27 @@ class Account:
     space: str = ""
     token: str = field(default="", repr=False)
     signing_key: str = field(default="", repr=False)
+    absent_below: float = 0.0
+    absent_when_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a document: where (``line`` from 1, 0 unknown), what, and what would be right."""
+    """One thing wrong in a document: where (``line`` from 1, 0 unknown), what, and what would be right.
+
+    ``code`` is the vendor's number of such errors, 0 where it has none.
+    """
 
     line: int
     where: str
     message: str
+    code: int = 0
 
     def __str__(self) -> str:
         """One line for people."""
         at = f"line {self.line}: " if self.line else ""
-        return f"{at}{self.where}: {self.message}" if self.where else f"{at}{self.message}"
+        number = f" (error {self.code})" if self.code else ""
+        return f"{at}{self.where}: {self.message}{number}" if self.where else f"{at}{self.message}{number}"
 
 
 class DocumentError(ValueError):
