@@ -80,8 +80,10 @@ class Dialect(Protocol):
     """One vendor's language: asks for and reads documents, renders and signs notices."""
 
     name: str
-    patience: Patience
-    """How long the vendor waits for a document at a URL."""
+
+    def patience(self, account: Account, url: str) -> Patience:
+        """Return how long the vendor of an account waits for a document at a URL, which may have a say in it."""
+        ...
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
@@ -89,7 +91,14 @@ class Dialect(Protocol):
         """Return the request, signed, that asks a URL for the document of a call.
 
         Each redirect that is followed asks anew, with the method and URL that it leads to. ``given`` is what
-        a program's own ``Fetch`` tells.
+        a program's own ``Fetch`` tells, or ``failed``.
+        """
+        ...
+
+    def failed(self, url: str, problems: tuple[Problem, ...]) -> Mapping[str, Any] | None:
+        """Return what the request for a fallback tells (``given``) of the document that it stands in for.
+
+        ``problems`` are those for which it was refused, none where it could not be had.
         """
         ...
 
