@@ -17,6 +17,7 @@ from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
 from controller.dialects.swml import SwmlDialect
+from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
@@ -96,7 +97,10 @@ class App:
         port = listening.getsockname()[1]
         self.base_url = settings.http.base_url(port)
         self.accounts = settings.accounts_by_name()
-        self.dialects = {"swml": SwmlDialect(self.base_url)}
+        self.dialects = {
+            "swml": SwmlDialect(self.base_url),
+            "twiml": TwimlDialect(self.base_url, self.accounts, self.telemetry.observe),
+        }
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(listening.close)
             names = [switch.name for switch in settings.switches]
@@ -259,7 +263,7 @@ class App:
         if route is None:
             return None
         fallback = None if route.fallback is None else str(route.fallback)
-        return Claim(self.accounts[route.account], str(route.document), fallback, route.method)
+        return Claim(self.accounts[route.account], str(route.document), fallback, route.method, route.dialect or "")
 
     def _render(self, notice: Notice) -> Delivery | None:
         owner = notice.recording.owner

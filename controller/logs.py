@@ -31,6 +31,7 @@ MAX_DEPTH = 6
 
 _WARNINGS = """
     audio.refused call.failed call_turned.away connect.failed decoder.lost derivative.failed document.refused
+    document.warned
     encoder.lost event.forged event.unreadable event.unusable fact.unexpected ledger.stalled step.failed link.down
     notice.unrendered outbox.stalled reading.held row.unreadable switch.removed
 """

@@ -56,7 +56,7 @@ ONLY = {
     ("switch", "calls"): {"calls.ports"},
     ("store", "recordings"): {"recordings.model", "recordings.ports"},
     ("media", "recordings"): {"recordings.model", "recordings.ports"},
-    ("web", "documents"): {"documents.fetch", "documents.steps"},
+    ("web", "documents"): {"documents.fetch", "documents.fragments", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},

@@ -76,6 +76,7 @@ def test_sample_loads(monkeypatch: pytest.MonkeyPatch) -> None:
             "7c9e6679-7425-40de-944b-e07fc1f90ae7",
             "t",
             "k",
+            absent_below=1.0,
         )
     }
 
@@ -374,9 +375,9 @@ def test_base_url_of_a_free_port() -> None:
 def test_vendors_accounts() -> None:
     """Each vendor's account is one to the dialects: public id, the token that also signs."""
     token = SecretStr(SECRET)
-    twilio = TwilioAccount.model_construct(name="t", vendor="twilio", account_sid="AC1", auth_token=token)
+    twilio = TwilioAccount(name="t", vendor="twilio", account_sid="AC1", auth_token=token)
     plivo = PlivoAccount.model_construct(name="p", vendor="plivo", auth_id="MA1", auth_token=token)
-    assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET)
+    assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET, 1.0)
     assert plivo.account() == Account("p", "plivo", "MA1", "", SECRET, SECRET)
 
 

@@ -84,6 +84,13 @@ class EndReason(StrEnum):
     ERROR = "error"
 
 
+class Absence(StrEnum):
+    """Why a recording is absent: it has too little in it (or nothing), or nothing but silence."""
+
+    TOO_SHORT = "too_short"
+    SILENT = "silent"
+
+
 class NoticeKind(StrEnum):
     """What the world may be told about a recording; the dialects map it to their own events."""
 
@@ -116,7 +123,8 @@ class RecordingRequest:
 
     ``reference`` is the dialect's own name for it (SWML control_id, TwiML name), unique among a call's running
     recordings. ``max_length`` counts recorded audio: skipped spans excluded, silenced ones included; None is no
-    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100.
+    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100. One that
+    has less than ``absent_below`` seconds (after ``trim``), or is silent where ``absent_when_silent``, is ``absent``.
     """
 
     channels: Channels
@@ -132,6 +140,8 @@ class RecordingRequest:
     sensitivity: float = 44.0
     trim: bool = False
     status: StatusTarget | None = None
+    absent_below: float = 0.0
+    absent_when_silent: bool = False
 
     @property
     def channel_count(self) -> int:
@@ -238,6 +248,7 @@ class Recording:
     digit: str = ""
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
+    absence: Absence | None = None
     deleted_at: float | None = None
 
     @property

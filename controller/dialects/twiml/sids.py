@@ -1,7 +1,7 @@
 """The ids that a vendor's clients see, made of ours and read back.
 
-Twilio's are two letters and 32 hex digits, SignalWire's (LaML) are uuids; ours are uuids (spec: twiml_laml_plivo.md 1.2,
-2).
+Twilio's are two letters and 32 hex digits, SignalWire's (LaML) are uuids, as ours are (spec: twiml_laml_plivo.md
+1.2, 2).
 """
 
 from __future__ import annotations
