@@ -24,8 +24,9 @@ from controller.http import calling
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording

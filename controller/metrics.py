@@ -19,7 +19,8 @@ from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import FORMATS, MasterExamined
+from controller.media.examine import FORMATS
+from controller.media.master import MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 

@@ -16,8 +16,9 @@ from controller.dialects.swml import SwmlDialect
 from controller.documents.call import Call, CallInfo, CallState
 from controller.media import wav
 from controller.media.decoders import Decoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.recordings.model import EndReason, Measured, Recording, State, Wish, new_id
 from controller.web.downloads import Downloads
 from controller.web.guard import AddressGuard

@@ -12,7 +12,7 @@ from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import MasterExamined
+from controller.media.master import MasterExamined
 from controller.metrics import Metrics, table
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
