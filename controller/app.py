@@ -120,6 +120,7 @@ class App:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
             await self._give_up_removed(frozenset(names))
+            self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
@@ -155,7 +156,17 @@ class App:
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)
         stack.push_async_callback(encoders.close)
-        self.media = DiskMedia(roots, settings.data_dir / "media", encoders=encoders, observe=observe)
+        on_demand = Encoders(workers=2, observe=observe)  # apart from those that callbacks wait for
+        stack.push_async_callback(on_demand.close)
+        self.media = DiskMedia(
+            roots,
+            settings.data_dir / "media",
+            encoders=encoders,
+            on_demand=on_demand,
+            least_free=settings.limits.min_free_disk,
+            keep_untrimmed=settings.media.keep_untrimmed,
+            observe=observe,
+        )
         stack.callback(self.media.close)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)

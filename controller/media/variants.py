@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -119,7 +120,7 @@ class Variants:
     def _kept(self, path: Path) -> bool:
         """Tell whether a file is there, which then counts as used; look for room where it is not."""
         with suppress(FileNotFoundError):
-            os.utime(path)
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return True
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -141,7 +142,7 @@ class Variants:
                 continue
             with suppress(FileNotFoundError):
                 known = path.stat()
-                found.append((known.st_mtime, known.st_size, path))
+                found.append((known.st_atime, known.st_size, path))
         found.sort(reverse=True)
         most, left = self._most_files, self._most_bytes
         for _, size, path in found:

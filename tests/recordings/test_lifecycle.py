@@ -88,6 +88,7 @@ class Case:
 
 REQ, REC, PAU, STO, PRO = State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING, State.PROCESSING
 HELD = replace(REQUEST, end_silence_timeout=2.0, initial_timeout=3.0)
+CHOOSY = replace(REQUEST, absent_below=1.0, absent_when_silent=True)
 FOUND = Measured(5.0, 80044, 2, 16000)
 EMPTY = Measured(0.0, 0, 2, 16000)
 WAV_GONE = Found(None, "r.wav is not there")
@@ -512,7 +513,11 @@ moments = st.one_of(plausible, plausible, plausible, absurd)
 behaviors = st.sampled_from(PauseBehavior)
 founds = st.one_of(
     st.just(Found(None, "unreadable")),
-    st.floats(0.0, 200.0).map(lambda seconds: Found(Measured(seconds, round(seconds * 16000) + 44))),
+    st.builds(
+        lambda seconds, silent: Found(Measured(seconds, round(seconds * 16000) + 44, silent=silent)),
+        st.floats(0.0, 200.0),
+        st.booleans(),
+    ),
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Started, moments),
@@ -570,7 +575,7 @@ def check(seen: Recording) -> None:
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from((REQUEST, HELD)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
+@given(st.sampled_from((REQUEST, HELD, CHOOSY)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
 def test_every_life_ends_truly_once_its_leg_is_gone(
     request: RecordingRequest, story: list[Fact], found: Found, end: float
 ) -> None:
