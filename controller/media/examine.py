@@ -309,17 +309,18 @@ class DiskMedia:
     def _clear(self, recording: Recording, root: Root | None) -> None:
         if self._notes.has(recording.id, Doomed.UNTRIMMED):
             measured = recording.measured
+            unneeded = measured is not None and measured.trimmed > 0 and not self._keep_untrimmed
             # Its copy is looked for: whatever went wrong, one of the two must stay.
-            if root is not None and measured is not None and measured.trimmed and self._copy_of(recording).is_file():
+            if root is not None and unneeded and self._copy_of(recording).is_file():
                 durable.remove(root.local(recording.path))
             self._notes.drop(recording.id, Doomed.UNTRIMMED)
         self._notes.drop(recording.id, Doomed.DELETED)
 
     def _delete(self, recording: Recording, root: Root | None) -> None:
-        if root is not None:
-            durable.remove(root.local(recording.path))
         for form in FORMATS:
             durable.remove(self._copy_of(recording, form))
+        if root is not None:
+            durable.remove(root.local(recording.path))
 
     def _copy_of(self, recording: Recording, form: str = WAV) -> Path:
         if not _ID.fullmatch(recording.id):

@@ -119,7 +119,7 @@ class Variants:
 
     def _kept(self, path: Path) -> bool:
         """Tell whether a file is there, which then counts as used; look for room where it is not."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
             return True
         try:
@@ -135,10 +135,9 @@ class Variants:
         """Remove what is too much, and what crashes left half made."""
         found = []
         for path in self._directory.iterdir():
-            if path.name.removesuffix(".part") in self._making:
-                continue
             if path.suffix == ".part":
-                path.unlink(missing_ok=True)
+                if path.stem not in self._making:
+                    path.unlink(missing_ok=True)
                 continue
             with suppress(FileNotFoundError):
                 known = path.stat()
@@ -147,7 +146,7 @@ class Variants:
         most, left = self._most_files, self._most_bytes
         for _, size, path in found:
             most, left = most - 1, left - size
-            if most < 0 or left < 0:
+            if (most < 0 or left < 0) and path.name not in self._making:
                 path.unlink(missing_ok=True)
 
     def _remove(self, recording: str) -> None:
