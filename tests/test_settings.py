@@ -247,6 +247,25 @@ def test_values_refused(section: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "below", "silent"),
+    [("", 1.0, False), (", absent_below_seconds: 60, absent_when_silent: true", 60.0, True)],
+)
+def test_what_is_absent(more: str, below: float, silent: bool) -> None:
+    """Each account says which recordings are too short, and whether silent ones count."""
+    settings = parse(HEAD + f"accounts: [{{name: a, vendor: signalwire, project_id: p, api_token: t{more}}}]")
+    account = settings.accounts_by_name()["a"]
+    assert (account.absent_below_seconds, account.absent_when_silent) == (below, silent)
+
+
+def test_absent_below_is_a_length() -> None:
+    """No recording is shorter than nothing."""
+    section = (
+        HEAD + "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_below_seconds: -1}]"
+    )
+    assert any("absent_below_seconds" in told for told in problems(section))
+
+
+@pytest.mark.parametrize(
     "section",
     [
         f"store: postgresql://u:{SECRET}@h/db",
