@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from controller.calls.commanding import unheard
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Beep
 from controller.documents.call import Call, CallState
-from controller.http.recordings import Opened, Wanted
-from controller.media import wav
+from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
+from controller.media.variants import Variant
 from controller.recordings.model import EndReason, Owner, PauseBehavior, Recording, RecordingRequest, new_id
 from controller.recordings.ports import CommandFailed, NotPossible
 from controller.recordings.service import RecordingService
@@ -26,14 +25,13 @@ BEGIN_WITHIN = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ApiDesk:
-    """Implements the protocols of ``http.calling`` and ``http.recordings``. ``clock`` is this machine's."""
+    """Implements the protocols of ``http.calling`` and ``http.recordings``."""
 
     desk: CallDesk
     recordings: RecordingService
     store: Store
     media: DiskMedia
     board: Switchboard
-    clock: Callable[[], float]
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
@@ -136,22 +134,10 @@ class ApiDesk:
 
     # --- files -----------------------------------------------------------------------------------------------------
 
-    async def delete(self, recording_id: str) -> Recording:
-        """Delete one that is final: its files, then what its row says."""
-        return await self.recordings.delete(recording_id, self.clock())
+    async def delete(self, recording_id: str) -> bool:
+        """Delete one that is final; False where it is deleted already."""
+        return await self.recordings.delete(recording_id) is not None
 
-    async def opened(self, recording: Recording, form: str, channels: int | None) -> Opened:
-        """Have a ready recording's audio in a format. Raises LookupError."""
-        measured = recording.measured
-        if measured is None or channels not in {None, measured.channels}:
-            raise LookupError("the recording is not there with these channels")
-        if form == measured.format:
-            return lambda: self.media.opened(recording)
-        if form != "wav":
-            raise LookupError(f"the recording is not there as {form}")
-        path = await self.media.wav_of(recording)
-
-        def opening() -> AbstractContextManager[int]:
-            return wav.opened(path)
-
-        return opening
+    async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
+        """Have a ready recording's audio in a format, made where it is not there."""
+        return await self.media.variant(recording, form, channels)

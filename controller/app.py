@@ -25,8 +25,9 @@ from controller.http import calling, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording
@@ -107,7 +108,7 @@ class App:
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
             await self._build(stack)
-            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.clock)
+            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
             tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
@@ -129,6 +130,7 @@ class App:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
             await self._give_up_removed(frozenset(names))
+            self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
@@ -164,7 +166,17 @@ class App:
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)
         stack.push_async_callback(encoders.close)
-        self.media = DiskMedia(roots, settings.data_dir / "media", encoders=encoders, observe=observe)
+        on_demand = Encoders(workers=2, observe=observe)  # apart from those that callbacks wait for
+        stack.push_async_callback(on_demand.close)
+        self.media = DiskMedia(
+            roots,
+            settings.data_dir / "media",
+            encoders=encoders,
+            on_demand=on_demand,
+            least_free=settings.limits.min_free_disk,
+            keep_untrimmed=settings.media.keep_untrimmed,
+            observe=observe,
+        )
         stack.callback(self.media.close)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)

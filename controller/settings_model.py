@@ -98,7 +98,7 @@ class MediaSettings(Section):
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
     require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
-    keep_untrimmed: Annotated[bool, not_yet(False, "trimming")] = False
+    keep_untrimmed: bool = False
 
 
 class _AccountSettings(Section):
@@ -106,7 +106,7 @@ class _AccountSettings(Section):
 
     name: Name
     retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
-    absent_when_silent: Annotated[bool, not_yet(False, "judging a recording silent")] = False
+    absent_when_silent: bool = False
     price_per_minute: Amount = 0.0
 
 
@@ -118,7 +118,7 @@ class SignalwireAccount(_AccountSettings):
     space_id: Identity | None = None
     api_token: Secret
     signing_key: Secret | None = None
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it; without a signing key of its own the token signs."""
@@ -143,7 +143,7 @@ class TwilioAccount(_AccountSettings):
     vendor: Literal["twilio"]
     account_sid: Identity
     auth_token: Secret
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it."""

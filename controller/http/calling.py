@@ -81,7 +81,7 @@ class Command:
 
 
 PARAMS = {
-    "calling.record": ("control_id", "record", "status_url"),
+    "calling.record": ("control_id", "record", "audio", "status_url"),
     "calling.record.pause": ("control_id", "behavior"),
     "calling.record.resume": ("control_id",),
     "calling.record.stop": ("control_id",),

@@ -20,6 +20,8 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from controller.http.base import DownloadBroken, error_response
+from controller.media import wav
+from controller.media.variants import Variant
 from controller.recordings.model import Recording
 
 CHUNK = 1 << 16
@@ -32,7 +34,6 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 
 Find = Callable[[str], Awaitable[Recording | None]]
 Opened = Callable[[Recording], AbstractContextManager[int]]
-Open = Callable[[], AbstractContextManager[int]]
 Authorize = Callable[[web.Request, Recording], Awaitable[web.StreamResponse | None]]
 
 
@@ -128,31 +129,34 @@ class Downloads:
         """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
-        if recording is None or not ready(recording) or recording.measured is None:
+        if recording is None or not ready(recording):
             return error_response(404, "there is no such recording, or it is not ready")
         if self._authorize is not None:
             refusal = await self._authorize(request, recording)
             if refusal is not None:
                 return refusal
-        return await self.serve(request, recording, lambda: self._opened(recording), recording.measured.format)
+        return await self.serve(request, recording)
 
     async def serve(
         self,
         request: web.Request,
         recording: Recording,
-        opened: Open,
-        form: str,
-        variant: str = "",
+        variant: Variant | None = None,
+        *,
+        content_type: str | None = None,
         failed: Fail = error_response,
     ) -> web.StreamResponse:
-        """Answer with a file of a recording in a format.
+        """Answer GET or HEAD with a final recording's own file, or with a ``variant`` of it.
 
-        ``variant`` tells files of one format apart; ``failed`` makes what is answered where there is none to be had.
+        ``content_type`` stands in for the one that its format has here; ``failed`` makes what is answered where there
+        is no file to be had. Whether it may be had is not looked at.
         """
-        file = _File(self._pool, opened, f"{recording.revision}{variant}")
+        own = recording.measured.format if recording.measured is not None else "wav"
+        form = own if variant is None else variant.format
+        file = _File(self._pool, self._opened, recording, variant)
         try:
             version = await file.version()
-            return await self._respond(request, recording, file, version, form)
+            return await self._respond(request, recording, file, version, form, content_type or TYPES[form])
         except (FileNotFoundError, ValueError, KeyError) as error:
             self._broken(recording, 0, error)
             return failed(404, "the file of this recording is gone")
@@ -163,7 +167,13 @@ class Downloads:
             file.close()
 
     async def _respond(
-        self, request: web.Request, recording: Recording, file: _File, version: _Version, form: str
+        self,
+        request: web.Request,
+        recording: Recording,
+        file: _File,
+        version: _Version,
+        form: str,
+        content_type: str,
     ) -> web.StreamResponse:
         headers = {
             "ETag": f'"{version.etag}"',
@@ -184,7 +194,7 @@ class Downloads:
         start, end = part or (0, version.size)
         if part is not None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
-        headers["Content-Type"] = TYPES[form]
+        headers["Content-Type"] = content_type
         headers["Content-Disposition"] = f'inline; filename="{recording.id}.{form}"'
         response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
         response.content_length = end - start
@@ -228,9 +238,12 @@ class Downloads:
 class _File:
     """A recording's file, opened and read in the pool; it is closed only after a read that goes on has ended."""
 
-    def __init__(self, pool: ThreadPoolExecutor, opened: Open, tag: str) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, opened: Opened, recording: Recording, variant: Variant | None
+    ) -> None:
         self._pool = pool
-        self._tag = tag
+        self._recording = recording
+        self._variant = variant
         self._stack = ExitStack()
         self._descriptor = -1
         self._job: Future[Any] = pool.submit(self._open, opened)
@@ -238,7 +251,9 @@ class _File:
     async def version(self) -> _Version:
         """Return what it is. Raises as opening does."""
         size, modified = await asyncio.wrap_future(self._job)
-        return _Version(f"{self._tag}-{size}", datetime.fromtimestamp(int(modified), UTC), size)
+        mark = "" if self._variant is None else f"{self._variant.mark}-"
+        changed = datetime.fromtimestamp(int(modified), UTC)
+        return _Version(f"{self._recording.revision}-{mark}{size}", changed, size)
 
     async def read(self, count: int, offset: int) -> bytes:
         """Return 1 to ``count`` bytes, none for a count of 0. Raises OSError, also where the file became shorter."""
@@ -252,7 +267,8 @@ class _File:
         """Close it: a descriptor closed under a read could be another file's by the time the read happens."""
         self._job.add_done_callback(lambda _: self._stack.close())
 
-    def _open(self, opened: Open) -> tuple[int, float]:
-        self._descriptor = self._stack.enter_context(opened())
+    def _open(self, opened: Opened) -> tuple[int, float]:
+        file = opened(self._recording) if self._variant is None else wav.opened(self._variant.path)
+        self._descriptor = self._stack.enter_context(file)
         found = os.fstat(self._descriptor)
         return found.st_size, found.st_mtime

@@ -8,7 +8,6 @@ else needs HTTP Basic. What another account owns does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qsl
@@ -23,6 +22,7 @@ from controller.documents.dialect import Account
 from controller.http.base import json_response
 from controller.http.basic import CHALLENGE, account_of
 from controller.http.media import Downloads, ready
+from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, State, new_id
 from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
 
@@ -31,6 +31,8 @@ MAX_BODY = 65_536
 """Bytes of a request's body."""
 MOST_FIELDS = 100
 MEDIA = ("wav", "mp3")
+TYPES = {"wav": "audio/x-wav", "mp3": "audio/mpeg"}
+"""As Twilio calls them."""
 
 
 class RecordingControl(Protocol):
@@ -71,23 +73,16 @@ class RecordingControl(Protocol):
         """Stop it; its end comes as a callback."""
         ...
 
-    async def delete(self, recording_id: str) -> Recording:
-        """Delete one that is final: its files are gone then. Raises OSError where they cannot be removed."""
+    async def delete(self, recording_id: str) -> bool:
+        """Delete one that is final, durably; False where it is deleted already. Raises MediaAway, too."""
         ...
 
-    async def opened(self, recording: Recording, form: str, channels: int | None) -> Opened:
-        """Have a ready recording's audio in a format, made where it is not there; None are the file's channels.
+    async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
+        """Have a ready recording's audio in a format, made where it is not there; None are the file's own channels.
 
-        Raises LookupError for what cannot be had, MediaAway and OSError for what cannot be had now.
+        Raises NotPossible for what cannot be had, MediaAway for what cannot be had now, OSError, KeyError and
+        ValueError where its file is gone.
         """
-        ...
-
-
-class Opened(Protocol):
-    """Opens a file when it is entered."""
-
-    def __call__(self) -> AbstractContextManager[int]:
-        """Return its descriptor's context."""
         ...
 
 
@@ -276,31 +271,31 @@ class RecordingsApi:
             await self._control.delete(recording.id)
         except NotPossible:
             raise RestError(409, rest.UNFINISHED, "The recording cannot be deleted before it is complete") from None
-        except (OSError, LedgerFailed) as failure:
+        except (MediaAway, LedgerFailed) as failure:
             raise _unavailable(failure) from None
         return web.Response(status=204)
 
     async def _media(self, request: web.Request, account: Account, place: _Place) -> web.StreamResponse:
         recording = await self._recording(request, account, place, None)
         channels = rest.wanted_channels({name: request.query.getall(name) for name in request.query})
-        if not ready(recording) or recording.measured is None:
+        if not ready(recording):
             _not_found(request)
-        if channels is not None and channels > recording.measured.channels:
-            raise RestError(400, rest.INVALID, "RequestedChannels=2: this recording has one channel")
-        form = place.form or "wav"
         try:
-            opened = await self._control.opened(recording, form, channels)
-        except LookupError:
-            _not_found(request)
-        except (OSError, MediaAway) as failure:
+            variant = await self._control.variant(recording, place.form or "wav", channels)
+        except NotPossible as refusal:
+            raise RestError(400, rest.INVALID, str(refusal)) from None
+        except MediaAway as failure:
             raise _unavailable(failure) from None
+        except (OSError, KeyError, ValueError):
+            _not_found(request)
 
         def failed(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
             code = rest.NOT_FOUND if status == 404 else rest.AWAY
             return json_response(RestError(status, code, message).body(vendor_of(account)), status, headers)
 
-        variant = f"-{form}{channels or ''}"
-        return await self._downloads.serve(request, recording, opened, form, variant, failed)
+        return await self._downloads.serve(
+            request, recording, variant, content_type=TYPES[variant.format], failed=failed
+        )
 
     # --- what a path names -----------------------------------------------------------------------------------------
 

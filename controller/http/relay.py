@@ -16,7 +16,7 @@ from controller.http.base import json_response
 from controller.http.calling import VENDOR, Refused, authenticate
 from controller.http.recordings import Wanted
 from controller.recordings.model import Recording
-from controller.recordings.ports import LedgerFailed, NotPossible
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible
 
 PATH = "/api/relay/rest/recordings"
 PAGE, LARGEST_PAGE = 50, 1000
@@ -38,7 +38,7 @@ class RelayControl(Protocol):
         """Return recordings of the account, newest first."""
         ...
 
-    async def delete(self, recording_id: str) -> Recording:
+    async def delete(self, recording_id: str) -> bool:
         """Delete one that is final."""
         ...
 
@@ -83,7 +83,7 @@ class _Relay:
             await self._control.delete(recording.id)
         except NotPossible as refusal:
             raise Refused(422, "invalid_command_attempted", str(refusal), "id") from None
-        except (OSError, LedgerFailed):
+        except (MediaAway, LedgerFailed):
             raise Refused(503, "store_unavailable", "it could not be deleted now; try again later") from None
 
     async def _list(self, request: web.Request, account: Account) -> dict[str, Any]:

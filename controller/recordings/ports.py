@@ -143,6 +143,21 @@ class Media(Protocol):
         """
         ...
 
-    def discard(self, recording: Recording) -> Awaitable[None]:
-        """Remove every file of a recording that is final; done where none is there. Raises OSError."""
+    async def condemn(self, recording: Recording) -> None:
+        """Note durably that a recording is about to be deleted, so that ``clear`` is called for it after a crash.
+
+        Raises MediaAway.
+        """
+        ...
+
+    async def clear(self, recording: Recording) -> None:
+        """Remove what a final recording has no use for: all of a deleted one, else the master of a trimmed one.
+
+        The latter where the settings don't keep it. What can't be removed now is noted, and told; it never raises
+        for it.
+        """
+        ...
+
+    async def to_clear(self) -> Sequence[str]:
+        """Return the ids of recordings for which ``clear`` is, or may be, still to be called."""
         ...

@@ -77,7 +77,6 @@ class RecordingService:
         self._recorder = recorder
         self._ledger = ledger
         self._media = media
-        self._deleting = asyncio.Lock()
         self._observe = telemetry.observe
         self._path_of = path_of
         self._admit = admit
@@ -195,6 +194,36 @@ class RecordingService:
             raise NotPossible("FreeSWITCH did not resume the recording")
         return recording
 
+    async def delete(self, identity: str) -> Recording | None:
+        """Delete a final recording: durably first, then its files. None where it is unknown or deleted already.
+
+        Raises NotPossible while it is not final, LedgerFailed, MediaAway where its files can't be reached.
+        """
+        if self._lives.get(identity) is not None:
+            raise NotPossible("the recording has not ended yet: stop it, and delete it once it is ready")
+        recording = await self._ledger.recording(identity)
+        if recording is None or recording.deleted_at is not None:
+            return None
+        if not recording.state.final:
+            raise NotPossible("the recording has not ended yet: its switch is not served now")
+        await self._media.condemn(recording)
+        now = self._recorder.now(recording.owner.switch)
+        deleted = replace(recording, deleted_at=now, revision=recording.revision + 1)
+        await self._ledger.commit((deleted,))
+        clearing = self._spawn(self._media.clear(deleted))  # also where whoever asked does not wait
+        await asyncio.wait((clearing,))
+        return deleted
+
+    def clear_up(self) -> None:
+        """Go on with what a stop or a crash kept from being removed. To be called once, after every ``adopt``."""
+        self._spawn(self._clear_up())
+
+    async def _clear_up(self) -> None:
+        for identity in await self._media.to_clear():
+            recording = await self._ledger.recording(identity)
+            if recording is not None and recording.state.final:
+                await self._media.clear(recording)
+
     async def begun(self, identity: str) -> Recording | None:
         """Return the recording as soon as it is no longer merely requested; None where it is unknown."""
         life = self._lives.get(identity)
@@ -215,23 +244,6 @@ class RecordingService:
         if life is None:
             return await self._ledger.recording(identity)
         return await life.until(lambda recording: recording.state.final)
-
-    async def delete(self, identity: str, at: float) -> Recording:
-        """Delete a final recording: its files, then, for its row stays, what its row says; return that.
-
-        ``at`` is the time of it. Again on a deleted one it changes nothing. Raises NotPossible for one that is not
-        final or unknown, OSError where a file cannot be removed, LedgerFailed; asking again then goes on from there.
-        """
-        async with self._deleting:
-            recording = await self._ledger.recording(identity)
-            if recording is None or identity in self._lives or not recording.state.final:
-                raise NotPossible("only a recording that has ended, and is ready, can be deleted")
-            if recording.deleted_at is not None:
-                return recording
-            await self._media.discard(recording)
-            deleted = replace(recording, deleted_at=at, revision=recording.revision + 1)
-            await self._ledger.commit((deleted,))
-            return deleted
 
     def active(self, call: str) -> list[Recording]:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
@@ -349,6 +361,8 @@ class RecordingService:
                 life.wake()
                 if last.state.final:
                     self._lives.end(life)
+                    if last.measured is not None and last.measured.trimmed:
+                        self._spawn(self._media.clear(last))
         finally:
             life.pumping = False
 
@@ -416,10 +430,11 @@ class RecordingService:
                 raise LedgerFailed("the recording's change is not stored yet; it is tried again") from None
             return life.durable
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -148,19 +148,27 @@ class FakeMedia:
     asked: list[Recording] = field(default_factory=list)
     sizes: deque[int] = field(default_factory=deque)
     """Of a file that is not closed: one for each look, the last for all that follow."""
-    discarded: list[str] = field(default_factory=list)
     masters: set[str] = field(default_factory=set)
     """Ids of recordings whose file is there already when that is asked."""
+    noted: list[str] = field(default_factory=list)
+    cleared: list[Recording] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
 
     async def begun(self, recording: Recording) -> bool:
         return recording.id in self.masters
 
-    async def discard(self, recording: Recording) -> None:
-        await self.holder.pass_by("discard")
+    async def condemn(self, recording: Recording) -> None:
+        await self.holder.pass_by("condemn")
         if self.errors:
             raise self.errors.pop(0)
-        self.discarded.append(recording.id)
+        self.noted.append(recording.id)
+
+    async def clear(self, recording: Recording) -> None:
+        await self.holder.pass_by("clear")
+        self.cleared.append(recording)
+
+    async def to_clear(self) -> Sequence[str]:
+        return self.noted
 
     async def examine(self, recording: Recording, *, closed: bool) -> Found:
         self.asked.append(recording)

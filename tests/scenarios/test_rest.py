@@ -40,7 +40,7 @@ async def test_the_life_of_a_recording(daemon: Daemon, switch: Switch, tenant: T
     done = await api.until(sid, ENDED[tenant])
     assert done["duration"].isdigit()
     sound = await api.ask("GET", f"/Recordings/{sid}", auth=False)
-    assert (sound.status, sound.headers["Content-Type"]) == (200, "audio/wav")
+    assert (sound.status, sound.headers["Content-Type"]) == (200, "audio/x-wav")
     (tmp_path / "got.wav").write_bytes(sound.body)
     assert read_wav(tmp_path / "got.wav").channels == 2
     part = await api.ask("GET", f"/Recordings/{sid}.wav", headers={"Range": "bytes=0-3"}, auth=False)

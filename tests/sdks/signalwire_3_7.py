@@ -27,7 +27,7 @@ assert (shown["id"], shown["status"]) == (call, "answered"), shown
 assert refused(lambda: client.calling.record(call, control_id="first")) == 422
 for name in ("second", "third"):
     client.calling.record(call, control_id=name, audio=audio)
-client.calling.record_pause(call, control_id="first", behavior="silence")
+client.calling.record_pause(call, control_id="first", extras={"behavior": "silence"})
 client.calling.record_resume(call, control_id="first")
 for name in ("first", "second", "third"):
     client.calling.record_stop(call, control_id=name)

@@ -49,12 +49,17 @@ class CommandWrong(Exception):
 
 
 def record(params: Mapping[str, Any]) -> RecordingRequest:
-    """Return the recording that the parameters of a `calling.record` ask for. Raises CommandWrong."""
-    audio = _object(
-        _object(params.get("record", {}), "record", ("audio",)).get("audio", {}), "record.audio", DEFAULTS
-    )
+    """Return the recording that the parameters of a `calling.record` ask for. Raises CommandWrong.
+
+    The reference has `record.audio`; SignalWire's SDK 3.7 sends `audio` alone.
+    """
+    where, audio = "audio", params.get("audio")
+    if audio is None:
+        where = "record.audio"
+        audio = _object(params.get("record", {}), "record", ("audio",)).get("audio", {})
+    audio = _object(audio, where, DEFAULTS)
     values: dict[str, Any] = {
-        name: default if audio.get(name) is None else _value(_row(name), audio[name], f"record.audio.{name}")
+        name: default if audio.get(name) is None else _value(_row(name), audio[name], f"{where}.{name}")
         for name, default in DEFAULTS.items()
     }
     url = params.get("status_url")

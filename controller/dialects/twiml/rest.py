@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from controller.dialects.twiml import sids
+from controller.dialects.twiml.urls import MAX_URL, BadUrl, resolve
 from controller.documents.dialect import Account
 from controller.recordings.model import Channels, PauseBehavior, RecordingRequest, StatusTarget, Track
 
@@ -22,7 +22,6 @@ Parameters = Mapping[str, Sequence[str]]
 """A body or a query: each name's values in their order."""
 
 EVENTS = ("in-progress", "completed", "absent")
-LONGEST_URL = 4096
 LARGEST_PAGE = 1000
 PAGE = 50
 CURRENT = "Twilio.CURRENT"
@@ -34,7 +33,6 @@ NOT_IN_PROGRESS, WRONG_STATE, BAD_EVENT, BAD_TRIM = 21220, 16114, 13621, 13699
 BAD_METHOD, BAD_URL, BAD_PAGE_TOKEN, BAD_PAGE_SIZE = 21209, 21402, 21481, 54454
 """Twilio's codes, and those that SignalWire's list of errors adds (spec twiml_laml_plivo 1.5, swml 5.2)."""
 
-_URL = re.compile(r"[!#-;=?-\[\]_a-z~]+\Z")
 _BETWEEN = re.compile(r"[\s,]+")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 
@@ -108,6 +106,8 @@ def creation(parameters: Parameters, account: Account, reference: str) -> Record
         source=vendor.source,
         trim=trim == cut,
         status=_status(parameters),
+        absent_below=account.absent_below,
+        absent_when_silent=account.absent_when_silent,
     )
 
 
@@ -123,20 +123,12 @@ def _status(parameters: Parameters) -> StatusTarget | None:
     url = one(parameters, "RecordingStatusCallback")
     if not url:
         return None
-    _check_url("RecordingStatusCallback", url)
-    return StatusTarget(url, method, tuple(dict.fromkeys(given)) or ("completed",))
-
-
-def _check_url(name: str, url: str) -> None:
     try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or len(url) > LONGEST_URL or not _URL.match(url):
-        raise RestError(
-            400, BAD_URL, f"{name} must be an absolute http or https URL of at most {LONGEST_URL} characters"
-        )
+        url = resolve("", url)
+    except BadUrl:
+        right = f"an absolute http or https URL of at most {MAX_URL} characters"
+        raise RestError(400, BAD_URL, f"RecordingStatusCallback must be {right}") from None
+    return StatusTarget(url, method, tuple(dict.fromkeys(given)) or ("completed",))
 
 
 @dataclass(frozen=True, slots=True)

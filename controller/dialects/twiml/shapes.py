@@ -13,9 +13,17 @@ from urllib.parse import urlencode
 
 from controller.dialects.twiml import sids
 from controller.dialects.twiml.formats import rfc2822, whole_seconds
+from controller.dialects.twiml.render import (
+    LAML_SOURCES,
+    SILENT,
+    SYSTEM_ERROR,
+    TOO_SHORT,
+    channels,
+    recording_url,
+)
 from controller.dialects.twiml.rest import LAML, TWILIO, Listing, Vendor, vendor_of
 from controller.documents.dialect import Account
-from controller.recordings.model import Recording, State
+from controller.recordings.model import Absence, Recording, State
 
 VERSION = "2010-04-01"
 STATUS: dict[str, dict[State, str]] = {
@@ -44,18 +52,8 @@ STATUS: dict[str, dict[State, str]] = {
 }
 """Status words by vendor (DESIGN section 9)."""
 
-_TWILIO_SOURCES = {"swml.record": "RecordVerb", "swml.record_call": TWILIO.source, "calling.record": TWILIO.source}
-_LAML_SOURCES = {
-    "swml.record": "RecordVerb",
-    "swml.record_call": LAML.source,
-    "calling.record": LAML.source,
-    TWILIO.source: LAML.source,
-    "OutboundAPI": "OutBoundApi",
-}
-"""What started a recording where the API knows no word of its own for it, or another."""
-
-TOO_SHORT, SILENT, SYSTEM_ERROR = 16101, 16102, 20500
-"""Why a recording is absent: Twilio's codes; the last is of those that failed."""
+_OTHERS = {"swml.record": "RecordVerb", "swml.record_call": TWILIO.source, "calling.record": TWILIO.source}
+"""What started a recording of SWML's, in the nearest word that the API has."""
 
 
 def recording_uri(recording: Recording, account: Account, *, of_call: bool) -> str:
@@ -73,7 +71,7 @@ def shape(recording: Recording, account: Account, public_url: str, *, of_call: b
         "api_version": VERSION,
         "call_sid": sids.call_sid(account.vendor, recording.owner.call),
         "conference_sid": None,
-        "channels": recording.request.channel_count if recording.measured is None else recording.measured.channels,
+        "channels": channels(recording),
         "date_created": _date(recording.requested_at),
         "date_updated": _date(_updated(recording)),
         "start_time": _date(recording.started_at),
@@ -107,7 +105,7 @@ def shape(recording: Recording, account: Account, public_url: str, *, of_call: b
         return {**twilio, "track": recording.request.track.value}
     return {
         **twilio,
-        "media_url": f"{public_url}{uri}",
+        "media_url": recording_url(public_url, account, recording),
         "subresource_uris": {
             "add_on_results": f"{uri}/AddOnResults.json",
             "transcriptions": f"{uri}/Transcriptions.json",
@@ -146,13 +144,22 @@ def page(
 
 def status(recording: Recording, vendor: Vendor) -> str:
     """Return the status in the vendor's word."""
-    return "deleted" if recording.deleted_at is not None else STATUS[vendor.name][recording.state]
+    if recording.deleted_at is not None:
+        return "deleted"
+    return STATUS[vendor.name][State.ABSENT if absent(recording) else recording.state]
+
+
+def absent(recording: Recording) -> bool:
+    """Tell whether there is nothing in it, for whatever reason: without speech and trimmed to nothing is one."""
+    if recording.state is State.NO_INPUT:
+        return recording.measured is None or not recording.measured.duration
+    return recording.state in {State.ABSENT, State.FAILED}
 
 
 def source(recording: Recording, vendor: Vendor) -> str:
     """Return what started it in the vendor's word."""
-    words = _LAML_SOURCES if vendor is LAML else _TWILIO_SOURCES
-    return words.get(recording.request.source, recording.request.source)
+    word = _OTHERS.get(recording.request.source, recording.request.source)
+    return LAML_SOURCES.get(word, word) if vendor is LAML else word
 
 
 def duration(recording: Recording) -> str | None:
@@ -162,7 +169,11 @@ def duration(recording: Recording) -> str | None:
 
 def error_code(recording: Recording) -> int | None:
     """Return why a recording is absent, None for any other."""
-    return {State.ABSENT: TOO_SHORT, State.FAILED: SYSTEM_ERROR}.get(recording.state)
+    if not absent(recording):
+        return None
+    if recording.state is State.FAILED:
+        return SYSTEM_ERROR
+    return SILENT if recording.absence is Absence.SILENT else TOO_SHORT
 
 
 def _price(recording: Recording, account: Account) -> str | None:
