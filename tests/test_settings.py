@@ -85,7 +85,7 @@ def test_sample_comments_are_true() -> None:
     """Every commented key of the sample, taken out of its comment, loads and is the default it claims to be."""
     text = SAMPLE.read_text()
     commented = re.compile(r"^( *)# ((?:- )?[a-z_]+:)(.*)$", re.MULTILINE)
-    shown = commented.sub(lambda match: f"{match[1]}{match[2]}{match[3]}", text.split("  # Example, for a")[0])
+    shown = commented.sub(lambda match: f"{match[1]}{match[2]}{match[3]}", text.split("  # Example:")[0])
     shown += commented.sub(r"\1\2\3", "#" + text.split("# Which parked call", 1)[1])
     assert shown.count(":") > 60
     assert parse(shown, environ=ENVIRON, base=SAMPLE.parent) == parse(text, environ=ENVIRON, base=SAMPLE.parent)
