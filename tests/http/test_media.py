@@ -208,9 +208,7 @@ async def test_a_variant_is_served_as_the_recording_is(rooms: Rooms, serve: Serv
     path.write_bytes(CONTENT)
     kind: list[str | None] = [None]
 
-    def register(router: web.UrlDispatcher) -> None:
-        downloads = Downloads(rooms.find, rooms.opened, observe=rooms.events.append)
-
+    def register(router: web.UrlDispatcher, downloads: Downloads) -> None:
         async def other(request: web.Request) -> web.StreamResponse:
             return await downloads.serve(request, recording, Variant(path, "mp3", "mp3-1"), content_type=kind[0])
 

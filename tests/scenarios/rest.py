@@ -50,12 +50,18 @@ def accounts() -> list[dict[str, Any]]:
     ]
 
 
-def prepare(daemon: Daemon, *steps: Any, **changes: Any) -> None:
-    """Give both accounts a destination each, whose document answers, does `steps`, and waits."""
-    document = daemon.directory / "waiting.swml.yaml"
-    document.write_text(swml({"answer": {}}, *steps, {"play": {"url": "silence:60"}}))
+WAITS = '<Response><Play digits="w"/><Pause length="120"/></Response>'
+"""TwiML that answers and waits."""
+
+
+def prepare(daemon: Daemon, *steps: dict[str, Any], twiml: str = WAITS, **changes: Any) -> None:
+    """Give each account a destination: LaML's a document of SWML, which answers, does `steps` and waits."""
+    documents = {TWILIO: daemon.directory / "waiting.xml", LAML: daemon.directory / "waiting.swml.yaml"}
+    documents[TWILIO].write_text(twiml)
+    documents[LAML].write_text(swml({"answer": {}}, *steps, {"play": {"url": "silence:60"}}))
     routes = [
-        {"destination": f"^{one.destination}$", "account": one.name, "document": str(document)} for one in TENANTS
+        {"destination": f"^{one.destination}$", "account": one.name, "document": str(documents[one])}
+        for one in TENANTS
     ]
     daemon.changes = {"accounts": accounts(), "routes": routes, **changes}
 

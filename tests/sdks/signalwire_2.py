@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from signalwire.rest import Client
-from told import TOLD, channels, download, tell, until
+from told import SECONDS, TOLD, channels, download, tell, until
 from twilio.base.exceptions import TwilioRestException
 
 
@@ -44,6 +45,7 @@ for one in made[1:]:
     assert call.recordings(one.sid).update(status="stopped").status == "stopped"
 assert call.recordings(first.sid).update(status="paused", pause_behavior="skip").status == "paused"
 assert call.recordings(first.sid).update(status="in-progress").status == "in-progress"
+time.sleep(SECONDS)
 assert refused(client.recordings(first.sid).delete) == (409, 20009)
 assert call.recordings(first.sid).update(status="stopped").status == "stopped"
 done = until(lambda: (found := client.recordings(first.sid).fetch()).duration and found)

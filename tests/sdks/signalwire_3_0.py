@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from signalwire.rest import RestClient
 from signalwire.rest._base import SignalWireRestError
-from told import TOLD, channels, download, tell, until
+from told import SECONDS, TOLD, channels, download, tell, until
 
 
 def refused(work: Callable[[], object]) -> int:
@@ -40,6 +41,7 @@ assert [one["sid"] for one in following["recordings"]] == newest[2:]
 for one in made[1:]:
     assert compat.calls.update_recording(TOLD["call"], one["sid"], Status="stopped")["status"] == "stopped"
 assert compat.calls.update_recording(TOLD["call"], first["sid"], Status="paused")["status"] == "paused"
+time.sleep(SECONDS)
 assert refused(lambda: compat.recordings.delete(first["sid"])) == 409
 assert compat.calls.update_recording(TOLD["call"], first["sid"], Status="stopped")["status"] == "stopped"
 done = until(lambda: (found := compat.recordings.get(first["sid"]))["duration"] and found)
@@ -53,7 +55,7 @@ assert channels(download(shown["url"])) == 2
 
 assert compat.recordings.delete(first["sid"]) == {}
 assert refused(lambda: compat.recordings.get(first["sid"])) == 404
-until(lambda: client.recordings.get(made[1]["sid"])["status"] == "completed")
+until(lambda: client.recordings.get(made[1]["sid"])["status"] == "absent")
 assert client.recordings.delete(made[1]["sid"]) == {}
 assert refused(lambda: client.recordings.get(made[1]["sid"])) == 404
 assert [one["sid"] for one in compat.recordings.list()["recordings"]] == newest[:1]

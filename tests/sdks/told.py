@@ -18,6 +18,10 @@ TOLD: dict[str, str] = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
 """``url`` of the daemon, ``account`` and ``token``, ``call``: sid of one that is up, ``status``: a receiver's URL."""
 
 
+SECONDS = 1.5
+"""How long something is recorded: what is shorter than a second is told as absent."""
+
+
 def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Ask again until the answer is true; return it."""
     end = time.monotonic() + seconds

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from told import TOLD, channels, download, tell, until
+from told import SECONDS, TOLD, channels, download, tell, until
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
@@ -52,6 +53,7 @@ for one in made[1:]:
 paused = call.recordings("Twilio.CURRENT").update(status="paused", pause_behavior="skip")
 assert (paused.sid, paused.status) == (first.sid, "paused")
 assert call.recordings(first.sid).update(status="in-progress").status == "in-progress"
+time.sleep(SECONDS)
 assert refused(client.recordings(first.sid).delete) == (409, 20009)
 assert call.recordings(first.sid).update(status="stopped").status == "stopped"
 done = until(lambda: (found := client.recordings(first.sid).fetch()).status == "completed" and found)
@@ -61,6 +63,8 @@ assert refused(lambda: call.recordings(first.sid).update(status="paused")) == (4
 assert done.media_url == f"{TOLD['url']}/2010-04-01/Accounts/{TOLD['account']}/Recordings/{first.sid}", done.media_url
 assert channels(download(done.media_url)) == 2
 assert channels(download(f"{done.media_url}.wav")) == 2
+assert channels(download(f"{done.media_url}.wav?RequestedChannels=1")) == 1
+assert download(f"{done.media_url}.mp3?RequestedChannels=2")[:3] in {b"ID3", b"\xff\xfb\x90", b"\xff\xf3\x84"}
 
 assert client.recordings(first.sid).delete()
 assert refused(client.recordings(first.sid).fetch) == (404, 20404)
