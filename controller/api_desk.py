@@ -19,8 +19,8 @@ from controller.recordings.service import RecordingService
 from controller.store.store import Store
 from controller.switch.board import Switchboard
 
-BEGIN_WITHIN = 10.0
-"""Seconds that a request waits for its recording to begin; then it is told as one that does."""
+BEGIN_WITHIN, BEEP_WITHIN = 10.0, 2.0
+"""Seconds that a request waits for its recording to begin, after its beep; then it is told as one that does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ class ApiDesk:
         """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
-        must end before the recorder begins, so both are queued in that thread. Raises SwitchAway, LedgerFailed.
+        must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited for.
+        Raises SwitchAway, LedgerFailed.
         """
         self.board.session(call.switch)
         await self._check(call)
@@ -88,8 +89,9 @@ class ApiDesk:
         made = await self.recordings.start(
             owner, request, core_uuid=call.core_uuid, identity=identity, prelude=beep if request.beep else None
         )
+        within = BEEP_WITHIN if request.beep else BEGIN_WITHIN
         try:
-            begun = await asyncio.wait_for(self.recordings.begun(identity), BEGIN_WITHIN) or made
+            begun = await asyncio.wait_for(self.recordings.begun(identity), within) or made
         except TimeoutError:
             return made
         if begun.started_at is None and begun.state.final:

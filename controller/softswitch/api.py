@@ -224,6 +224,11 @@ async def _uuid_park(switch: "Softswitch", argument: str) -> str:
     return "+OK\n"
 
 
+async def _uuid_hold(_switch: "Softswitch", argument: str) -> str:
+    """Answer as FreeSWITCH does to any leg, there or not; what a hold does to a peer, nobody here can hear."""
+    return "+OK Success\n" if argument.split() else "-USAGE: [off|toggle] <uuid> [<display>]\n"
+
+
 async def _hupall(switch: "Softswitch", argument: str) -> str:
     cause = argument.split(maxsplit=1)[0] if argument.split() else "MANAGER_REQUEST"
     for leg in list(switch.legs.values()):
@@ -419,6 +424,7 @@ _COMMANDS: dict[str, _Command] = {
     "uuid_broadcast": _uuid_broadcast,
     "uuid_transfer": _uuid_transfer,
     "uuid_park": _uuid_park,
+    "uuid_hold": _uuid_hold,
     "hupall": _hupall,
     "uuid_answer": _uuid_answer,
     "uuid_recv_dtmf": _uuid_recv_dtmf,

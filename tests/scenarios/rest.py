@@ -89,9 +89,9 @@ class Line:
         return self.identity if self.tenant is LAML else "CA" + self.identity.replace("-", "")
 
 
-async def line(daemon: Daemon, switch: Switch, tenant: Tenant, script: Script = TALK, **options: Any) -> Line:
-    """Call a tenant's destination; returns when the daemon has the call in its store, and it is answered."""
-    caller = await switch.call(tenant.destination, script, **options)
+async def line(daemon: Daemon, switch: Switch, tenant: Tenant, *, answered: bool = True) -> Line:
+    """Call a tenant's destination; returns when the daemon has the call in its store, and it is answered or not."""
+    caller = await switch.call(tenant.destination, TALK)
     identity = ""
 
     def known() -> bool:
@@ -101,7 +101,7 @@ async def line(daemon: Daemon, switch: Switch, tenant: Tenant, script: Script = 
         identity = row[0] if row else ""
         app = daemon.app
         found = None if app is None or not identity else app.desk.find(identity)
-        return found is not None and found.info.answered
+        return found is not None and found.info.answered is answered
 
     await daemon.until(known)
     return Line(caller, tenant, identity)
