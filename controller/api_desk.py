@@ -66,8 +66,8 @@ class ApiDesk:
         """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
-        must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited for.
-        Raises SwitchAway, LedgerFailed.
+        must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
+        for. Raises SwitchAway, LedgerFailed.
         """
         self.board.session(call.switch)
         await self._check(call)

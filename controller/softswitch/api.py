@@ -224,9 +224,15 @@ async def _uuid_park(switch: "Softswitch", argument: str) -> str:
     return "+OK\n"
 
 
-async def _uuid_hold(_switch: "Softswitch", argument: str) -> str:
-    """Answer as FreeSWITCH does to any leg, there or not; what a hold does to a peer, nobody here can hear."""
-    return "+OK Success\n" if argument.split() else "-USAGE: [off|toggle] <uuid> [<display>]\n"
+async def _uuid_hold(switch: "Softswitch", argument: str) -> str:
+    fields = argument.split()
+    if not fields:
+        return "-USAGE: [off|toggle] <uuid> [<display>]\n"
+    off = fields.pop(0) if fields[0] in ("off", "toggle") else ""
+    leg = switch.locate(fields[0]) if fields else None
+    if leg is not None:
+        leg.hold(not leg.held if off == "toggle" else not off)
+    return "+OK Success\n"  # also for a leg that is none
 
 
 async def _hupall(switch: "Softswitch", argument: str) -> str:

@@ -109,14 +109,7 @@ async def _transferred(daemon: Daemon, switch: Switch) -> Line:
     return up
 
 
-async def _held(daemon: Daemon, switch: Switch) -> Line:
-    up = await line(daemon, switch, TWILIO)
-    async with connected(switch.direct) as esl:
-        assert (await esl.api(f"uuid_hold {up.caller.leg}")).startswith("+OK")
-    return up
-
-
-@pytest.mark.parametrize("busy", [_parked, _playing, _transferred, _held], ids=lambda one: one.__name__[1:])
+@pytest.mark.parametrize("busy", [_parked, _playing, _transferred], ids=lambda one: one.__name__[1:])
 async def test_recording_a_leg_that_is_busy(
     daemon: Daemon, switch: Switch, tmp_path: Path, busy: Callable[[Daemon, Switch], Awaitable[Line]]
 ) -> None:
@@ -135,6 +128,26 @@ async def test_recording_a_leg_that_is_busy(
     sound = read_wav(tmp_path / "got.wav")
     assert sound.seconds > 1.2
     assert abs(sound.hz() - 440) < 10
+    assert up.caller.alive
+
+
+async def test_a_leg_on_hold(daemon: Daemon, switch: Switch) -> None:
+    """A switch gives recorders nothing of a leg on hold: one that runs lacks that time, and a new one is absent."""
+    prepare(daemon)
+    await daemon.start()
+    up, api = await line(daemon, switch, TWILIO), Api(daemon, TWILIO)
+    first = (await api.create(up)).json["sid"]
+    await asyncio.sleep(1.6)
+    async with connected(switch.direct) as esl:
+        assert (await esl.api(f"uuid_hold {up.caller.leg}")).startswith("+OK")
+    second = await api.create(up)
+    assert (second.status, second.json["status"]) == (201, "in-progress")
+    await asyncio.sleep(2.5)
+    for sid in (first, second.json["sid"]):
+        assert (await api.update(up, sid, Status="stopped")).status == 200
+    assert (await api.until(first, "completed"))["duration"] in {"1", "2"}
+    absent = await api.until(second.json["sid"], "absent")
+    assert (absent["duration"], absent["error_code"]) == ("0", 16101)
     assert up.caller.alive
 
 
