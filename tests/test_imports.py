@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
     "metrics": {
         "calls",
         "http",
@@ -56,10 +57,11 @@ ONLY = {
     ("switch", "calls"): {"calls.ports"},
     ("store", "recordings"): {"recordings.model", "recordings.ports"},
     ("media", "recordings"): {"recordings.model", "recordings.ports"},
-    ("web", "documents"): {"documents.fetch", "documents.steps"},
+    ("web", "documents"): {"documents.fetch", "documents.fragments", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
+    ("api_desk", "http"): {"http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio"},
 }

@@ -39,13 +39,15 @@ class ParkedLeg:
 class Claim:
     """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused.
 
-    Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked.
+    Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked, ``dialect`` in whose way, empty
+    for the vendor's own.
     """
 
     account: Account
     document: str
     fallback: str | None = None
     method: str = "POST"
+    dialect: str = ""
 
 
 Claims = Callable[[ParkedLeg], Claim | None]
@@ -187,6 +189,10 @@ class CallLedger(Protocol):
         ...
 
 
+VENDORS_OWN = {"signalwire": "swml", "twilio": "twiml"}
+"""The dialect in which a vendor asks for documents unless its route says another; others have the vendor's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Languages:
     """The dialects by name, and how a document's kind is told by its content (DESIGN section 8)."""
@@ -194,10 +200,11 @@ class Languages:
     dialects: dict[str, Dialect]
 
     def of(self, text: str, vendor: str) -> Dialect | None:
-        """Return the dialect of a document: XML by the account's vendor, all else SWML."""
-        name = vendor if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml"
-        return self.dialects.get(name)
+        """Return the dialect of a document: Twilio's are TwiML, Plivo's Plivo XML; SignalWire's XML is TwiML too."""
+        if vendor == "signalwire":
+            return self.dialects.get("twiml" if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml")
+        return self.dialects.get(VENDORS_OWN.get(vendor, vendor))
 
-    def asking(self, vendor: str) -> Dialect | None:
+    def asking(self, vendor: str, dialect: str = "") -> Dialect | None:
         """Return the dialect in which an account's documents are asked for: before they come, the vendor tells."""
-        return self.dialects.get("swml" if vendor == "signalwire" else vendor)
+        return self.dialects.get(dialect or VENDORS_OWN.get(vendor, vendor))

@@ -317,9 +317,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The document that a URL gave."""
+    """The document that a URL gave; ``url`` is where it lay in the end, after redirects."""
 
     text: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,13 @@ class EndReason(StrEnum):
     ERROR = "error"
 
 
+class Absence(StrEnum):
+    """Why a recording is absent: it has too little in it (or nothing), or nothing but silence."""
+
+    TOO_SHORT = "too_short"
+    SILENT = "silent"
+
+
 class NoticeKind(StrEnum):
     """What the world may be told about a recording; the dialects map it to their own events."""
 
@@ -116,7 +123,8 @@ class RecordingRequest:
 
     ``reference`` is the dialect's own name for it (SWML control_id, TwiML name), unique among a call's running
     recordings. ``max_length`` counts recorded audio: skipped spans excluded, silenced ones included; None is no
-    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100.
+    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100. One that
+    has less than ``absent_below`` seconds (after ``trim``), or is silent where ``absent_when_silent``, is ``absent``.
     """
 
     channels: Channels
@@ -132,6 +140,8 @@ class RecordingRequest:
     sensitivity: float = 44.0
     trim: bool = False
     status: StatusTarget | None = None
+    absent_below: float = 0.0
+    absent_when_silent: bool = False
 
     @property
     def channel_count(self) -> int:
@@ -183,7 +193,9 @@ class Owner:
 class Measured:
     """What media found: float seconds after cuts, bytes of the file as served, which is in ``format``.
 
-    ``derived`` says that its WAV is a copy of ours (header mended, or skipped spans cut), not the switch's own file.
+    ``derived`` says that its WAV is a copy of ours (header mended, skipped spans cut, silent ends trimmed), not the
+    switch's own file. ``trimmed`` seconds went from both ends together; ``silent``: there is nothing but silence in
+    it, which is looked for only where the request has a use for it.
     """
 
     duration: float
@@ -192,6 +204,13 @@ class Measured:
     rate: int = 8000
     derived: bool = False
     format: str = "wav"
+    trimmed: float = 0.0
+    silent: bool = False
+
+    @property
+    def untrimmed(self) -> float:
+        """Seconds it had before its ends were trimmed."""
+        return self.duration + self.trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +234,7 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
+    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be.
     """
 
     id: str
@@ -237,6 +257,8 @@ class Recording:
     digit: str = ""
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
+    absence: Absence | None = None
+    deleted_at: float | None = None
 
     @property
     def expected_at(self) -> float:

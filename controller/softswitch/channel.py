@@ -46,6 +46,7 @@ class Channel(ABC):
         self.heard = heard or Track()
         self.answered = False
         self.early = False
+        self.held = False
         self.hungup = False
         self.hangup_cause = "NONE"
         self.state = "CS_NEW"
@@ -227,6 +228,12 @@ class Channel(ABC):
     def _settle_recorders(self) -> None:
         for recorder in list(self.recorders):
             recorder.settle()
+
+    def hold(self, held: bool) -> None:
+        """Hold, or hold no longer: no recorder gets a frame of what comes meanwhile."""
+        self._settle_recorders()
+        self.held = held
+        self.reschedule_recorders()
 
     def reschedule_recorders(self) -> None:
         """Let recorders look at their gates and timers again."""

@@ -245,8 +245,13 @@ class ScriptDialect:
 
     told: dict[int, str]
     name: str = "swml"
-    patience: Patience = PATIENCE
     outcomes: list[Outcome] = field(default_factory=list)
+
+    def patience(self, account: Account, url: str) -> Patience:
+        return PATIENCE
+
+    def failed(self, url: str, problems: tuple[Problem, ...]) -> None:
+        return None
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
