@@ -91,4 +91,4 @@ class DialledLegs:
             parent = ringing.dialler()
             answered = leg in ringing.answered
             info = replace(parent.info, direction="outbound", answered=answered, channel_name="", profile_at=None)
-            yield replace(parent, id=leg, leg=leg, info=info)
+            yield replace(parent, id=leg, leg=leg, info=info, parent=parent.id)

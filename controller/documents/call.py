@@ -51,6 +51,8 @@ class Call:
     ``marked`` says that the leg was seen to carry our marker. ``revision`` grows with each change that is stored: no
     older value overwrites a newer one.
 
+    ``parent`` is of a dialled leg, which has no row of its own: the call that dialled it.
+
     A row without ``text`` is one whose document is still being fetched; ``method`` is how URLs are asked for it, and
     ``fallback`` what is tried after ``document``, so that after a restart it is fetched anew.
     """
@@ -78,6 +80,7 @@ class Call:
     fallback: str | None = None
     item: int = 0
     connected_at: float | None = None
+    parent: str = ""
 
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""

@@ -150,6 +150,7 @@ async def test_a_dialled_leg_is_its_diallers_accounts() -> None:
     found = world.daemon.desk.find(world.rung[0].callees[0].leg)
     assert found is not None
     assert (found.account, found.leg, found.info.direction) == ("acme", found.id, "outbound")
+    assert found.parent == world.call.id
     assert found.info.answered
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.harness.audio import read_wav
+from tests.harness.esl import connected
 from tests.harness.receiver import Answer
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import Daemon, late
@@ -95,21 +97,29 @@ async def test_hostile_numbers(daemon: Daemon, switch: Switch, tmp_path: Path, n
 
 
 async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
-    """Dual: parent left, child right; mono has both; one track has one of them each."""
+    """Dual: parent left, child right, whichever leg is recorded; mono has both; one track has one of them each."""
     prepare(daemon, twiml="<Response><Dial>2000</Dial></Response>", **DIALLING)
     await daemon.start()
-    talking = await line(daemon, switch, TWILIO)
+    async with connected(switch.direct, "CHANNEL_ANSWER") as esl:
+        with esl.watch() as watch:
+            talking = await line(daemon, switch, TWILIO)
+            other = await watch.wait(
+                lambda event: "variable_fsrec_dialler" in event and "Other-Leg-Unique-ID" in event
+            )
+    child = replace(talking, identity=other["Unique-ID"])
     api = Api(daemon, TWILIO)
     wishes = {
         "dual": {"RecordingChannels": "dual"},
         "mono": {},
         "inbound": {"RecordingTrack": "inbound"},
         "outbound": {"RecordingTrack": "outbound"},
+        "child": {"RecordingChannels": "dual"},
     }
     sids = {}
     for name, wish in wishes.items():
-        created = await api.create(talking, **wish)
+        created = await api.create(child if name == "child" else talking, **wish)
         assert created.status == 201, created.body
+        assert created.json["call_sid"] == talking.sid
         sids[name] = created.json["sid"]
     await asyncio.sleep(1.5)
     sounds = {}
@@ -119,11 +129,12 @@ async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Swit
         url = f"{daemon.url}{TWILIO.prefix}/Accounts/{TWILIO.identity}/Recordings/{sid}.wav"
         assert await daemon.fetch(url, tmp_path / name) == 200
         sounds[name] = read_wav(tmp_path / name)
-    assert near(sounds["dual"].hz(0), CALLER)
-    assert near(sounds["dual"].hz(1), CALLEE)
+    for name in ("dual", "child"):
+        assert near(sounds[name].hz(0), CALLER)
+        assert near(sounds[name].hz(1), CALLEE)
     assert near(sounds["inbound"].hz(0), CALLER)
     assert near(sounds["outbound"].hz(0), CALLEE)
-    assert [sounds[name].channels for name in wishes] == [2, 1, 1, 1]
+    assert [sounds[name].channels for name in wishes] == [2, 1, 1, 1, 2]
     for hz in (CALLER, CALLEE):
         assert strength(sounds["mono"], loud(sounds["mono"], 0), hz) > 20 * strength(
             sounds["mono"], loud(sounds["mono"], 0), 1300.0
