@@ -21,13 +21,17 @@ from controller.app import App
 from controller.calls.source import SourceFailed, read_file
 from controller.demo import demo
 from controller.dialects.swml import SwmlDialect
+from controller.dialects.twiml import TwimlDialect
 from controller.doctor import Call, examine, exit_code, render
+from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
+
+_NOWHERE = "https://fsrec.invalid"
 
 OK = 0
 PROBLEM = 1
@@ -141,16 +145,25 @@ def _softswitch(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     """Validate files: settings are told by a key ``switches`` at the start of a line, all else is a document."""
-    dialect = SwmlDialect("https://fsrec.invalid")
     code = OK
     for path in options.files:
-        problems, notes = _judged(path, dialect)
+        problems, notes = _judged(path)
         print("\n".join(problems or [f"{path}: fine", *notes]))
         code = PROBLEM if problems else code
     return code
 
 
-def _judged(path: Path, dialect: SwmlDialect) -> tuple[list[str], list[str]]:
+def _problems(text: str, source: str) -> tuple[Problem, ...]:
+    """Return a document's problems: XML is TwiML, all else SWML."""
+    dialect = TwimlDialect(_NOWHERE) if _is_xml(text) else SwmlDialect(_NOWHERE)
+    return dialect.check(text, source)
+
+
+def _is_xml(text: str) -> bool:
+    return text.lstrip("\ufeff \t\r\n").startswith("<")
+
+
+def _judged(path: Path) -> tuple[list[str], list[str]]:
     """Return what is wrong with a file, and what could not be checked of it."""
     if is_url(str(path).replace(":/", "://")):  # a Path has one slash of the two
         return [f"{path}: a URL; nothing is fetched here, save the document and name the file"], []
@@ -159,7 +172,9 @@ def _judged(path: Path, dialect: SwmlDialect) -> tuple[list[str], list[str]]:
     except SourceFailed as failure:
         return [str(failure)], []
     if not any(line.startswith("switches") for line in text.splitlines()):
-        return [f"{path}: {problem}" for problem in dialect.check(text, str(path))], []
+        problems = [f"{path}: {problem}" for problem in _problems(text, str(path))]
+        warnings = TwimlDialect(_NOWHERE).warnings(text, str(path)) if _is_xml(text) and not problems else ()
+        return problems, [f"{path}: warning: {warning}" for warning in warnings]
     try:
         settings = load(path)
     except SettingsError as error:
@@ -178,7 +193,7 @@ def _doctor(options: argparse.Namespace) -> int:
     settings = load(options.config)
     number, _, context = (options.call or "").partition("@")
     call = Call(number, context or "fsrec") if number else None
-    findings = asyncio.run(examine(settings, check=SwmlDialect("https://fsrec.invalid").check, call=call))
+    findings = asyncio.run(examine(settings, check=_problems, call=call))
     print(render(findings))
     return exit_code(findings)
 

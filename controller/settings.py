@@ -256,6 +256,13 @@ def _cross_checks(data: Mapping[str, Data]) -> Iterator[tuple[Location, str]]:
     for location, name in wanted:
         if name not in names:
             yield location, f"no account has this name{_suggestion(name, names)}"
+    vendors = {location[1]: vendor for location, vendor in _texts(data, "accounts", "vendor")}
+    vendor_of = {name: vendors.get(location[1], "") for location, name in _texts(data, "accounts", "name")}
+    account_of = {location[1]: name for location, name in _texts(data, "routes", "account")}
+    for location, dialect in _texts(data, "routes", "dialect"):
+        vendor = vendor_of.get(account_of.get(location[1], ""), "signalwire")
+        if dialect == "swml" and vendor != "signalwire":
+            yield location, f"accounts of {vendor} have no SWML"
 
 
 def _texts(data: Mapping[str, Data], section: str, key: str) -> Iterator[tuple[Location, str]]:

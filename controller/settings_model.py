@@ -33,11 +33,14 @@ from controller.settings_values import (
     Voice,
     not_yet,
 )
+from controller.switch.commands_dial import template
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+NumberTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "number"))]
+SipTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "uri"))]
 
 
 class Section(BaseModel):
@@ -98,7 +101,7 @@ class MediaSettings(Section):
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
     require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
-    keep_untrimmed: Annotated[bool, not_yet(False, "trimming")] = False
+    keep_untrimmed: bool = False
 
 
 class _AccountSettings(Section):
@@ -106,45 +109,65 @@ class _AccountSettings(Section):
 
     name: Name
     retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
-    absent_when_silent: Annotated[bool, not_yet(False, "judging a recording silent")] = False
-    price_per_minute: Annotated[Amount, not_yet(0.0, "prices")] = 0.0
+    absent_when_silent: bool = False
+    price_per_minute: Amount = 0.0
 
 
 class SignalwireAccount(_AccountSettings):
-    """A SignalWire project: SWML, and LaML in a later version."""
+    """A SignalWire project: SWML and LaML."""
 
     vendor: Literal["signalwire"]
     project_id: Identity
     space_id: Identity | None = None
     api_token: Secret
     signing_key: Secret | None = None
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it; without a signing key of its own the token signs."""
         token = self.api_token.get_secret_value()
         key = self.signing_key.get_secret_value() if self.signing_key else token
-        return Account(self.name, self.vendor, self.project_id, self.space_id or "", token, key)
+        return Account(
+            self.name,
+            self.vendor,
+            self.project_id,
+            self.space_id or "",
+            token,
+            key,
+            self.absent_below_seconds,
+            self.absent_when_silent,
+            self.price_per_minute,
+        )
 
 
 class TwilioAccount(_AccountSettings):
-    """A Twilio account."""
+    """A Twilio account: TwiML."""
 
-    vendor: Annotated[Literal["twilio"], not_yet(None, "accounts of twilio; signalwire is")]
+    vendor: Literal["twilio"]
     account_sid: Identity
     auth_token: Secret
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it."""
         token = self.auth_token.get_secret_value()
-        return Account(self.name, self.vendor, self.account_sid, "", token, token)
+        return Account(
+            self.name,
+            self.vendor,
+            self.account_sid,
+            "",
+            token,
+            token,
+            self.absent_below_seconds,
+            self.absent_when_silent,
+            self.price_per_minute,
+        )
 
 
 class PlivoAccount(_AccountSettings):
     """A Plivo account."""
 
-    vendor: Annotated[Literal["plivo"], not_yet(None, "accounts of plivo; signalwire is")]
+    vendor: Annotated[Literal["plivo"], not_yet(None, "accounts of plivo; signalwire and twilio are")]
     auth_id: Identity
     auth_token: Secret
 
@@ -160,13 +183,15 @@ AnyAccount = Annotated[SignalwireAccount | TwilioAccount | PlivoAccount, Field(d
 class RouteSettings(Section):
     """Which dialled numbers (searched in the destination, first match wins) get which account's document.
 
-    Documents are absolute paths, or http(s) URLs that are asked by ``method``.
+    Documents are absolute paths, or http(s) URLs that are asked by ``method`` in the way of ``dialect``: SignalWire's
+    accounts have two, and which one an application speaks is not known before it answers.
     """
 
     destination: Pattern
     account: Name
     document: DocumentSource
     method: Literal["GET", "POST"] = "POST"
+    dialect: Literal["swml", "twiml"] | None = None
     fallback: DocumentSource | None = None
     hangup_url: Annotated[Text | None, not_yet(None, "hangup URLs")] = None
 
@@ -174,15 +199,17 @@ class RouteSettings(Section):
     def _asked(self) -> RouteSettings:
         if self.method != "POST" and not any(is_url(source) for source in (self.document, self.fallback or "")):
             raise ValueError("method is how a document is asked of a URL; this route's are files")
+        if self.dialect is not None and not any(is_url(source) for source in (self.document, self.fallback or "")):
+            raise ValueError("dialect is how a document is asked of a URL; a file's content tells its own")
         return self
 
 
 class DialSettings(Section):
-    """How a dialled number or SIP URI becomes FreeSWITCH's dial string; timeout in seconds."""
+    """How a dialled number or SIP URI becomes a FreeSWITCH endpoint; nobody rings longer than ``timeout`` seconds."""
 
-    number: Annotated[Text, not_yet("sofia/gateway/carrier/{number}", "dialling")] = "sofia/gateway/carrier/{number}"
-    sip: Annotated[Text, not_yet("sofia/external/{uri}", "dialling")] = "sofia/external/{uri}"
-    timeout: Annotated[Seconds, not_yet(60.0, "dialling")] = 60.0
+    number: NumberTemplate = "sofia/gateway/carrier/{number}"
+    sip: SipTemplate = "sofia/external/{uri}"
+    timeout: Annotated[Seconds, Field(le=600)] = 60.0
 
 
 def _spoken_names(voices: dict[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.calls.context import CallContext
 from controller.calls.events import DocumentFetched
 from controller.calls.source import SourceFailed
-from controller.documents.fetch import FetchFailed, shown
+from controller.documents.fetch import FetchFailed, is_url, shown
 from controller.documents.steps import Failed, Fetch, Fetched, Request, Response
 
 
@@ -25,8 +25,10 @@ async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched 
     began = context.rooms.clock()
     try:
         account = sources.account(call.account)
-        text = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
+        if step.url == call.fallback and not is_url(step.url):  # of the settings, never of a document
+            return Fetched(await sources.files.read(step.url), step.url)
+        found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
     except SourceFailed as failure:
         return Failed(str(failure))
-    context.observe(DocumentFetched(call.id, shown(step.url), len(text), context.rooms.clock() - began))
-    return Fetched(text)
+    context.observe(DocumentFetched(call.id, shown(step.url), len(found.text), context.rooms.clock() - began))
+    return found

@@ -13,7 +13,7 @@ from controller.calls.rooms import Rooms
 from controller.calls.runner import LARGE
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
-from controller.documents.dialect import Account, Dialect, DocumentError, Program
+from controller.documents.dialect import Account, Dialect, DocumentError, Problem, Program
 from controller.documents.fetch import is_url, shown
 from controller.recordings.ports import LedgerFailed
 from controller.telemetry import Hook
@@ -36,18 +36,19 @@ class Opening:
     async def begin(self, run: Run, claim: Claim) -> tuple[Dialect, Program]:
         """Begin a call's document, or its fallback; ``run.call`` then says which. Raises NotOpened."""
         problems = []
+        failed: tuple[str, tuple[Problem, ...]] | None = None
         for source in (claim.document, claim.fallback):
             if source is None:
                 continue
             try:
-                read = self._fetch(run, claim, source) if is_url(source) else self.rooms.sources.files.read(source)
-                text = await read
-                run.call = replace(run.call, document=source, text=text)
-                dialect = self._dialect(text, claim.account.vendor, shown(source))
+                url, text = await self._had(run, claim, source, failed)
+                run.call = replace(run.call, document=url, text=text, fallback=claim.fallback, method=claim.method)
+                dialect = self._dialect(text, claim.account.vendor, shown(url))
                 run.call = replace(run.call, dialect=dialect.name)
                 return dialect, await begun(dialect, run.call, claim.account)
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
+                failed = (source, refusal.problems if isinstance(refusal, DocumentError) else ())
                 self.observe(DocumentRefused(run.call.id, shown(source), str(refusal)))
             except LedgerFailed as failure:
                 raise NotOpened(f"the call could not be stored: {failure}") from None
@@ -63,7 +64,7 @@ class Opening:
             account = self.rooms.sources.account(call.account)
         except SourceFailed as failure:
             raise NotOpened(str(failure)) from None
-        return await self.begin(run, Claim(account, call.document, call.fallback, call.method))
+        return await self.begin(run, Claim(account, call.document, call.fallback, call.method, call.dialect))
 
     async def restore(self, call: Call) -> tuple[Dialect, Program]:
         """Go on with a document where its row says it was. Raises NotOpened.
@@ -97,25 +98,41 @@ class Opening:
         run.taken = True
         unheard(self.rooms.legs.take_over(run.call.switch, run.call.leg, run.call.id), told)
 
-    async def _fetch(self, run: Run, claim: Claim, url: str) -> str:
-        """Return what a URL gives, while the leg waits as it is. Raises SourceFailed, LedgerFailed.
+    async def _had(
+        self, run: Run, claim: Claim, source: str, failed: tuple[str, tuple[Problem, ...]] | None
+    ) -> tuple[str, str]:
+        """Return a document's text, and before it where it lay in the end. Raises SourceFailed, LedgerFailed."""
+        if is_url(source):
+            return await self._fetch(run, claim, source, failed)
+        return source, await self.rooms.sources.files.read(source)
 
-        The call is ours before: its row says what to fetch anew after a restart, and the dialplan's hangup would come
-        in the midst of it.
+    async def _fetch(
+        self, run: Run, claim: Claim, url: str, failed: tuple[str, tuple[Problem, ...]] | None
+    ) -> tuple[str, str]:
+        """Return where a document lay in the end, and its text, while the leg waits as it is.
+
+        ``failed`` is the document that it stands in for, and why. The call is ours before: its row says what to fetch
+        anew after a restart, and the dialplan's hangup would come in the midst of it. Raises SourceFailed,
+        LedgerFailed.
         """
         sources = self.rooms.sources
-        dialect = sources.asking(claim.account, url)
+        dialect = sources.asking(claim.account, url, claim.dialect)
         if not run.fetching:
             run.call = run.call.changed(
-                document=claim.document, fallback=claim.fallback, method=claim.method, text="", dialect=""
+                document=claim.document,
+                fallback=claim.fallback,
+                method=claim.method,
+                text="",
+                dialect=claim.dialect,
             )
             await self.rooms.ledger.save(run.call)
             run.fetching = True
             self.tell_whose(run)
         began = self.rooms.clock()
-        text = await sources.fetched(url, claim.method, run.call, claim.account, dialect)
-        self.observe(DocumentFetched(run.call.id, shown(url), len(text), self.rooms.clock() - began))
-        return text
+        given = None if failed is None else dialect.failed(*failed)
+        found = await sources.fetched(url, claim.method, run.call, claim.account, dialect, given)
+        self.observe(DocumentFetched(run.call.id, shown(url), len(found.text), self.rooms.clock() - began))
+        return found.url, found.text
 
     def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
         dialect = self.rooms.sources.languages.of(text, vendor)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from controller.documents.call import Call, CallInfo
 from controller.documents.dialect import Account, Dialect
-from controller.documents.steps import Quiet, Request, Response, Ringing, Speech
+from controller.documents.steps import Party, Quiet, Request, Response, Ringing, Speech
 from controller.recordings.ports import Along
 
 
@@ -18,7 +18,8 @@ class ParkedLeg:
 
     ``marker`` is our call id where the leg is taken over already; ``account`` and ``document`` are the channel
     variables fsrec_account and fsrec_document, which win over routes (DESIGN section 8). ``parked`` says that nothing
-    but park was executed on it: one of ours on which it was may be parked all the same.
+    but park was executed on it: one of ours on which it was may be parked all the same. ``bridged`` is the leg that
+    it dialled and was connected with last, ``bridge_cause`` how its last dialling ended; empty if not told.
     """
 
     switch: str
@@ -30,19 +31,23 @@ class ParkedLeg:
     account: str | None = None
     document: str | None = None
     parked: bool = True
+    bridged: str = ""
+    bridge_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused.
 
-    Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked.
+    Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked, ``dialect`` in whose way, empty
+    for the vendor's own.
     """
 
     account: Account
     document: str
     fallback: str | None = None
     method: str = "POST"
+    dialect: str = ""
 
 
 Claims = Callable[[ParkedLeg], Claim | None]
@@ -58,6 +63,14 @@ class SoundFile:
 @dataclass(frozen=True, slots=True)
 class Beep:
     """The tone that tells a caller to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Somebody to dial, and the Unique-ID that the leg is to have: our id of it."""
+
+    leg: str
+    party: Party
 
 
 Sound = SoundFile | Speech | Quiet | Ringing | Beep
@@ -135,6 +148,29 @@ class Legs(Protocol):
         """Send digits (0-9 * # A-D w W) to the leg's party; done when they have been heard."""
         ...
 
+    def undialable(self, party: Party) -> str:
+        """Return why a party cannot be dialled, empty where it can: its address is anybody's word."""
+        ...
+
+    def dial(
+        self,
+        switch: str,
+        leg: str,
+        callees: Sequence[Callee],
+        *,
+        call: str,
+        caller: str,
+        rings: float,
+        execution: str,
+    ) -> Awaitable[None]:
+        """Ring callees at once, from now on, and connect the leg with who answers first.
+
+        The facts of the callees' legs and the end of it (``CallDesk.bridged``, with ``execution``, a uuid4 of ours)
+        follow. Where nobody ends it, it rings for a while longer than ``rings`` seconds. ``call`` is who dials;
+        ``caller`` the number that is shown, empty for the leg's own.
+        """
+        ...
+
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
         """Return what a living leg is, or None for one that is gone."""
         ...
@@ -160,6 +196,10 @@ class CallLedger(Protocol):
         ...
 
 
+VENDORS_OWN = {"signalwire": "swml", "twilio": "twiml"}
+"""The dialect in which a vendor asks for documents unless its route says another; others have the vendor's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Languages:
     """The dialects by name, and how a document's kind is told by its content (DESIGN section 8)."""
@@ -167,10 +207,11 @@ class Languages:
     dialects: dict[str, Dialect]
 
     def of(self, text: str, vendor: str) -> Dialect | None:
-        """Return the dialect of a document: XML by the account's vendor, all else SWML."""
-        name = vendor if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml"
-        return self.dialects.get(name)
+        """Return the dialect of a document: Twilio's are TwiML, Plivo's Plivo XML; SignalWire's XML is TwiML too."""
+        if vendor == "signalwire":
+            return self.dialects.get("twiml" if text.lstrip("\ufeff \t\r\n").startswith("<") else "swml")
+        return self.dialects.get(VENDORS_OWN.get(vendor, vendor))
 
-    def asking(self, vendor: str) -> Dialect | None:
+    def asking(self, vendor: str, dialect: str = "") -> Dialect | None:
         """Return the dialect in which an account's documents are asked for: before they come, the vendor tells."""
-        return self.dialects.get("swml" if vendor == "signalwire" else vendor)
+        return self.dialects.get(dialect or VENDORS_OWN.get(vendor, vendor))

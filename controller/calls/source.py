@@ -6,14 +6,16 @@ import asyncio
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
-from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, shown
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, shown
+from controller.documents.fragments import Retried
+from controller.documents.steps import Fetched
 
 LIMIT = 1 << 20
 """Bytes a document may have."""
@@ -69,12 +71,15 @@ class Sources:
             raise SourceFailed(f"account {name!r} is no longer in the settings")
         return found
 
-    def asking(self, account: Account, url: str) -> Dialect:
-        """Return the dialect in which an account's documents are asked for. Raises SourceFailed where none is."""
-        dialect = self.languages.asking(account.vendor)
-        if dialect is None or self.fetcher is None:
+    def asking(self, account: Account, url: str, dialect: str = "") -> Dialect:
+        """Return the dialect in which an account's documents are asked for: its vendor's own where none is named.
+
+        Raises SourceFailed where there is none.
+        """
+        found = self.languages.asking(account.vendor, dialect)
+        if found is None or self.fetcher is None:
             raise SourceFailed(f"{shown(url)}: {account.vendor} accounts have documents in files only")
-        return dialect
+        return found
 
     async def fetched(
         self,
@@ -84,24 +89,43 @@ class Sources:
         account: Account,
         dialect: Dialect,
         given: Mapping[str, Any] | None = None,
-    ) -> str:
+    ) -> Fetched:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
         named = shown(url)
         if self.fetcher is None:
             raise SourceFailed(f"{named}: documents come from files only")
+        last = url
 
         def render(method: str, url: str) -> DocumentRequest:
+            nonlocal last
+            last = url
             return dialect.fetch(call, account, method, url, given)
 
+        patience = dialect.patience(account, url)
         try:
-            raw = await self.fetcher.fetch(method, url, render, dialect.patience, LIMIT)
+            raw = await _tried(self.fetcher, method, url, render, patience)
         except FetchFailed as failure:
             raise SourceFailed(f"{named}: {failure}") from None
         if raw.startswith(_GZIP):
             raise SourceFailed(
                 f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
             )
-        return _decoded(named, raw, "answer in UTF-8")
+        return Fetched(_decoded(named, raw, "answer in UTF-8"), last)
+
+
+async def _tried(fetcher: Fetcher, method: str, url: str, render: Render, patience: Patience) -> bytes:
+    """Ask as often as the vendor does, in the time that it has for all of it. Raises FetchFailed."""
+    clock = asyncio.get_running_loop().time
+    deadline, left = clock() + patience.total, patience.retries
+    while True:
+        try:
+            return await fetcher.fetch(method, url, render, patience, LIMIT)
+        except FetchFailed as failure:
+            again = failure.kind is not None and not patience.retried.isdisjoint({failure.kind, Retried.ALL})
+            if left == 0 or not again or clock() >= deadline:
+                raise
+        left -= 1
+        patience = replace(patience, total=deadline - clock())
 
 
 def read_file(source: str | Path) -> str:

@@ -18,6 +18,8 @@ class Account:
 
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
+    ``absent_below`` (seconds) and ``absent_when_silent`` say when TwiML and LaML tell a recording as absent.
+    ``price_per_minute`` is what its API says that a recording costs.
     """
 
     name: str
@@ -26,20 +28,28 @@ class Account:
     space: str = ""
     token: str = field(default="", repr=False)
     signing_key: str = field(default="", repr=False)
+    absent_below: float = 0.0
+    absent_when_silent: bool = False
+    price_per_minute: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a document: where (``line`` from 1, 0 unknown), what, and what would be right."""
+    """One thing wrong in a document: where (``line`` from 1, 0 unknown), what, and what would be right.
+
+    ``code`` is the vendor's number of such errors, 0 where it has none.
+    """
 
     line: int
     where: str
     message: str
+    code: int = 0
 
     def __str__(self) -> str:
         """One line for people."""
         at = f"line {self.line}: " if self.line else ""
-        return f"{at}{self.where}: {self.message}" if self.where else f"{at}{self.message}"
+        number = f" (error {self.code})" if self.code else ""
+        return f"{at}{self.where}: {self.message}{number}" if self.where else f"{at}{self.message}{number}"
 
 
 class DocumentError(ValueError):
@@ -72,8 +82,10 @@ class Dialect(Protocol):
     """One vendor's language: asks for and reads documents, renders and signs notices."""
 
     name: str
-    patience: Patience
-    """How long the vendor waits for a document at a URL."""
+
+    def patience(self, account: Account, url: str) -> Patience:
+        """Return how long the vendor of an account waits for a document at a URL, which may have a say in it."""
+        ...
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
@@ -81,7 +93,14 @@ class Dialect(Protocol):
         """Return the request, signed, that asks a URL for the document of a call.
 
         Each redirect that is followed asks anew, with the method and URL that it leads to. ``given`` is what
-        a program's own ``Fetch`` tells.
+        a program's own ``Fetch`` tells, or ``failed``.
+        """
+        ...
+
+    def failed(self, url: str, problems: tuple[Problem, ...]) -> Mapping[str, Any] | None:
+        """Return what the request for a fallback tells (``given``) of the document that it stands in for.
+
+        ``problems`` are those for which it was refused, none where it could not be had.
         """
         ...
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.documents.fragments import Retried
+
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
 
@@ -35,17 +37,27 @@ class DocumentRequest:
 class Patience:
     """How long a vendor waits for a document, in seconds: until connected, between two reads, in all.
 
-    ``total`` counts from the first connect to the last byte, with all of the ``redirects`` that are followed.
+    ``total`` counts from the first connect to the last byte, with all of the ``redirects`` that are followed, and
+    with the ``retries`` after a failure of one of the kinds ``retried``.
     """
 
     connect: float
     read: float
     total: float
     redirects: int
+    retries: int = 0
+    retried: frozenset[Retried] = frozenset()
 
 
 class FetchFailed(Exception):
-    """A document that its server did not give; the text says why, without naming the document."""
+    """A document that its server did not give; the text says why, without naming the document.
+
+    ``kind`` is what vendors' policies call such a failure, None for those that they have no name for.
+    """
+
+    def __init__(self, message: str, kind: Retried | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 Render = Callable[[str, str], DocumentRequest]

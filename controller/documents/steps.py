@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from controller.recordings.model import EndReason, RecordingRequest
@@ -124,6 +125,55 @@ class Record:
     request: RecordingRequest
 
 
+class PartyKind(StrEnum):
+    """What an address is."""
+
+    NUMBER = "number"
+    SIP = "sip"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. Hostile text.
+
+    ``caller`` is shown to this one instead of the step's.
+    """
+
+    kind: PartyKind
+    address: str
+    caller: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DialRecording:
+    """A recording of a dialled conversation, from its answer on, or with ``early`` from the ringing on.
+
+    Its first channel is the leg that dials, its second one who is dialled.
+    """
+
+    request: RecordingRequest
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect the leg with somebody, and go on when they part: the outcome is Dialled.
+
+    Answers first where ``answer``; else the leg is answered when somebody is connected with it.
+    ``groups`` are tried in turn until one answers; the parties of one group ring together. Each group rings for
+    ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: for ever). ``caller`` is shown
+    to who is dialled, empty: the leg's own number. With ``hangup_on_star`` the leg's party ends it by ``*``.
+    """
+
+    groups: tuple[tuple[Party, ...], ...]
+    timeout: float = 30.0
+    limit: float | None = None
+    caller: str = ""
+    hangup_on_star: bool = False
+    recording: DialRecording | None = None
+    answer: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Ask a URL for something; the outcome is Response, or Failed where no whole answer came. At least once.
@@ -176,7 +226,18 @@ class End:
 
 
 Step = (
-    Answer | Wait | Play | Gather | SendDigits | Record | StartRecording | StopRecording | Request | Fetch | Evaluate
+    Answer
+    | Wait
+    | Play
+    | Gather
+    | SendDigits
+    | Record
+    | StartRecording
+    | StopRecording
+    | Dial
+    | Request
+    | Fetch
+    | Evaluate
 )
 
 
@@ -231,6 +292,33 @@ class Gathered:
     terminator: str = ""
 
 
+class DialStatus(StrEnum):
+    """How a dialling ended; ``ANSWERED`` says that there was a conversation."""
+
+    ANSWERED = "answered"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """How a dialling ended, who answered, on which leg, and how many seconds they talked.
+
+    ``call`` is our id of the dialled leg (made before it is dialled), ``recording`` and ``url`` are those of its
+    recording; empty where there was none. ``reason`` is in words, for what failed.
+    """
+
+    status: DialStatus
+    party: Party | None = None
+    call: str = ""
+    seconds: float = 0.0
+    recording: str = ""
+    url: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
     """An answer of any status: its headers with names in lower case, its body as text, cut where it was too long."""
@@ -242,9 +330,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The document that a URL gave."""
+    """The document that a URL gave; ``url`` is where it lay in the end, after redirects."""
 
     text: str
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,5 +357,14 @@ class Evaluated:
 
 
 Outcome = (
-    Done | Failed | RecordingRuns | RecordingRefused | RecordingEnded | Gathered | Response | Fetched | Evaluated
+    Done
+    | Failed
+    | RecordingRuns
+    | RecordingRefused
+    | RecordingEnded
+    | Gathered
+    | Dialled
+    | Response
+    | Fetched
+    | Evaluated
 )

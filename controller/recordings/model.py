@@ -84,6 +84,13 @@ class EndReason(StrEnum):
     ERROR = "error"
 
 
+class Absence(StrEnum):
+    """Why a recording is absent: it has too little in it (or nothing), or nothing but silence."""
+
+    TOO_SHORT = "too_short"
+    SILENT = "silent"
+
+
 class NoticeKind(StrEnum):
     """What the world may be told about a recording; the dialects map it to their own events."""
 
@@ -116,7 +123,8 @@ class RecordingRequest:
 
     ``reference`` is the dialect's own name for it (SWML control_id, TwiML name), unique among a call's running
     recordings. ``max_length`` counts recorded audio: skipped spans excluded, silenced ones included; None is no
-    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100.
+    limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100. One that
+    has less than ``absent_below`` seconds (after ``trim``), or is silent where ``absent_when_silent``, is ``absent``.
     """
 
     channels: Channels
@@ -132,6 +140,8 @@ class RecordingRequest:
     sensitivity: float = 44.0
     trim: bool = False
     status: StatusTarget | None = None
+    absent_below: float = 0.0
+    absent_when_silent: bool = False
 
     @property
     def channel_count(self) -> int:
@@ -164,7 +174,9 @@ class Owner:
     """Whose recording it is: account and dialect, our call id, the switch and the leg it runs on.
 
     ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second;
-    ``clock`` what its codec calls its rate where that is another (G.722), else 0.
+    ``clock`` what its codec calls its rate where that is another (G.722), else 0. ``outside``: its recorder is
+    started from outside the leg's thread, which is busy with what must not be waited for (a bridge, a playback).
+    ``child``: the leg is one that the call dialled; the call's own party is still the first channel.
     """
 
     account: str
@@ -175,13 +187,17 @@ class Owner:
     session: str = ""
     rate: int = 8000
     clock: int = 0
+    outside: bool = False
+    child: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What media found: float seconds after cuts, bytes of the file as served, which is in ``format``.
 
-    ``derived`` says that its WAV is a copy of ours (header mended, or skipped spans cut), not the switch's own file.
+    ``derived`` says that its WAV is a copy of ours (header mended, skipped spans cut, silent ends trimmed), not the
+    switch's own file. ``trimmed`` seconds went from both ends together; ``silent``: there is nothing but silence in
+    it, which is looked for only where the request has a use for it.
     """
 
     duration: float
@@ -190,6 +206,13 @@ class Measured:
     rate: int = 8000
     derived: bool = False
     format: str = "wav"
+    trimmed: float = 0.0
+    silent: bool = False
+
+    @property
+    def untrimmed(self) -> float:
+        """Seconds it had before its ends were trimmed."""
+        return self.duration + self.trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +236,7 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
+    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be.
     """
 
     id: str
@@ -235,6 +259,8 @@ class Recording:
     digit: str = ""
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
+    absence: Absence | None = None
+    deleted_at: float | None = None
 
     @property
     def expected_at(self) -> float:

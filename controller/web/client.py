@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
+from controller.documents.fragments import Retried
 from controller.web.guard import AddressGuard, refusal
 from controller.web.request import CannotSend, headers_of, method_of, parsed_url, target_of, told
 
@@ -75,7 +76,7 @@ class WebClient:
             async with asyncio.timeout(patience.total):
                 return await self._follow(method, url, render, patience, take)
         except TimeoutError:
-            raise FetchFailed(f"no whole answer within {patience.total:g} s") from None
+            raise FetchFailed(f"no whole answer within {patience.total:g} s", Retried.READ) from None
 
     async def _follow(self, method: str, url: str, render: Render, patience: Patience, take: Take[T]) -> T:
         here: URL | None = None
@@ -144,10 +145,11 @@ def _failure(error: Exception, patience: Patience) -> FetchFailed:
     if isinstance(error, CannotSend):
         return FetchFailed(str(error))
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return FetchFailed(f"no connection within {patience.connect:g} s")
+        return FetchFailed(f"no connection within {patience.connect:g} s", Retried.CONNECT)
     if isinstance(error, TimeoutError):
-        return FetchFailed(f"nothing was heard for {patience.read:g} s")
+        return FetchFailed(f"nothing was heard for {patience.read:g} s", Retried.READ)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return FetchFailed("the answer broke off before its end")
+        return FetchFailed("the answer broke off before its end", Retried.READ)
     words = str(error) or type(error).__name__
-    return FetchFailed(f"no answer: {words:.300}")
+    connecting = isinstance(error, aiohttp.ClientConnectorError)
+    return FetchFailed(f"no answer: {words:.300}", Retried.CONNECT if connecting else Retried.READ)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import aiohttp
 
 from controller.documents.fetch import FetchFailed, Patience, Render
+from controller.documents.fragments import Retried
 from controller.web.client import WebClient, chunks
+
+_STATUSES = {4: Retried.STATUS_4XX, 5: Retried.STATUS_5XX}
 
 
 class DocumentClient(WebClient):
@@ -17,7 +20,8 @@ class DocumentClient(WebClient):
         async def take(response: aiohttp.ClientResponse) -> bytes:
             if not 200 <= response.status <= 299:
                 response.close()  # whatever else it would say
-                raise FetchFailed(f"answered with status {response.status}; a document comes with 200")
+                kind = _STATUSES.get(response.status // 100)
+                raise FetchFailed(f"answered with status {response.status}; a document comes with 200", kind)
             return b"".join([chunk async for chunk in chunks(response, limit, "a document")])
 
         return await self.ask(method, url, render, patience, take)

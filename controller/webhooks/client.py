@@ -10,11 +10,12 @@ from typing import Self
 
 import aiohttp
 
+from controller.documents.fragments import Timeouts
 from controller.recordings.model import Delivery
 from controller.store import Attempt
 from controller.web.guard import AddressGuard, refusal
 from controller.web.request import CannotSend, headers_of, method_of, target_of
-from controller.webhooks.schedule import ErrorKind, Timeouts
+from controller.webhooks.schedule import ErrorKind
 
 ANSWER_LIMIT = 20_000
 """Bytes of an answer that are read; the connection is dropped after them."""

@@ -17,11 +17,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from controller.documents.fragments import Timeouts, split_url
 from controller.recordings.model import Delivery
 from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Transaction, Verdict
 from controller.telemetry import Hook
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
-from controller.webhooks.schedule import ErrorKind, Timeouts, judge, split_url
+from controller.webhooks.schedule import ErrorKind, judge
 
 Sign = Callable[[Delivery, float], Mapping[str, str]]
 

@@ -1,27 +1,22 @@
 """When a callback is tried again, and when it is given up (DESIGN section 7). Pure: time and chance are arguments.
 
-A URL may say how it wants to be called, in Twilio's own way, by its fragment: retries (``rc``), what is retried
-(``rp``), connect, read and total timeout in milliseconds, as in ``#rc=3&rp=5xx,ct&ct=2000&rt=4000&tt=9000``. The
-fragment is never sent.
+A URL may say how it wants to be called by its fragment (``documents.fragments``).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
+from controller.documents.fragments import Retried, Wishes, whole
 from controller.store import Attempt, DeliveryState, Verdict
 
 DELAYS = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
 """Seconds before each attempt; the last one stands for all later ones."""
 
 JITTER = 0.2
-MAX_RETRIES = 5  # what a URL may ask for; so are the bounds of its timeouts, in milliseconds
-_BOUNDS = {"ct": (100, 10_000), "rt": (100, 15_000), "tt": (100, 15_000)}
 
 
 class ErrorKind(StrEnum):
@@ -38,16 +33,6 @@ class ErrorKind(StrEnum):
     INTERNAL = "internal"
 
 
-class Retried(StrEnum):
-    """What a URL's policy may name."""
-
-    STATUS_4XX = "4xx"
-    STATUS_5XX = "5xx"
-    CONNECT = "ct"
-    READ = "rt"
-    ALL = "all"
-
-
 _POLICY_OF = {
     ErrorKind.CONNECT_TIMEOUT: Retried.CONNECT,
     ErrorKind.CONNECTION: Retried.CONNECT,
@@ -56,56 +41,6 @@ _POLICY_OF = {
     ErrorKind.READ_TIMEOUT: Retried.READ,
     ErrorKind.PROTOCOL: Retried.READ,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds for one attempt: until connected, between two reads, in all."""
-
-    connect: float = 5.0
-    read: float = 15.0
-    total: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a URL's fragment asks for; None leaves it to the settings. ``policy`` holds what is retried."""
-
-    retries: int | None = None
-    policy: frozenset[Retried] | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
-
-
-_NO_WISHES = Wishes()
-
-
-def split_url(url: str) -> tuple[str, Wishes]:
-    """Return the URL without its fragment, and what the fragment wishes.
-
-    Numbers are brought into their bounds; what is not understood is as if it weren't there.
-    """
-    bare, _, fragment = url.partition("#")
-    if not fragment:
-        return bare, _NO_WISHES
-    pairs = dict(pair.partition("=")[::2] for pair in fragment.split("&"))
-    milliseconds = {
-        key: min(max(number, low), high)
-        for key, (low, high) in _BOUNDS.items()
-        if (number := _number(pairs.get(key))) is not None
-    }
-    usual = Timeouts()
-    timeouts = Timeouts(
-        connect=milliseconds["ct"] / 1000 if "ct" in milliseconds else usual.connect,
-        read=milliseconds["rt"] / 1000 if "rt" in milliseconds else usual.read,
-        total=milliseconds["tt"] / 1000 if "tt" in milliseconds else usual.total,
-    )
-    retries = _number(pairs.get("rc"))
-    named = frozenset(item for item in Retried if item.value in pairs.get("rp", "").split(","))
-    return bare, Wishes(None if retries is None else min(retries, MAX_RETRIES), named or None, timeouts)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def succeeded(dialect: str, status: int | None) -> bool:
@@ -119,7 +54,7 @@ def retry_after(value: str | None, now: float) -> float | None:
     """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None."""
     if value is None:
         return None
-    seconds = _number(value.strip())
+    seconds = whole(value.strip())
     if seconds is not None:
         return float(seconds)
     try:

@@ -53,7 +53,7 @@ async def test_a_request_amid_which_the_caller_hangs_up() -> None:
 async def test_a_document_to_go_on_with() -> None:
     """Asked for in the dialect's way, as the account, telling what the document gives and what the call is now."""
     world = await played([["answer"], ["fetch", URL]], texts={URL: "more"})
-    assert world.outcomes[1] == Fetched("more")
+    assert world.outcomes[1] == Fetched("more", URL)
     [asked] = world.asked
     assert (asked.method, asked.url) == ("POST", URL)
     assert asked.headers == (("account", "acme"), ("given", json.dumps({"vars": {}})))

@@ -357,7 +357,7 @@ class Answers:
 
 async def asked(answers: Answers) -> str:
     sources = Sources(Languages({}), {}, answers)
-    return await sources.fetched(URL, "POST", running(), ACCOUNT, ScriptDialect({}))
+    return (await sources.fetched(URL, "POST", running(), ACCOUNT, ScriptDialect({}))).text
 
 
 @pytest.mark.parametrize(
@@ -398,10 +398,11 @@ async def test_a_vendor_whose_documents_nobody_can_ask_for() -> None:
 
 def test_who_asks() -> None:
     """An account's vendor tells which dialect asks for its documents: they are not there yet to tell themselves."""
-    swml, twilio = ScriptDialect({}), ScriptDialect({}, "twilio")
-    languages = Languages({"swml": swml, "twilio": twilio})
+    swml, twiml = ScriptDialect({}), ScriptDialect({}, "twiml")
+    languages = Languages({"swml": swml, "twiml": twiml})
     assert languages.asking("signalwire") is swml
-    assert languages.asking("twilio") is twilio
+    assert languages.asking("signalwire", "twiml") is twiml
+    assert languages.asking("twilio") is twiml
     assert languages.asking("plivo") is None
 
 

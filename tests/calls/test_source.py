@@ -119,13 +119,16 @@ async def test_without_a_fetcher_documents_come_from_files() -> None:
     ("text", "vendor", "name"),
     [
         ("main: []", "signalwire", "swml"),
-        ("", "twilio", "swml"),
-        ("<Response/>", "twilio", "twilio"),
-        ("\ufeff \r\n\t<Response/>", "plivo", None),
+        ("\ufeff \r\n\t<Response/>", "signalwire", "twiml"),
+        ("", "signalwire", "swml"),
+        ("<Response/>", "twilio", "twiml"),
+        ("", "twilio", "twiml"),
+        ("Not found", "twilio", "twiml"),
+        ("<Response/>", "plivo", None),
     ],
 )
 def test_a_documents_kind_is_told_by_its_content(text: str, vendor: str, name: str | None) -> None:
-    """XML is the account's vendor's, all else SWML; a dialect that is not there is None."""
-    languages = Languages({"swml": ScriptDialect({}, "swml"), "twilio": ScriptDialect({}, "twilio")})
+    """Twilio's are TwiML, SignalWire's too where they are XML and SWML else; a dialect that is not there is None."""
+    languages = Languages({"swml": ScriptDialect({}, "swml"), "twiml": ScriptDialect({}, "twiml")})
     found = languages.of(text, vendor)
     assert (None if found is None else found.name) == name

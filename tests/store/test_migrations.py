@@ -10,7 +10,7 @@ from sqlalchemy import Connection, create_engine, inspect
 
 from controller.store import StoreError, open_store
 from controller.store.codec import encode
-from controller.store.migrations import migrate
+from controller.store.migrations import STEPS, migrate
 from controller.store.tables import METADATA
 from tests.store.values import call
 
@@ -55,6 +55,8 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
     with engine.begin() as connection:
         migrate(connection, ())
+        connection.exec_driver_sql("DROP INDEX recordings_listed")
+        connection.exec_driver_sql("ALTER TABLE recordings DROP COLUMN deleted_at")
         connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN revision")
         connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN text")
         connection.exec_driver_sql("DROP TABLE texts")
@@ -63,7 +65,7 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
             " VALUES ('c', 'fs1', 'leg', 'acme', 'swml', 'running', 1.0, '{}')"
         )
     with engine.begin() as connection:
-        assert migrate(connection) == 3
+        assert migrate(connection, STEPS[:2]) == 3
         rows = connection.exec_driver_sql("SELECT id, revision FROM calls").fetchall()
         assert [tuple(row) for row in rows] == [("c", 0)]
     engine.dispose()
@@ -77,6 +79,8 @@ async def test_texts_come_to_lie_apart(tmp_path: Path) -> None:
     await store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE calls SET data = ?", (encode(old),))
+        connection.execute("DROP INDEX recordings_listed")
+        connection.execute("ALTER TABLE recordings DROP COLUMN deleted_at")
         connection.execute("ALTER TABLE calls DROP COLUMN text")
         connection.execute("DROP TABLE texts")
         connection.execute("UPDATE schema_version SET version = 2")
@@ -99,5 +103,5 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 7")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 3: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 4: run"):
         await open_store(path)

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from controller.documents.fragments import Timeouts
 from controller.recordings.model import Delivery
 from controller.web.guard import AddressGuard
 from controller.webhooks.client import ANSWER_KEPT, ANSWER_LIMIT, CallbackClient
-from controller.webhooks.schedule import ErrorKind, Timeouts
+from controller.webhooks.schedule import ErrorKind
 from tests.harness.receiver import Answer, Receiver
 
 LOOPBACK = [ip_network("127.0.0.0/8")]

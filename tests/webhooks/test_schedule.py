@@ -8,16 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.documents.fragments import Retried, Timeouts, Wishes, split_url
 from controller.store import Attempt, DeliveryState, Verdict
 from controller.webhooks.schedule import (
     DELAYS,
     ErrorKind,
-    Retried,
-    Timeouts,
-    Wishes,
     judge,
     retry_after,
-    split_url,
     succeeded,
 )
 

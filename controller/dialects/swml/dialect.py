@@ -13,7 +13,7 @@ from controller.dialects.swml.document import read
 from controller.dialects.swml.program import BadSnapshot, SwmlProgram
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
-from controller.documents.fetch import DocumentRequest
+from controller.documents.fetch import DocumentRequest, Patience
 from controller.recordings.model import Delivery, Notice, Recording
 
 KEPT = 1_048_576
@@ -50,11 +50,17 @@ class SwmlDialect:
     """Implements ``documents.dialect.Dialect``. ``public_url`` is where fsrec is reached from outside."""
 
     name = "swml"
-    patience = fetch.PATIENCE
 
     def __init__(self, public_url: str) -> None:
         self._public_url = public_url.rstrip("/")
         self._documents = Documents()
+
+    def patience(self, account: Account, url: str) -> Patience:  # noqa: ARG002 - it is the same for all
+        """Return how long a document at a URL is waited for."""
+        return fetch.PATIENCE
+
+    def failed(self, url: str, problems: tuple[Problem, ...]) -> None:
+        """Return nothing: a fallback is asked as the first document is."""
 
     def fetch(
         self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None

@@ -19,6 +19,10 @@ class Kind(StrEnum):
     SOUND = "a playable sound (a URL, say:<text>, silence:<seconds>, ring:<country> or ring:<seconds>:<country>)"
     SOUNDS = "a list of playable sounds (URLs, say:<text>, silence:<seconds>, ring:<country>)"
     PROMPT = "a playable sound (a URL, say:<text>, silence:<seconds>, ring:<country>) or a list of such"
+    CALLEE = "a number (digits, * and #, a leading +) or a SIP URI (sip:user@host)"
+    CALLEES = "a list of destinations, each an object with `to`"
+    CALLEE_GROUPS = "a list of lists of destinations, each an object with `to`"
+    CALLER = "a number, or a SIP URI whose user has letters, digits and . _ -"
     HEADERS = "an object of headers and their values (Accept, Authorization, Content-Type, Range or X-...)"
     BODY = "text or an object"
     NAME = "text without variables"
@@ -39,6 +43,7 @@ class Served(Enum):
     """How far this version serves a property. What it cannot serve is refused by name, never ignored."""
 
     FULLY = "fully"
+    AT_DEFAULT = "only at its default"
     NOT_YET = "not yet"
 
 

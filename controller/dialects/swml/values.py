@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from controller.dialects.swml import callees
 from controller.dialects.swml.messages import Wrong, either, nearest, quoted, shown
 from controller.dialects.swml.nodes import Node, Scalar
 from controller.dialects.swml.rows import Kind, Property, Served
@@ -14,7 +15,7 @@ from controller.dialects.swml.sounds import MOST_SOUNDS, sound
 from controller.dialects.swml.templates import Malformed, Template, condition, path, template
 from controller.dialects.swml.urls import check_body, check_header, check_url
 
-Value = bool | int | float | str | list[str] | dict[str, Any]
+Value = bool | int | float | str | list[Any] | dict[str, Any]
 """What a property is when its method runs."""
 
 MAX_TEXT = 256
@@ -40,7 +41,10 @@ def judge(prop: Property, node: Node) -> Value | Template:
         placed = _placed(prop, node.value)
         if placed is not None:
             return placed
-    return _typed(prop, node)
+    value = _typed(prop, node)
+    if prop.served is Served.AT_DEFAULT and value != prop.default:
+        raise Wrong(_not_default(prop))
+    return value
 
 
 def settle(prop: Property, value: object) -> Value:
@@ -56,6 +60,9 @@ def settle(prop: Property, value: object) -> Value:
             return _sound(value)
         case Kind.SOUNDS | Kind.PROMPT:
             return _sounds(prop, value)
+        case Kind.CALLEE | Kind.CALLEES | Kind.CALLEE_GROUPS:
+            found: Value = callees.settled(prop, value)
+            return found
         case Kind.HEADERS if isinstance(value, dict):
             return {name: _header(text) for name, text in value.items()}
         case Kind.BODY:
@@ -107,6 +114,8 @@ def _placed(prop: Property, text: str) -> Template | None:
     """Return the template of a value with placeholders, None where the property is taken as it is written."""
     if prop.kind is Kind.NAME:
         raise Wrong(f"must be {wanted(prop)}: no variable may stand for it; got {quoted(text)}")
+    if prop.served is Served.AT_DEFAULT:
+        raise Wrong(_not_default(prop))
     try:
         placed = template(text)
     except Malformed as malformed:
@@ -114,6 +123,10 @@ def _placed(prop: Property, text: str) -> Template | None:
     if isinstance(placed, Template) and prop.variable and not placed.alone:
         raise Wrong(f"must be {wanted(prop)} or one ${{…}} and nothing else; got {quoted(text)}")
     return placed if isinstance(placed, Template) else None
+
+
+def _not_default(prop: Property) -> str:
+    return f"not supported in this version unless at its default, {json.dumps(prop.default)}"
 
 
 def variable_name(text: str) -> str:
@@ -164,7 +177,7 @@ def _typed(prop: Property, node: Scalar) -> Value:
                     return float(value)
                 if value == int(value):
                     return int(value)
-        case Kind.TEXT | Kind.DIGITS | Kind.TONES | Kind.URL | Kind.NAME | Kind.VARIABLE:
+        case Kind.TEXT | Kind.DIGITS | Kind.TONES | Kind.URL | Kind.NAME | Kind.VARIABLE | Kind.CALLER:
             if isinstance(value, str):
                 _check_text(prop, value)
                 return value
@@ -192,6 +205,8 @@ def _check_text(prop: Property, text: str) -> None:
     elif prop.kind is Kind.VARIABLE:
         if path(text) is None:
             raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}")
+    elif prop.kind is Kind.CALLER:
+        callees.shown_caller(text)
     elif prop.kind is Kind.DIGITS:
         if not _DIGITS.match(text):
             raise Wrong(f"must be {wanted(prop)}, at most 64 of them; got {quoted(text)}")

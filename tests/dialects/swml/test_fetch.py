@@ -145,5 +145,5 @@ def test_the_vendors_real_fields_are_ours() -> None:
 def test_how_long_the_vendor_waits() -> None:
     """5 s to connect, 15 s in all, three redirects."""
     dialect: Dialect = DIALECT
-    patience = dialect.patience
+    patience = dialect.patience(ACCOUNT, "https://app.example.com/doc")
     assert (patience.connect, patience.read, patience.total, patience.redirects) == (5.0, 15.0, 15.0, 3)

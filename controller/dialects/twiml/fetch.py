@@ -1,0 +1,81 @@
+"""The request for a document: the call as a form or a query, in Twilio's parameters (spec 1.3), signed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from controller.dialects.twiml import sign
+from controller.dialects.twiml.sids import call_sid
+from controller.documents.call import Call, CallState
+from controller.documents.dialect import Account
+from controller.documents.fetch import DocumentRequest, Patience
+from controller.documents.fragments import Retried, Timeouts, split_url
+
+API_VERSION = "2010-04-01"
+FORM = "application/x-www-form-urlencoded"
+
+TWILIO = Patience(connect=5.0, read=15.0, total=15.0, redirects=3, retries=1, retried=frozenset({Retried.CONNECT}))
+LAML = Patience(connect=2.0, read=5.0, total=15.0, redirects=3)
+"""DESIGN section 7: LaML's documents and actions are not tried again, its fallback is."""
+
+
+def patience(account: Account, url: str) -> Patience:
+    """Return how long an account's vendor waits, as far as the URL's fragment wishes nothing else."""
+    usual = LAML if account.vendor == "signalwire" else TWILIO
+    _, wishes = split_url(url, Timeouts(usual.connect, usual.read, usual.total))
+    times = wishes.timeouts
+    return replace(
+        usual,
+        connect=times.connect,
+        read=times.read,
+        total=times.total,
+        retries=usual.retries if wishes.retries is None else wishes.retries,
+        retried=wishes.policy or usual.retried or frozenset({Retried.CONNECT}),
+    )
+
+
+def request(call: Call, account: Account, method: str, url: str, given: Mapping[str, Any]) -> DocumentRequest:
+    """Return the request that asks a URL for a document of a call; ``given`` is what an action is told beside it."""
+    pairs = list({**parameters(call, account), **given}.items())
+    if method == "GET":
+        target, body = with_query(url.partition("#")[0], pairs), b""
+    else:
+        target, body = url.partition("#")[0], urlencode(pairs, errors="replace").encode()
+    headers = [("Content-Type", FORM)] if body else []
+    headers += sign.headers(account, method, target, body).items()
+    return DocumentRequest(method, target, tuple(headers), body)
+
+
+def parameters(call: Call, account: Account) -> dict[str, str]:
+    """Return the standard parameters of every request about a call. What a caller chose is text."""
+    info = call.info
+    described = {
+        "CallSid": call_sid(account.vendor, call.id),
+        "AccountSid": account.identity,
+        "From": info.caller_number,
+        "To": info.destination,
+        "CallStatus": status(call),
+        "ApiVersion": API_VERSION,
+        "Direction": "inbound" if info.direction == "inbound" else "outbound-api",
+        "Caller": info.caller_number,
+        "Called": info.destination,
+    }
+    if info.caller_name:
+        described["CallerName"] = info.caller_name
+    return described
+
+
+def status(call: Call) -> str:
+    """Return a call's CallStatus."""
+    if call.state is CallState.ENDED:
+        return "completed"
+    return "in-progress" if call.info.answered else "ringing"
+
+
+def with_query(url: str, pairs: list[tuple[str, str]]) -> str:
+    """Return a URL (without a fragment) with parameters put behind those that it has."""
+    separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+    return url + separator + urlencode(pairs, errors="replace")
