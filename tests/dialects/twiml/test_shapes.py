@@ -22,7 +22,9 @@ from controller.recordings.model import (
     State,
     Track,
 )
+from tests.dialects.swml.seeds import seed
 from tests.dialects.twiml.rest_fields import (
+    LAML_PARAMETERS,
     LAML_SCHEMA,
     TWILIO_OF_ACCOUNT,
     TWILIO_OF_CALL,
@@ -62,6 +64,13 @@ def test_the_rows(recording: Recording) -> None:
         assert wrong_laml(shapes.shape(recording, LAML, URL, of_call=of_call)) == []
     assert wrong_twilio(shapes.shape(recording, TWILIO, URL, of_call=True), TWILIO_OF_CALL) == []
     assert wrong_twilio(shapes.shape(recording, TWILIO, URL, of_call=False), TWILIO_OF_ACCOUNT) == []
+
+
+def test_the_rows_are_the_seeds() -> None:
+    """Every key and parameter of the tables stands in the page, with its type right behind it."""
+    page = seed("002")
+    for name, kind, *_ in (*LAML_PARAMETERS, *LAML_SCHEMA[:-1]):
+        assert f"    {name}{kind}\n" in page
 
 
 def test_laml_as_the_seed_shows_it() -> None:
