@@ -198,14 +198,29 @@ async def test_both_prefixes_and_spellings(client: Client, prefix: str, suffix: 
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
-        ("application/x-www-form-urlencoded", (b"RecordingTrack=inbound&RecordingStatusCallbackEvent=completed"
-         b"&RecordingStatusCallbackEvent=absent&RecordingStatusCallback=https%3A%2F%2Fx%2F&Unknown=1")),
-        ("application/json", (b'{"RecordingTrack": "inbound", "RecordingStatusCallbackEvent": ["completed", "absent"],'
-         b'"RecordingStatusCallback": "https://x/", "Unknown": 1, "Trim": null}')),
-        ("application/json; charset=utf-8", (b'{"RecordingTrack": "inbound", "RecordingStatusCallback": "https://x/",'
-         b'"RecordingStatusCallbackEvent": "completed, absent"}')),
+        (
+            "application/x-www-form-urlencoded",
+            (
+                b"RecordingTrack=inbound&RecordingStatusCallbackEvent=completed"
+                b"&RecordingStatusCallbackEvent=absent&RecordingStatusCallback=https%3A%2F%2Fx%2F&Unknown=1"
+            ),
+        ),
+        (
+            "application/json",
+            (
+                b'{"RecordingTrack": "inbound", "RecordingStatusCallbackEvent": ["completed", "absent"],'
+                b'"RecordingStatusCallback": "https://x/", "Unknown": 1, "Trim": null}'
+            ),
+        ),
+        (
+            "application/json; charset=utf-8",
+            (
+                b'{"RecordingTrack": "inbound", "RecordingStatusCallback": "https://x/",'
+                b'"RecordingStatusCallbackEvent": "completed, absent"}'
+            ),
+        ),
     ],
-)  # fmt: skip
+)
 async def test_bodies(client: Client, kind: str, body: bytes) -> None:
     """A form and JSON say the same; what no row knows is left alone, as the vendors do."""
     made = await client.ask("POST", f"/Calls/{client.call}/Recordings.json", body, {"Content-Type": kind})
@@ -243,10 +258,16 @@ async def test_a_body_that_is_too_large(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "credentials",
-    ["", "Basic", "Basic !", "Bearer x", "Basic " + base64.b64encode(b"x:y").decode(),
-     "Basic " + base64.b64encode(f"{TOKENLESS.identity}:".encode()).decode(),
-     "Basic " + base64.b64encode(b"MA1:p-token").decode()],
-)  # fmt: skip
+    [
+        "",
+        "Basic",
+        "Basic !",
+        "Bearer x",
+        "Basic " + base64.b64encode(b"x:y").decode(),
+        "Basic " + base64.b64encode(f"{TOKENLESS.identity}:".encode()).decode(),
+        "Basic " + base64.b64encode(b"MA1:p-token").decode(),
+    ],
+)
 @pytest.mark.parametrize("path", ["/Recordings.json", "/Recordings/RE1.json", "/Calls/CA1/Recordings", "/Nowhere"])
 async def test_without_credentials(client: Client, credentials: str, path: str) -> None:
     """401 with a challenge, whether there is anything at the path or not."""
