@@ -74,13 +74,14 @@ class ApiDesk:
         owner = Owner(
             call.account,
             dialect,
-            call.id,
+            call.parent or call.id,
             call.switch,
             call.leg,
             session=call.id,
             rate=call.info.rate,
             clock=call.info.clock,
             outside=not request.beep,
+            child=bool(call.parent),
         )
 
         def beep() -> None:

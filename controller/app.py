@@ -38,6 +38,7 @@ from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
 from controller.switch.board import Listener as SwitchListener
 from controller.switch.board import Switchboard
+from controller.switch.commands_dial import Templates
 from controller.switch.facts import Fact
 from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
@@ -210,13 +211,18 @@ class App:
         await self._build_audio(stack, guard, roots)
         speech = settings.speech
         rooms = Rooms(
-            legs=EslLegs(self.board, SpeechSettings(speech.engine, speech.voice, speech.voices)),
+            legs=EslLegs(
+                self.board,
+                SpeechSettings(speech.engine, speech.voice, speech.voices),
+                Templates(settings.dial.number, settings.dial.sip),
+            ),
             ledger=StoreCalls(self.store),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
             audio=self.audio,
             requests=self.requests,
+            rings=settings.dial.timeout,
         )
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)

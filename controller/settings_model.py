@@ -33,11 +33,14 @@ from controller.settings_values import (
     Voice,
     not_yet,
 )
+from controller.switch.commands_dial import template
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+NumberTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "number"))]
+SipTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "uri"))]
 
 
 class Section(BaseModel):
@@ -202,11 +205,11 @@ class RouteSettings(Section):
 
 
 class DialSettings(Section):
-    """How a dialled number or SIP URI becomes FreeSWITCH's dial string; timeout in seconds."""
+    """How a dialled number or SIP URI becomes a FreeSWITCH endpoint; nobody rings longer than ``timeout`` seconds."""
 
-    number: Annotated[Text, not_yet("sofia/gateway/carrier/{number}", "dialling")] = "sofia/gateway/carrier/{number}"
-    sip: Annotated[Text, not_yet("sofia/external/{uri}", "dialling")] = "sofia/external/{uri}"
-    timeout: Annotated[Seconds, not_yet(60.0, "dialling")] = 60.0
+    number: NumberTemplate = "sofia/gateway/carrier/{number}"
+    sip: SipTemplate = "sofia/external/{uri}"
+    timeout: Annotated[Seconds, Field(le=600)] = 60.0
 
 
 def _spoken_names(voices: dict[str, str]) -> dict[str, str]:

@@ -279,9 +279,6 @@ def test_absent_below_is_a_length() -> None:
         f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
-        "dial: {number: 'sofia/x/{number}'}",
-        "dial: {sip: 'sofia/x/{uri}'}",
-        "dial: {timeout: 30}",
         "transcription: {engine: moonshine}",
         "transcription: {url: 'https://x'}",
         "transcription: {charge: 1}",
@@ -295,9 +292,25 @@ def test_later_versions(section: str) -> None:
     assert SECRET not in told
 
 
+def test_dialling() -> None:
+    """One endpoint for numbers, one for SIP URIs, with their placeholder; and how long anybody is rung."""
+    dial = parse(
+        HEAD + "dial: {number: 'loopback/{number}/out', sip: 'sofia/internal/{uri};fs_path=sip:gw', timeout: 30}"
+    ).dial
+    assert (dial.number, dial.sip) == ("loopback/{number}/out", "sofia/internal/{uri};fs_path=sip:gw")
+    assert dial.timeout == 30.0
+
+
 @pytest.mark.parametrize(
     ("section", "where", "words"),
     [
+        ("dial: {number: sofia/gateway/x}", "dial.number", "with {number} in it"),
+        ("dial: {number: 'sofia/x/{uri}'}", "dial.number", "with {number} in it"),
+        ("dial: {sip: 'sofia/x/{number}'}", "dial.sip", "with {uri} in it"),
+        ("dial: {number: '[a=b]sofia/x/{number}'}", "dial.number", "one FreeSWITCH endpoint"),
+        ("dial: {number: 'sofia/x/{number},loopback/9'}", "dial.number", "one FreeSWITCH endpoint"),
+        ("dial: {number: 'loopback/app=system:{number}'}", "dial.number", "app="),
+        ("dial: {timeout: 601}", "dial.timeout", "less than or equal to 600"),
         ("speech: {engine: Flite}", "speech.engine", "as in flite, or none"),
         ("speech: {engine: 'unimrcp:a'}", "speech.engine", "a-z, 0-9 and _"),
         (f"speech: {{engine: {'a' * 33}}}", "speech.engine", "up to 32"),

@@ -12,17 +12,16 @@ import asyncio
 from dataclasses import replace
 from typing import NoReturn
 
-from controller.calls import asking, playing, recording
+from controller.calls import asking, dialing, playing, recording
 from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
+from controller.calls.dialled import DialledLegs
 from controller.calls.rooms import Rooms
 from controller.documents.call import Call
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
     Dial,
-    Dialled,
-    DialStatus,
     Done,
     End,
     Evaluate,
@@ -51,11 +50,19 @@ class CallRunner:
     """One call's document, from its first step to the hangup. ``taken`` says that the leg carries our marker."""
 
     def __init__(
-        self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, observe: Hook, *, taken: bool
+        self,
+        call: Call,
+        dialect: Dialect,
+        program: Program,
+        rooms: Rooms,
+        observe: Hook,
+        *,
+        taken: bool,
+        dialled: DialledLegs | None = None,
     ) -> None:
         self._program = program
         self._rooms = rooms
-        self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken)
+        self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
     def call(self) -> Call:
@@ -76,6 +83,14 @@ class CallRunner:
         """CHANNEL_EXECUTE_COMPLETE of what was played, by its id, and what the switch says of it."""
         self._context.sounds.executed(execution, problem)
 
+    def bridged(self, execution: str, at: float, cause: str) -> None:
+        """CHANNEL_EXECUTE_COMPLETE of what dialled, by its id, and how it ended."""
+        self._context.bridged(execution, at, cause)
+
+    def released(self) -> None:
+        """Hear that others took the leg, right before this ends."""
+        self._context.released = True
+
     def pressed(self, digit: str) -> None:
         """DTMF came from the leg's party."""
         self._context.pressed(digit)
@@ -90,7 +105,7 @@ class CallRunner:
 
     def visited(self) -> None:
         """Hear that the leg was looked at, and lives."""
-        self._context.sounds.visited()
+        self._context.visited()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -116,6 +131,7 @@ class CallRunner:
                     waiting=None,
                     recording=None,
                     item=0,
+                    connected_at=None,
                 )
             outcome = await self._carry_out(step, resumed=resumed)
             if isinstance(outcome, Failed | RecordingRefused):
@@ -151,7 +167,7 @@ class CallRunner:
             case StopRecording():
                 return await recording.stop(context, step, resumed=resumed)
             case Dial():
-                return Dialled(DialStatus.FAILED, reason="nothing dials yet")
+                return await dialing.dial(context, step, resumed=resumed)
             case Request():
                 return await asking.request(context, step, resumed=resumed)
             case Fetch():

@@ -176,6 +176,7 @@ class Owner:
     ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second;
     ``clock`` what its codec calls its rate where that is another (G.722), else 0. ``outside``: its recorder is
     started from outside the leg's thread, which is busy with what must not be waited for (a bridge, a playback).
+    ``child``: the leg is one that the call dialled; the call's own party is still the first channel.
     """
 
     account: str
@@ -187,6 +188,7 @@ class Owner:
     rate: int = 8000
     clock: int = 0
     outside: bool = False
+    child: bool = False
 
 
 @dataclass(frozen=True, slots=True)

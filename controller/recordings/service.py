@@ -160,6 +160,12 @@ class RecordingService:
         self.apply(identity, StopWished(self._recorder.now(life.recording.owner.switch), reason))
         return await self._in_time(life, lambda _: True)
 
+    def let_end(self, identity: str, reason: EndReason) -> None:
+        """Stop a recording that nobody waits for; one that has ended, or is none, is left as it is."""
+        recording = self.get(identity)
+        if recording is not None and recording.state.active:
+            self.apply(identity, StopWished(self._recorder.now(recording.owner.switch), reason))
+
     async def pause(self, identity: str, behavior: PauseBehavior) -> Recording:
         """Pause a recording; returns once it is paused or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
         life = self._living(identity)

@@ -6,7 +6,7 @@ What it does, the channel's thread, is `leg.Leg`.
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from controller.softswitch.audio import FRAME, RATE, Segment, Sound, Track
@@ -57,6 +57,7 @@ class Channel(ABC):
         self.dialled = False
         self.answer_partner: Leg | None = None
         self.on_answer: list[asyncio.Future[None]] = []
+        self.on_answer_once: Callable[[], None] | None = None
         self.recorders: list[Recorder] = []
         self.idle_silence = False
         self._idle: Segment | None = None
@@ -171,6 +172,8 @@ class Channel(ABC):
         for waiting in self.on_answer:
             if not waiting.done():
                 waiting.set_result(None)
+        if self.on_answer_once is not None:  # bridged at early media: the dialler is answered with it
+            self.switch.loop.call_soon(self.on_answer_once)
         self.keep_line_alive()
         self.reschedule_recorders()
 

@@ -38,6 +38,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
         recording=uuid.UUID(recording.id).hex,
         track=_TRACKS[request.track],
         stereo=request.channel_count == 2,
+        swap=request.channel_count == 2 and recording.owner.child,
         append=bool(recording.breaks),
         initial_timeout_ms=round(initial * 1000),
         final_timeout_ms=round(final * 1000),

@@ -81,6 +81,14 @@ def test_variables_of_every_request(channels: Channels, track: Track, initial: f
     assert (made.swap, made.answer_required, made.bridge_required) == (False, False, False)
 
 
+@pytest.mark.parametrize(("child", "channels", "swap"), [(True, 2, True), (True, 1, False), (False, 2, False)])
+def test_the_parent_is_the_first_channel(child: bool, channels: int, swap: bool) -> None:
+    """Also where the recorder is on a leg that the call dialled, and hears the parent."""
+    request = replace(REQUEST, channels=Channels.DUAL if channels == 2 else Channels.MONO)
+    made = recording_variables(replace(RECORDING, request=request, owner=replace(RECORDING.owner, child=child)))
+    assert made.swap is swap
+
+
 def test_a_file_that_is_continued() -> None:
     """Once its recorder was broken off, the file is appended to, with what is left of the timeouts."""
     request = replace(REQUEST, initial_timeout=4.0, end_silence_timeout=3.0)
