@@ -9,6 +9,7 @@ or says what a restart repeats of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import NoReturn
 
@@ -16,7 +17,8 @@ from controller.calls import asking, playing, recording
 from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
 from controller.calls.rooms import Rooms
-from controller.documents.call import Call
+from controller.calls.source import SourceFailed
+from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
@@ -55,6 +57,7 @@ class CallRunner:
     ) -> None:
         self._program = program
         self._rooms = rooms
+        self._step: Step | None = None
         self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken)
 
     @property
@@ -117,13 +120,29 @@ class CallRunner:
                     recording=None,
                     item=0,
                 )
+            self._step = step
             outcome = await self._carry_out(step, resumed=resumed)
             if isinstance(outcome, Failed | RecordingRefused):
                 context.failed(step, outcome.reason)
             resumed = False
             step = await self._next(outcome)
+        self._step = None
         context.call = context.call.changed(cause=context.call.cause or step.cause)
         await hang_up(context.call, self._rooms)
+
+    async def farewell(self) -> None:
+        """Ask what the document still has to ask when its leg ended within a step. Once, and nobody minds the answer.
+
+        Whoever is asked is told that the call is completed.
+        """
+        if self._step is None:  # the document ended by itself, or did not begin
+            return
+        outcome = await recording.left(self._context) if isinstance(self._step, Record) else None
+        last = self._program.farewell(outcome)
+        if last is not None:
+            call = replace(self.call, state=CallState.ENDED)
+            with contextlib.suppress(SourceFailed):
+                await asking.ask(self._context, call, last)
 
     async def _next(self, outcome: Outcome) -> Step | End:
         if isinstance(outcome, Fetched) and len(outcome.text) >= LARGE:
