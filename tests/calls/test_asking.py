@@ -152,3 +152,12 @@ async def test_nothing_is_asked_after_a_document_that_ended_itself() -> None:
     taken.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
     await taken.settle(30)
     assert taken.asked == []
+
+
+@virtual
+async def test_a_fallback_that_is_a_file() -> None:
+    """The settings' own may be asked for; a file that a document names is nobody's URL."""
+    world = await played([["fetch", "file"], ["fetch", "/etc/passwd"]], fallback="file", texts={"file": "sorry"})
+    assert world.outcomes[0] == Fetched("sorry", "file")
+    assert world.told[1].startswith("Failed: ")
+    assert [request.url for request in world.asked] in ([], ["/etc/passwd"])

@@ -15,7 +15,10 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came. `at` is the time of day, in seconds; the query and header names are as sent, lookups ignore case."""
+    """One request as it came. `at` is the time of day, in seconds; query and header names are as they were sent.
+
+    Lookups of headers ignore case.
+    """
 
     at: float
     method: str

@@ -289,7 +289,7 @@ async def test_voicemail(app: Application, switch: Switch) -> None:
 async def test_voicemail_of_nobody(app: Application, switch: Switch) -> None:
     """A message in which nobody speaks goes to no action: the next verb runs."""
     made = VoiceResponse()
-    made.record(action="/done", timeout=1, recording_status_callback="/cb", recording_status_callback_event=EVERY)
+    made.record(action="/done", timeout=2, recording_status_callback="/cb", recording_status_callback_event=EVERY)
     made.redirect("/silence")
     app.answers("/voice", made)
     app.answers("/silence", VoiceResponse())
