@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 JOBS ?= 6
+# Clients of the vendors, which clash: each has an environment of its own.
+SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
+SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test check live demo bench clean lock
+.PHONY: test check live demo bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,15 +16,22 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-test: $(STAMP)  ## everything that needs no FreeSWITCH
-	$(BIN)/python -m pytest -n $(JOBS) -m "not live" $(ARGS)
+.venvs/%/.installed: requirements/sdk-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r $<
+	touch $@
+
+sdks: $(SDK_STAMPS)  ## the vendors' own clients, which the tests drive the daemon with
+
+test: $(STAMP) $(SDK_STAMPS)  ## everything that needs no FreeSWITCH
+	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not live" $(ARGS)
 
 check: $(STAMP)  ## lint and strict types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-live: $(STAMP)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
+live: $(STAMP) $(SDK_STAMPS)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
 	$(BIN)/python -m pytest -m live -rs $(ARGS)
 
 demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
@@ -35,4 +45,4 @@ lock:  ## renew requirements/*.txt (needs pip-tools)
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --extra=dev --constraint=requirements/run.txt --output-file=requirements/dev.txt pyproject.toml requirements/build.in
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
+	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*

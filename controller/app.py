@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller import __version__
+from controller.api_desk import ApiDesk
 from controller.calls.audio import CallAudio
 from controller.calls.desk import CallDesk
 from controller.calls.ports import Claim, Languages, ParkedLeg
@@ -17,19 +18,19 @@ from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
-from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling
+from controller.http import calling, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
-from controller.recordings.model import Delivery, EndReason, Notice, PauseBehavior, Recording
+from controller.recordings.model import Delivery, Notice, Recording
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
@@ -37,6 +38,7 @@ from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
 from controller.switch.board import Listener as SwitchListener
 from controller.switch.board import Switchboard
+from controller.switch.commands_dial import Templates
 from controller.switch.facts import Fact
 from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
@@ -107,6 +109,8 @@ class App:
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
             await self._build(stack)
+            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
+            tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
@@ -114,15 +118,20 @@ class App:
                     problems=self.problems,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
+                    register=(
+                        lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
+                        lambda router, _files: relay.register(router, desk, tenants, self.base_url),
+                    ),
                 )
             )
-            calling.register(app, _Control(self), tuple(self.accounts.values()))
+            calling.register(app, desk, tenants)
             listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
             await self._look_at_disks()
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
             await self._give_up_removed(frozenset(names))
+            self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
@@ -158,7 +167,17 @@ class App:
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)
         stack.push_async_callback(encoders.close)
-        self.media = DiskMedia(roots, settings.data_dir / "media", encoders=encoders, observe=observe)
+        on_demand = Encoders(workers=2, observe=observe)  # apart from those that callbacks wait for
+        stack.push_async_callback(on_demand.close)
+        self.media = DiskMedia(
+            roots,
+            settings.data_dir / "media",
+            encoders=encoders,
+            on_demand=on_demand,
+            least_free=settings.limits.min_free_disk,
+            keep_untrimmed=settings.media.keep_untrimmed,
+            observe=observe,
+        )
         stack.callback(self.media.close)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)
@@ -192,13 +211,18 @@ class App:
         await self._build_audio(stack, guard, roots)
         speech = settings.speech
         rooms = Rooms(
-            legs=EslLegs(self.board, SpeechSettings(speech.engine, speech.voice, speech.voices)),
+            legs=EslLegs(
+                self.board,
+                SpeechSettings(speech.engine, speech.voice, speech.voices),
+                Templates(settings.dial.number, settings.dial.sip),
+            ),
             ledger=StoreCalls(self.store),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
             audio=self.audio,
             requests=self.requests,
+            rings=settings.dial.timeout,
         )
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
@@ -298,38 +322,3 @@ class App:
                 )
             else:
                 self._disks.pop(switch.name, None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Control:
-    """What SignalWire's commands need, over the rooms (``http.calling.CallControl``)."""
-
-    app: App
-
-    async def call_of(self, account: str, call_id: str) -> Call | None:
-        call = self.app.desk.find(call_id)
-        if call is None:
-            call = await self.app.store.read(lambda reader: reader.call(call_id))
-        return call if call is not None and call.account == account else None
-
-    async def running(self, call_id: str, reference: str) -> Recording | None:
-        active = self.app.recordings.active(call_id)
-        return next((found for found in reversed(active) if found.request.reference == reference), None)
-
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.pause(recording_id, behavior)
-
-    async def resume(self, recording_id: str) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.resume(recording_id)
-
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
-        self._reachable(recording_id)
-        await self.app.recordings.stop(recording_id, reason)
-
-    def _reachable(self, recording_id: str) -> None:
-        """Raise SwitchAway rather than keep a wish for later: whoever asked means now, and would be told too late."""
-        recording = self.app.recordings.get(recording_id)
-        if recording is not None:
-            self.app.board.session(recording.owner.switch)

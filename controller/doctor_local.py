@@ -21,7 +21,7 @@ from controller.calls.source import SourceFailed, read_file
 from controller.doctor_findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
-from controller.media.examine import RATE_DIRECTORIES
+from controller.media.roots import RATE_DIRECTORIES
 from controller.settings import Listen, Settings, SwitchSettings
 from controller.web.guard import AddressGuard, AddressRefused
 

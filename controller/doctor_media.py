@@ -15,9 +15,9 @@ from controller.doctor_local import ownership, user
 from controller.media import wav
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders, Unencodable
-from controller.media.examine import Root
 from controller.media.job import Job
 from controller.media.played import DIRECTORY, PlayedSounds
+from controller.media.roots import Root
 from controller.recordings.ports import MediaAway, NotPossible
 from controller.settings import SpeechSettings, SwitchSettings
 from controller.switch import commands

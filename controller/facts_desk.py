@@ -45,8 +45,8 @@ class FactsDesk:
         match fact:
             case LegParked():
                 self.desk.parked(parked_leg(switch, core_uuid, fact))
-            case LegAnswered(leg=leg):
-                self.desk.answered(switch, leg)
+            case LegAnswered(leg=leg, at=at):
+                self.desk.answered(switch, leg, at)
             case LegHangup(leg=leg, cause=cause):
                 self.desk.hanging_up(switch, leg, cause)
             case LegUnparked(leg=leg):
@@ -64,6 +64,8 @@ class FactsDesk:
                     self.recordings.apply(identity, StartOver(at))
             case Executed(leg=leg, application="playback" as played, event_uuid=event_uuid, response=response):
                 self.desk.executed(switch, leg, event_uuid, failed_response(played, response) or "")
+            case Executed(leg=leg, application="bridge", event_uuid=event_uuid, at=at, cause=cause):
+                self.desk.bridged(switch, leg, event_uuid, at, cause)
             case DigitPressed(leg=leg, at=at, digit=digit):
                 self.recordings.pressed(switch, leg, digit, at)
                 self.desk.digit(switch, leg, digit)

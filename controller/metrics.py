@@ -17,9 +17,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import FORMATS, MasterExamined
+from controller.media.examine import FORMATS
+from controller.media.master import MasterExamined
 from controller.recordings.model import FINAL_STATES, EndReason, State
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
@@ -123,6 +125,17 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             "pauses_missed_total",
             "Skipped pauses that were not found in their recording.",
             amount=lambda event: event.missed_pauses,
+        ),
+        Metric(
+            MasterExamined,
+            "trimmed_seconds_total",
+            "Silence trimmed from the ends of recordings.",
+            amount=lambda event: event.trimmed_seconds,
+        ),
+        Metric(
+            ClearingFailed,
+            "clearings_failed_total",
+            "Recordings whose files could not be removed; tried again at the next start.",
         ),
         Metric(
             DerivativeMade,

@@ -33,11 +33,14 @@ from controller.settings_values import (
     Voice,
     not_yet,
 )
+from controller.switch.commands_dial import template
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+NumberTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "number"))]
+SipTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "uri"))]
 
 
 class Section(BaseModel):
@@ -98,7 +101,7 @@ class MediaSettings(Section):
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
     require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
-    keep_untrimmed: Annotated[bool, not_yet(False, "trimming")] = False
+    keep_untrimmed: bool = False
 
 
 class _AccountSettings(Section):
@@ -106,8 +109,8 @@ class _AccountSettings(Section):
 
     name: Name
     retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
-    absent_when_silent: Annotated[bool, not_yet(False, "judging a recording silent")] = False
-    price_per_minute: Annotated[Amount, not_yet(0.0, "prices")] = 0.0
+    absent_when_silent: bool = False
+    price_per_minute: Amount = 0.0
 
 
 class SignalwireAccount(_AccountSettings):
@@ -118,7 +121,7 @@ class SignalwireAccount(_AccountSettings):
     space_id: Identity | None = None
     api_token: Secret
     signing_key: Secret | None = None
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it; without a signing key of its own the token signs."""
@@ -133,6 +136,7 @@ class SignalwireAccount(_AccountSettings):
             key,
             self.absent_below_seconds,
             self.absent_when_silent,
+            self.price_per_minute,
         )
 
 
@@ -142,7 +146,7 @@ class TwilioAccount(_AccountSettings):
     vendor: Literal["twilio"]
     account_sid: Identity
     auth_token: Secret
-    absent_below_seconds: Annotated[Amount, not_yet(1.0, "another limit for absent recordings")] = 1.0
+    absent_below_seconds: Amount = 1.0
 
     def account(self) -> Account:
         """Return it as the dialects see it."""
@@ -156,6 +160,7 @@ class TwilioAccount(_AccountSettings):
             token,
             self.absent_below_seconds,
             self.absent_when_silent,
+            self.price_per_minute,
         )
 
 
@@ -200,11 +205,11 @@ class RouteSettings(Section):
 
 
 class DialSettings(Section):
-    """How a dialled number or SIP URI becomes FreeSWITCH's dial string; timeout in seconds."""
+    """How a dialled number or SIP URI becomes a FreeSWITCH endpoint; nobody rings longer than ``timeout`` seconds."""
 
-    number: Annotated[Text, not_yet("sofia/gateway/carrier/{number}", "dialling")] = "sofia/gateway/carrier/{number}"
-    sip: Annotated[Text, not_yet("sofia/external/{uri}", "dialling")] = "sofia/external/{uri}"
-    timeout: Annotated[Seconds, not_yet(60.0, "dialling")] = 60.0
+    number: NumberTemplate = "sofia/gateway/carrier/{number}"
+    sip: SipTemplate = "sofia/external/{uri}"
+    timeout: Annotated[Seconds, Field(le=600)] = 60.0
 
 
 def _spoken_names(voices: dict[str, str]) -> dict[str, str]:

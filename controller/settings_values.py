@@ -173,9 +173,7 @@ def _document(value: str, info: ValidationInfo) -> str:
     if not good or not re.fullmatch(r"[!-~]+", value):
         raise ValueError("should be a file, or a URL as in https://app.example.com/document")
     if "#" in value and not _WISHES.fullmatch(value.partition("#")[2]):
-        raise ValueError(
-            "should have no fragment (#) but one that says how to ask, as in #ct=2000&rc=2&rp=5xx,ct"
-        )
+        raise ValueError("should have no fragment (#) but one that says how to ask, as in #ct=2000&rc=2&rp=5xx,ct")
     return value
 
 

@@ -85,7 +85,11 @@ def executed(application: str, event_uuid: str, response: str = "_none_") -> Exe
     ("fact", "told"),
     [
         (PARKED, [("parked", parked_leg("fs1", "core", PARKED))]),
-        (LegAnswered("leg", 5.0), [("answered", "fs1", "leg")]),
+        (LegAnswered("leg", 5.0), [("answered", "fs1", "leg", 5.0)]),
+        (
+            Executed("leg", 5.0, "bridge", ID, "_none_", "USER_BUSY"),
+            [("bridged", "fs1", "leg", ID, 5.0, "USER_BUSY")],
+        ),
         (LegHangup("leg", 5.0, "USER_BUSY"), [("hanging_up", "fs1", "leg", "USER_BUSY")]),
         (LegUnparked("leg", 5.0), [("unparked", "fs1", "leg")]),
         (

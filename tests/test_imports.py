@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
     "metrics": {
         "calls",
         "http",
@@ -38,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "logs": {"settings_model", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "settings_yaml": set(),
-    "settings_model": {"settings_values", "documents"},
+    "settings_model": {"settings_values", "documents", "switch"},
     "settings": {"settings_model", "settings_values", "settings_yaml"},
 }
 """Every room, and the rooms it may import. Whole rooms, except as ONLY says."""
@@ -50,6 +51,7 @@ ALL = {
 """What puts the rooms together, and what looks at all of them."""
 
 ONLY = {
+    ("settings_model", "switch"): {"switch.commands_dial"},
     ("documents", "recordings"): {"recordings.model"},
     ("dialects", "recordings"): {"recordings.model"},
     ("switch", "calls"): {"calls.ports"},
@@ -59,6 +61,7 @@ ONLY = {
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
+    ("api_desk", "http"): {"http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio"},
 }

@@ -248,25 +248,37 @@ def test_values_refused(section: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "below", "silent"),
+    [("", 1.0, False), (", absent_below_seconds: 60, absent_when_silent: true", 60.0, True)],
+)
+def test_what_is_absent(more: str, below: float, silent: bool) -> None:
+    """Each account says which recordings are too short, and whether silent ones count."""
+    settings = parse(HEAD + f"accounts: [{{name: a, vendor: signalwire, project_id: p, api_token: t{more}}}]")
+    account = settings.accounts_by_name()["a"]
+    assert (account.absent_below, account.absent_when_silent) == (below, silent)
+
+
+def test_absent_below_is_a_length() -> None:
+    """No recording is shorter than nothing."""
+    section = (
+        HEAD + "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_below_seconds: -1}]"
+    )
+    assert any("absent_below_seconds" in told for told in problems(section))
+
+
+@pytest.mark.parametrize(
     "section",
     [
         f"store: postgresql://u:{SECRET}@h/db",
         "media: {store: s3://bucket/p}",
-        "media: {keep_untrimmed: true}",
         "http: {tls_certificate: a.pem}",
         "http: {tls_key: a.pem}",
         f"http: {{console_token: {SECRET}}}",
         f"accounts: [{{name: a, vendor: plivo, auth_id: MA1, auth_token: {SECRET}}}]",
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
-        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_when_silent: true}]",
-        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, absent_below_seconds: 60}]",
-        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, price_per_minute: 1}]",
         f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
-        "dial: {number: 'sofia/x/{number}'}",
-        "dial: {sip: 'sofia/x/{uri}'}",
-        "dial: {timeout: 30}",
         "transcription: {engine: moonshine}",
         "transcription: {url: 'https://x'}",
         "transcription: {charge: 1}",
@@ -280,9 +292,25 @@ def test_later_versions(section: str) -> None:
     assert SECRET not in told
 
 
+def test_dialling() -> None:
+    """One endpoint for numbers, one for SIP URIs, with their placeholder; and how long anybody is rung."""
+    dial = parse(
+        HEAD + "dial: {number: 'loopback/{number}/out', sip: 'sofia/internal/{uri};fs_path=sip:gw', timeout: 30}"
+    ).dial
+    assert (dial.number, dial.sip) == ("loopback/{number}/out", "sofia/internal/{uri};fs_path=sip:gw")
+    assert dial.timeout == 30.0
+
+
 @pytest.mark.parametrize(
     ("section", "where", "words"),
     [
+        ("dial: {number: sofia/gateway/x}", "dial.number", "with {number} in it"),
+        ("dial: {number: 'sofia/x/{uri}'}", "dial.number", "with {number} in it"),
+        ("dial: {sip: 'sofia/x/{number}'}", "dial.sip", "with {uri} in it"),
+        ("dial: {number: '[a=b]sofia/x/{number}'}", "dial.number", "one FreeSWITCH endpoint"),
+        ("dial: {number: 'sofia/x/{number},loopback/9'}", "dial.number", "one FreeSWITCH endpoint"),
+        ("dial: {number: 'loopback/app=system:{number}'}", "dial.number", "app="),
+        ("dial: {timeout: 601}", "dial.timeout", "less than or equal to 600"),
         ("speech: {engine: Flite}", "speech.engine", "as in flite, or none"),
         ("speech: {engine: 'unimrcp:a'}", "speech.engine", "a-z, 0-9 and _"),
         (f"speech: {{engine: {'a' * 33}}}", "speech.engine", "up to 32"),

@@ -172,7 +172,7 @@ class CallAudio:
                 found = self.recordings.get(identity)
                 if found is None:
                     found = await self.recordings.finished(identity)
-                if found is None or found.owner.account != call.account:
+                if found is None or found.owner.account != call.account or found.deleted_at is not None:
                     raise AudioFailed("there is no such recording")
                 if found.state.active and found.wish.stop is None:
                     raise AudioFailed("the recording runs still; stop it before it is played")

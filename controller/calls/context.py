@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.calls.commanding import insist, unheard
+from controller.calls.dialled import DialledLegs, Ringing
 from controller.calls.events import StepFailed
 from controller.calls.rooms import Rooms
 from controller.calls.sounds import Sounds
@@ -27,10 +28,19 @@ class CallContext:
 
     ``call`` is the value that was stored last, or is being stored; ``session`` the id of its document's run.
     ``sure`` is set while the leg is known to be the call's: no step begins, and no sound, while it is not.
+    ``released`` says that others took the leg.
     """
 
     def __init__(
-        self, call: Call, dialect: Dialect, session: str, rooms: Rooms, observe: Hook, *, taken: bool
+        self,
+        call: Call,
+        dialect: Dialect,
+        session: str,
+        rooms: Rooms,
+        observe: Hook,
+        *,
+        taken: bool,
+        dialled: DialledLegs | None = None,
     ) -> None:
         self.call = call
         self.dialect = dialect
@@ -46,6 +56,10 @@ class CallContext:
         if call.info.answered:
             self._answered.set()
         self._digits: asyncio.Queue[str] | None = None
+        self._dialled = DialledLegs() if dialled is None else dialled
+        self._ringing: Ringing | None = None
+        self.rung: Ringing | None = None
+        self.released = False
 
     # --- what is heard -------------------------------------------------------------------------------------------
 
@@ -58,6 +72,19 @@ class CallContext:
         """Hear a digit of the leg's party; nobody's where none is listened for."""
         if self._digits is not None:
             self._digits.put_nowait(digit)
+        if self._ringing is not None:
+            self._ringing.pressed(digit)
+
+    def bridged(self, execution: str, at: float, cause: str) -> None:
+        """Hear the end of what was dialled."""
+        if self._ringing is not None and self._ringing.execution == execution:
+            self._ringing.end(at, cause)
+
+    def visited(self) -> None:
+        """Hear that the leg was looked at, and lives."""
+        self.sounds.visited()
+        if self._ringing is not None:
+            self._ringing.suspect()
 
     def relinked(self, *, answered: bool) -> None:
         """Send again what may have been lost with the link, now that it is back and the leg is still ours."""
@@ -70,6 +97,8 @@ class CallContext:
             if self._starting:
                 self.answer_unheard()
         self.sounds.relinked()
+        if self._ringing is not None:
+            self._ringing.suspect()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[asyncio.Queue[str]]:
@@ -89,6 +118,17 @@ class CallContext:
             yield
         finally:
             self._starting = False
+
+    @contextlib.contextmanager
+    def dialling(self, ringing: Ringing) -> Iterator[None]:
+        """Hear of dialled legs."""
+        self._ringing = self.rung = ringing
+        self._dialled.begin(self.call.switch, ringing)
+        try:
+            yield
+        finally:
+            self._ringing = None
+            self._dialled.end(self.call.switch, ringing)
 
     def failed(self, step: object, reason: str) -> None:
         """Tell that a step failed, wholly or in part; the document goes on."""

@@ -92,8 +92,9 @@ class CallDesk:
         else:
             self._living.start(run, lambda: self._take(run, claim))
 
-    def answered(self, switch: str, leg: str) -> None:
-        """CHANNEL_ANSWER of a leg."""
+    def answered(self, switch: str, leg: str, at: float = 0.0) -> None:
+        """CHANNEL_ANSWER of a leg, dialled ones among them."""
+        self._living.dialled.answered(switch, leg, at)
         run = self._living.runs.get((switch, leg))
         if run is not None:
             run.answered()
@@ -103,6 +104,12 @@ class CallDesk:
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:
             run.runner.executed(execution, problem)
+
+    def bridged(self, switch: str, leg: str, execution: str, at: float, cause: str) -> None:
+        """CHANNEL_EXECUTE_COMPLETE of what dialled, by its command's id; ``cause`` says how it ended."""
+        run = self._living.runs.get((switch, leg))
+        if run is not None and run.runner is not None:
+            run.runner.bridged(execution, at, cause)
 
     def digit(self, switch: str, leg: str, digit: str) -> None:
         """DTMF from a leg's party."""
@@ -130,6 +137,7 @@ class CallDesk:
         """CHANNEL_HANGUP_COMPLETE of a leg."""
         for left in self._living.leaving:
             left.add((switch, leg))
+        self._living.dialled.gone(switch, leg, cause)
         run = self._living.runs.get((switch, leg))
         if run is not None:
             self._living.end(run, CallState.ENDED, run.hangup_cause or cause)
@@ -191,8 +199,9 @@ class CallDesk:
                 self._living.departed.let_go(call)  # a later call took its leg, and its own end was not stored
 
     def find(self, call: str) -> Call | None:
-        """Return a living call by our id."""
-        calls = (*(run.latest for run in self._living.runs.values()), *self._living.departed)
+        """Return a living call by our id; a dialled leg is one of its dialler's account."""
+        living = self._living
+        calls = (*(run.latest for run in living.runs.values()), *living.departed, *living.dialled)
         return next((living for living in calls if living.id == call), None)
 
     @property
@@ -239,7 +248,15 @@ class CallDesk:
         await self._carry(run, dialect, program, resumed=False)
 
     async def _carry(self, run: Run, dialect: Dialect, program: Program, *, resumed: bool) -> NoReturn:
-        runner = CallRunner(run.call, dialect, program, self.rooms, self.telemetry.observe, taken=run.taken)
+        runner = CallRunner(
+            run.call,
+            dialect,
+            program,
+            self.rooms,
+            self.telemetry.observe,
+            taken=run.taken,
+            dialled=self._living.dialled,
+        )
         run.runner = runner
         if run.unsure:
             runner.unsure()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.calls.commanding import LegLost, LegTaken
 from controller.calls.departed import Departed
+from controller.calls.dialled import DialledLegs
 from controller.calls.ports import ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.runner import CallRunner
@@ -66,6 +67,7 @@ class Living:
     parked: Callable[[ParkedLeg], None]
     runs: dict[LegId, Run] = field(default_factory=dict)
     departed: Departed = field(init=False)
+    dialled: DialledLegs = field(default_factory=DialledLegs)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     leaving: list[set[LegId]] = field(default_factory=list)
 
@@ -96,6 +98,8 @@ class Living:
         self.runs.pop((call.switch, call.leg), None)
         for left in self.leaving:
             left.add((call.switch, call.leg))
+        if state is CallState.RELEASED and run.runner is not None:
+            run.runner.released()
         if run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()
         if state is CallState.ENDED and run.runner is not None:

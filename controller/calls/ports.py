@@ -8,7 +8,7 @@ from typing import Protocol
 
 from controller.documents.call import Call, CallInfo
 from controller.documents.dialect import Account, Dialect
-from controller.documents.steps import Quiet, Request, Response, Ringing, Speech
+from controller.documents.steps import Party, Quiet, Request, Response, Ringing, Speech
 from controller.recordings.ports import Along
 
 
@@ -18,7 +18,8 @@ class ParkedLeg:
 
     ``marker`` is our call id where the leg is taken over already; ``account`` and ``document`` are the channel
     variables fsrec_account and fsrec_document, which win over routes (DESIGN section 8). ``parked`` says that nothing
-    but park was executed on it: one of ours on which it was may be parked all the same.
+    but park was executed on it: one of ours on which it was may be parked all the same. ``bridged`` is the leg that
+    it dialled and was connected with last, ``bridge_cause`` how its last dialling ended; empty if not told.
     """
 
     switch: str
@@ -30,6 +31,8 @@ class ParkedLeg:
     account: str | None = None
     document: str | None = None
     parked: bool = True
+    bridged: str = ""
+    bridge_cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,14 @@ class SoundFile:
 @dataclass(frozen=True, slots=True)
 class Beep:
     """The tone that tells a caller to speak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Somebody to dial, and the Unique-ID that the leg is to have: our id of it."""
+
+    leg: str
+    party: Party
 
 
 Sound = SoundFile | Speech | Quiet | Ringing | Beep
@@ -128,6 +139,29 @@ class Legs(Protocol):
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
         """Send digits (0-9 * # A-D w W) to the leg's party; done when they have been heard."""
+        ...
+
+    def undialable(self, party: Party) -> str:
+        """Return why a party cannot be dialled, empty where it can: its address is anybody's word."""
+        ...
+
+    def dial(
+        self,
+        switch: str,
+        leg: str,
+        callees: Sequence[Callee],
+        *,
+        call: str,
+        caller: str,
+        rings: float,
+        execution: str,
+    ) -> Awaitable[None]:
+        """Ring callees at once, from now on, and connect the leg with who answers first.
+
+        The facts of the callees' legs and the end of it (``CallDesk.bridged``, with ``execution``, a uuid4 of ours)
+        follow. Where nobody ends it, it rings for a while longer than ``rings`` seconds. ``call`` is who dials;
+        ``caller`` the number that is shown, empty for the leg's own.
+        """
         ...
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:

@@ -32,7 +32,7 @@ class NoRequests:
 
 @dataclass(frozen=True, slots=True)
 class Rooms:
-    """What a call's document is carried out with."""
+    """What a call's document is carried out with. ``rings`` are the longest seconds that anybody is rung."""
 
     legs: Legs
     ledger: CallLedger
@@ -42,3 +42,4 @@ class Rooms:
     audio: Audio = field(default_factory=NoAudio)
     requests: Requests = field(default_factory=NoRequests)
     evaluator: Evaluator = field(default_factory=Evaluator)
+    rings: float = 60.0

@@ -13,9 +13,10 @@ import contextlib
 from dataclasses import replace
 from typing import NoReturn
 
-from controller.calls import asking, playing, recording
+from controller.calls import asking, dialing, playing, recording
 from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
+from controller.calls.dialled import DialledLegs
 from controller.calls.rooms import Rooms
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call, CallState
@@ -23,8 +24,6 @@ from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
     Dial,
-    Dialled,
-    DialStatus,
     Done,
     End,
     Evaluate,
@@ -53,12 +52,20 @@ class CallRunner:
     """One call's document, from its first step to the hangup. ``taken`` says that the leg carries our marker."""
 
     def __init__(
-        self, call: Call, dialect: Dialect, program: Program, rooms: Rooms, observe: Hook, *, taken: bool
+        self,
+        call: Call,
+        dialect: Dialect,
+        program: Program,
+        rooms: Rooms,
+        observe: Hook,
+        *,
+        taken: bool,
+        dialled: DialledLegs | None = None,
     ) -> None:
         self._program = program
         self._rooms = rooms
         self._step: Step | None = None
-        self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken)
+        self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
     def call(self) -> Call:
@@ -79,6 +86,14 @@ class CallRunner:
         """CHANNEL_EXECUTE_COMPLETE of what was played, by its id, and what the switch says of it."""
         self._context.sounds.executed(execution, problem)
 
+    def bridged(self, execution: str, at: float, cause: str) -> None:
+        """CHANNEL_EXECUTE_COMPLETE of what dialled, by its id, and how it ended."""
+        self._context.bridged(execution, at, cause)
+
+    def released(self) -> None:
+        """Hear that others took the leg, right before this ends."""
+        self._context.released = True
+
     def pressed(self, digit: str) -> None:
         """DTMF came from the leg's party."""
         self._context.pressed(digit)
@@ -93,7 +108,7 @@ class CallRunner:
 
     def visited(self) -> None:
         """Hear that the leg was looked at, and lives."""
-        self._context.sounds.visited()
+        self._context.visited()
 
     # --- the loop ------------------------------------------------------------------------------------------------
 
@@ -119,6 +134,7 @@ class CallRunner:
                     waiting=None,
                     recording=None,
                     item=0,
+                    connected_at=None,
                 )
             self._step = step
             outcome = await self._carry_out(step, resumed=resumed)
@@ -137,7 +153,11 @@ class CallRunner:
         """
         if self._step is None:  # the document ended by itself, or did not begin
             return
-        outcome = await recording.left(self._context) if isinstance(self._step, Record) else None
+        outcome: Outcome | None = None
+        if isinstance(self._step, Record):
+            outcome = await recording.left(self._context)
+        elif isinstance(self._step, Dial):
+            outcome = await dialing.left(self._context, self._step)
         last = self._program.farewell(outcome)
         if last is not None:
             call = replace(self.call, state=CallState.ENDED)
@@ -170,7 +190,7 @@ class CallRunner:
             case StopRecording():
                 return await recording.stop(context, step, resumed=resumed)
             case Dial():
-                return Dialled(DialStatus.FAILED, reason="nothing dials yet")
+                return await dialing.dial(context, step, resumed=resumed)
             case Request():
                 return await asking.request(context, step, resumed=resumed)
             case Fetch():

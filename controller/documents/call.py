@@ -46,7 +46,8 @@ class Call:
     ``text`` is the document as it was read (so that a restart goes on with the same one), ``program`` the dialect
     program's snapshot (JSON types) while ``step`` (counted from 1) is carried out. ``waiting`` is the Unix time at
     which that step's waiting ends, ``recording`` the id of the recording that it starts or stops, ``item`` which of
-    its items plays (counted from 0). ``cause`` says why fsrec hung it up, or the switch's cause once it is gone.
+    its items plays, or which of its groups is dialled (counted from 0), ``connected_at`` since when one of that group
+    talks (the switch's time). ``cause`` says why fsrec hung it up, or the switch's cause once it is gone.
     ``marked`` says that the leg was seen to carry our marker. ``revision`` grows with each change that is stored: no
     older value overwrites a newer one.
 
@@ -76,6 +77,7 @@ class Call:
     method: str = "POST"
     fallback: str | None = None
     item: int = 0
+    connected_at: float | None = None
 
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""

@@ -19,6 +19,7 @@ class Account:
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
     ``absent_below`` (seconds) and ``absent_when_silent`` say when TwiML and LaML tell a recording as absent.
+    ``price_per_minute`` is what its API says that a recording costs.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Account:
     signing_key: str = field(default="", repr=False)
     absent_below: float = 0.0
     absent_when_silent: bool = False
+    price_per_minute: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,10 +126,14 @@ class PartyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. Hostile text."""
+    """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. Hostile text.
+
+    ``caller`` is shown to this one instead of the step's.
+    """
 
     kind: PartyKind
     address: str
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,9 @@ class DialRecording:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect the leg with somebody, and go on when they part: the outcome is Dialled. Doesn't answer by itself.
+    """Connect the leg with somebody, and go on when they part: the outcome is Dialled.
 
+    Answers first where ``answer``; else the leg is answered when somebody is connected with it.
     ``groups`` are tried in turn until one answers; the parties of one group ring together. Each group rings for
     ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: for ever). ``caller`` is shown
     to who is dialled, empty: the leg's own number. With ``hangup_on_star`` the leg's party ends it by ``*``.
@@ -158,6 +163,7 @@ class Dial:
     caller: str = ""
     hangup_on_star: bool = False
     recording: DialRecording | None = None
+    answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ class HttpRooms:
 
     ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
     fsrec is not ready, nothing when it is; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the
-    answer that refuses a download, or None; ``register`` are other rooms' routes; ``observe`` is telemetry.
+    answer that refuses a download, or None; ``register`` adds other routes, which may serve files too; ``observe`` is
+    telemetry.
     """
 
     find: media.Find
@@ -45,7 +46,7 @@ class HttpRooms:
     problems: Callable[[], Sequence[str]]
     exposition: Callable[[], bytes]
     authorize: media.Authorize | None = None
-    register: Iterable[Callable[[web.UrlDispatcher], None]] = ()
+    register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     observe: Observe = lambda _: None
 
 
@@ -71,7 +72,7 @@ def build_app(
     health.register(app.router, rooms.problems)
     metrics.register(app.router, rooms.exposition)
     for register in rooms.register:
-        register(app.router)
+        register(app.router, downloads)
     return app
 
 

@@ -1,4 +1,4 @@
-"""SignalWire's `POST /api/calling/calls`: commands to the recordings of a live call.
+"""SignalWire's `POST /api/calling/calls`: commands that start a recording of a live call, or change one.
 
 Authentication is HTTP Basic, project_id : api_token. Everything that another account owns does not exist here. The
 answer to a command that was taken is the call, not the recording (SignalWire's Calling API); what became of the
@@ -7,9 +7,6 @@ recording is told by its status callbacks.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +16,11 @@ from typing import Any, Protocol
 import orjson
 from aiohttp import web
 
+from controller.dialects.swml import commands
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
-from controller.recordings.model import EndReason, PauseBehavior, Recording
+from controller.http.basic import CHALLENGE, account_of
+from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
 from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 
 PATH = "/api/calling/calls"
@@ -36,7 +35,6 @@ MAX_TEXT = 256
 ERRORS_URL = "https://signalwire.com/docs/apis/error-codes"
 """Where SignalWire explains its codes; every error of its API carries it."""
 
-_REALM = 'Basic realm="fsrec", charset="UTF-8"'
 _TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 413: "Content Too Large"}
 
 
@@ -51,30 +49,39 @@ class CallControl(Protocol):
         """Return the call's recording of that control_id that has not ended, or None."""
         ...
 
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
+    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+        """Start a recording on the call's leg; done when it runs, or is refused. ``identity`` will be its id."""
+        ...
+
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
         """Pause it; `silence` keeps the paused time as silence, `skip` leaves it out."""
         ...
 
-    async def resume(self, recording_id: str) -> None:
+    async def resume(self, recording_id: str) -> Recording:
         """Resume a paused one."""
         ...
 
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
+    async def stop(self, recording_id: str, reason: EndReason) -> Recording:
         """Stop it; its end comes as a callback."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request that is worth carrying out. ``behavior`` is the pause's, and means nothing to the others."""
+    """A request that is worth carrying out.
+
+    ``behavior`` is the pause's, ``recording`` the start's; they mean nothing to the others.
+    """
 
     name: str
     call: str
     control_id: str
-    behavior: PauseBehavior
+    behavior: PauseBehavior = PauseBehavior.SKIP
+    recording: RecordingRequest | None = None
 
 
 PARAMS = {
+    "calling.record": ("control_id", "record", "audio", "status_url"),
     "calling.record.pause": ("control_id", "behavior"),
     "calling.record.resume": ("control_id",),
     "calling.record.stop": ("control_id",),
@@ -84,7 +91,7 @@ PARAMS = {
 DOCUMENTED = frozenset(
     {
         *("dial", "update", "calling.end", "calling.transfer", "calling.disconnect", "calling.play"),
-        *("calling.play.pause", "calling.play.resume", "calling.play.stop", "calling.play.volume", "calling.record"),
+        *("calling.play.pause", "calling.play.resume", "calling.play.stop", "calling.play.volume"),
         *("calling.collect", "calling.collect.stop", "calling.collect.start_input_timers", "calling.detect"),
         *("calling.detect.stop", "calling.tap", "calling.tap.stop", "calling.transcribe", "calling.transcribe.stop"),
         *("calling.stream", "calling.stream.stop", "calling.denoise", "calling.denoise.stop", "calling.ai_hold"),
@@ -117,7 +124,7 @@ class Refused(Exception):
             "url": ERRORS_URL,
         }
         title = {"error": _TITLES[self.status]} if self.status in _TITLES else {}
-        headers = {"WWW-Authenticate": _REALM} if self.status == 401 else None
+        headers = {"WWW-Authenticate": CHALLENGE} if self.status == 401 else None
         return _json(self.status, {**title, "errors": [item]}, headers)
 
 
@@ -138,17 +145,7 @@ def register(app: web.Application, control: CallControl, accounts: Sequence[Acco
 
 def authenticate(header: str, accounts: Sequence[Account]) -> Account:
     """Return whose credentials an Authorization header has, in a time that tells nothing. Raises Refused."""
-    scheme, _, encoded = header.partition(" ")
-    credentials = b""
-    if scheme.lower() == "basic":
-        try:
-            credentials = base64.b64decode(encoded.strip().encode("ascii"), validate=True)
-        except (binascii.Error, UnicodeEncodeError):
-            credentials = b""
-    found: Account | None = None
-    for account in accounts:
-        if hmac.compare_digest(credentials, f"{account.identity}:{account.token}".encode()):
-            found = account
+    found = account_of(header, accounts)
     if found is None:
         raise Refused(401, "unauthorized", "these are not the project_id and api_token of an account")
     return found
@@ -179,25 +176,23 @@ def read_command(body: bytes) -> Command:
     behavior = params.get("behavior", PauseBehavior.SKIP)
     if behavior not in tuple(PauseBehavior):
         raise _invalid("params.behavior", 'must be "skip" or "silence"')
-    return Command(name, call, control_id, PauseBehavior(behavior))
+    if name != "calling.record":
+        return Command(name, call, control_id, PauseBehavior(behavior))
+    try:
+        return Command(name, call, control_id, recording=commands.record(params))
+    except commands.CommandWrong as wrong:
+        raise _invalid(f"params.{wrong.attribute}", str(wrong)) from None
 
 
 async def _carry_out(control: CallControl, account: Account, command: Command) -> dict[str, Any]:
     call = await control.call_of(account.name, command.call)
     if call is None:
         raise Refused(404, "not_found", "there is no such call", "id")
-    recording = await control.running(call.id, command.control_id)
-    if recording is None:
-        message = "no recording of this control_id is running on the call"
-        raise Refused(404, "not_found", message, "params.control_id")
     try:
-        match command.name:
-            case "calling.record.pause":
-                await control.pause(recording.id, command.behavior)
-            case "calling.record.resume":
-                await control.resume(recording.id)
-            case _:
-                await control.stop(recording.id, EndReason.API)
+        if command.recording is not None:
+            recording = await control.start(call, command.recording, "swml", new_id())
+        else:
+            recording = await _change(control, call, command)
     except NotPossible as reason:
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
     except SwitchAway:
@@ -205,6 +200,21 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
     except LedgerFailed:
         raise Refused(503, "store_unavailable", "the command could not be stored; try again later") from None
     return call_leg(call, answered=call.info.answered or recording.started_at is not None)
+
+
+async def _change(control: CallControl, call: Call, command: Command) -> Recording:
+    """Pause, resume or stop a recording that runs. Raises Refused, and as ``control`` does."""
+    recording = await control.running(call.id, command.control_id)
+    if recording is None:
+        message = "no recording of this control_id is running on the call"
+        raise Refused(404, "not_found", message, "params.control_id")
+    match command.name:
+        case "calling.record.pause":
+            return await control.pause(recording.id, command.behavior)
+        case "calling.record.resume":
+            return await control.resume(recording.id)
+        case _:
+            return await control.stop(recording.id, EndReason.API)
 
 
 def call_leg(call: Call, *, answered: bool) -> dict[str, Any]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
 from controller.http.base import DownloadBroken, error_response
+from controller.media import wav
+from controller.media.variants import Variant
 from controller.recordings.model import Recording
 
 CHUNK = 1 << 16
@@ -33,6 +35,14 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 Find = Callable[[str], Awaitable[Recording | None]]
 Opened = Callable[[Recording], AbstractContextManager[int]]
 Authorize = Callable[[web.Request, Recording], Awaitable[web.StreamResponse | None]]
+
+
+class Fail(Protocol):
+    """Makes an error's answer, as ``base.error_response`` does."""
+
+    def __call__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+        """Return it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,11 @@ class _Version:
         return condition.strip() == f'"{self.etag}"' or request.if_range == self.modified
 
 
+def ready(recording: Recording) -> bool:
+    """Tell whether a recording's file can be had."""
+    return recording.state.final and recording.measured is not None and recording.deleted_at is None
+
+
 class Downloads:
     """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB."""
 
@@ -114,27 +129,51 @@ class Downloads:
         """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
-        if recording is None or not recording.state.final or recording.measured is None:
+        if recording is None or not ready(recording):
             return error_response(404, "there is no such recording, or it is not ready")
         if self._authorize is not None:
             refusal = await self._authorize(request, recording)
             if refusal is not None:
                 return refusal
-        file = _File(self._pool, self._opened, recording)
+        return await self.serve(request, recording)
+
+    async def serve(
+        self,
+        request: web.Request,
+        recording: Recording,
+        variant: Variant | None = None,
+        *,
+        content_type: str | None = None,
+        failed: Fail = error_response,
+    ) -> web.StreamResponse:
+        """Answer GET or HEAD with a final recording's own file, or with a ``variant`` of it.
+
+        ``content_type`` stands in for the one that its format has here; ``failed`` makes what is answered where there
+        is no file to be had. Whether it may be had is not looked at.
+        """
+        own = recording.measured.format if recording.measured is not None else "wav"
+        form = own if variant is None else variant.format
+        file = _File(self._pool, self._opened, recording, variant)
         try:
             version = await file.version()
-            return await self._respond(request, recording, file, version)
+            return await self._respond(request, recording, file, version, form, content_type or TYPES[form])
         except (FileNotFoundError, ValueError, KeyError) as error:
             self._broken(recording, 0, error)
-            return error_response(404, "the file of this recording is gone")
+            return failed(404, "the file of this recording is gone")
         except OSError as error:
             self._broken(recording, 0, error)
-            return error_response(503, "the file of this recording can't be read now", {"Retry-After": "60"})
+            return failed(503, "the file of this recording can't be read now", {"Retry-After": "60"})
         finally:
             file.close()
 
     async def _respond(
-        self, request: web.Request, recording: Recording, file: _File, version: _Version
+        self,
+        request: web.Request,
+        recording: Recording,
+        file: _File,
+        version: _Version,
+        form: str,
+        content_type: str,
     ) -> web.StreamResponse:
         headers = {
             "ETag": f'"{version.etag}"',
@@ -155,8 +194,7 @@ class Downloads:
         start, end = part or (0, version.size)
         if part is not None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{version.size}"
-        form = recording.measured.format if recording.measured is not None else "wav"
-        headers["Content-Type"] = TYPES[form]
+        headers["Content-Type"] = content_type
         headers["Content-Disposition"] = f'inline; filename="{recording.id}.{form}"'
         response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
         response.content_length = end - start
@@ -200,9 +238,12 @@ class Downloads:
 class _File:
     """A recording's file, opened and read in the pool; it is closed only after a read that goes on has ended."""
 
-    def __init__(self, pool: ThreadPoolExecutor, opened: Opened, recording: Recording) -> None:
+    def __init__(
+        self, pool: ThreadPoolExecutor, opened: Opened, recording: Recording, variant: Variant | None
+    ) -> None:
         self._pool = pool
         self._recording = recording
+        self._variant = variant
         self._stack = ExitStack()
         self._descriptor = -1
         self._job: Future[Any] = pool.submit(self._open, opened)
@@ -210,7 +251,9 @@ class _File:
     async def version(self) -> _Version:
         """Return what it is. Raises as opening does."""
         size, modified = await asyncio.wrap_future(self._job)
-        return _Version(f"{self._recording.revision}-{size}", datetime.fromtimestamp(int(modified), UTC), size)
+        mark = "" if self._variant is None else f"{self._variant.mark}-"
+        changed = datetime.fromtimestamp(int(modified), UTC)
+        return _Version(f"{self._recording.revision}-{mark}{size}", changed, size)
 
     async def read(self, count: int, offset: int) -> bytes:
         """Return 1 to ``count`` bytes, none for a count of 0. Raises OSError, also where the file became shorter."""
@@ -225,6 +268,7 @@ class _File:
         self._job.add_done_callback(lambda _: self._stack.close())
 
     def _open(self, opened: Opened) -> tuple[int, float]:
-        self._descriptor = self._stack.enter_context(opened(self._recording))
+        file = opened(self._recording) if self._variant is None else wav.opened(self._variant.path)
+        self._descriptor = self._stack.enter_context(file)
         found = os.fstat(self._descriptor)
         return found.st_size, found.st_mtime

@@ -6,12 +6,12 @@ beginning than the clock says. Where that while was no part of a skipping pause,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from controller.media.cut import CHUNK_FRAMES, Span, copy
+from controller.media.cut import Span
+from controller.media.edit import Piece, Silence
 from controller.media.wav import Wav
 from controller.recordings.model import Break, Pause, PauseBehavior
 
@@ -59,25 +59,17 @@ def gaps(wav: Wav, pauses: Sequence[Pause], started_at: float, breaks: Sequence[
     return tuple(sorted(gap for gap in found if gap.frames > 0))
 
 
-def copy_with(source: int, wav: Wav, kept: Iterable[Span], put_in: Sequence[Gap], target: int) -> None:
-    """Append the frames of ``kept`` to the open file ``target``, and the silence where it belongs. Raises OSError."""
+def pieces(kept: Iterable[Span], put_in: Sequence[Gap]) -> tuple[Piece, ...]:
+    """Return the frames of ``kept``, and the silence where it belongs."""
+    found: list[Piece] = []
     waiting = list(put_in)
     for span in kept:
         start = span.start
         while waiting and waiting[0].at <= span.end:
             gap = waiting.pop(0)
             border = max(start, gap.at)
-            copy(source, wav, [Span(start, border)], target)
-            _silence(wav, gap.frames, target)
+            found += [Span(start, border), Silence(gap.frames)]
             start = border
-        copy(source, wav, [Span(start, span.end)], target)
-    for gap in waiting:
-        _silence(wav, gap.frames, target)
-
-
-def _silence(wav: Wav, frames: int, target: int) -> None:
-    while frames > 0:
-        view = memoryview(bytes(min(frames, CHUNK_FRAMES) * wav.frame_bytes))
-        frames -= CHUNK_FRAMES
-        while view:
-            view = view[os.write(target, view) :]
+        found.append(Span(start, span.end))
+    found += [Silence(gap.frames) for gap in waiting]
+    return tuple(piece for piece in found if piece.length > 0)

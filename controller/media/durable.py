@@ -9,7 +9,27 @@ from pathlib import Path
 def keep(unfinished: Path, path: Path) -> None:
     """Give a file that is synced its name, durably. Raises OSError."""
     unfinished.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path.parent)
+
+
+def note(path: Path) -> None:
+    """Have an empty file there, durably. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640))
+    _sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Have no file there, durably. Raises OSError."""
+    try:
+        path.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

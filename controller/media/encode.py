@@ -1,4 +1,4 @@
-"""Encodes a finished WAV as mp3 or as AAC in mp4 (DESIGN section 4). Runs in a worker process: only it loads FFmpeg.
+"""Encodes a finished WAV as mp3 or as AAC in mp4, or mixes it: in a worker process, since only that loads FFmpeg.
 
 An mp3 begins and ends with silence of the encoder's, up to 0.2 s of it at 8 kHz. Its Info frame says how much, so
 that it is not played; for players that don't read it mp3 is made at 24 kHz at least, where it is 0.07 s. AAC keeps
@@ -78,7 +78,8 @@ def encode(job: Job, progress: Callable[[int], None]) -> int:
     try:
         with ExitStack() as stack:
             descriptor, found = _opened(stack, job)
-            written = _encode(descriptor, found, job, progress)
+            make = _mix if job.format == "wav" else _encode
+            written = make(descriptor, found, job, progress)
         return _keep(unfinished, path, written)
     except BaseException:
         unfinished.unlink(missing_ok=True)
@@ -112,12 +113,36 @@ def _keep(unfinished: Path, path: Path, written: int) -> int:
     return size
 
 
+def _read(descriptor: int, found: wav.Wav, start: int, end: int, *, mono: bool) -> bytes:
+    """Return frames; ``mono``: the sum of all channels, held at the loudest, as a switch mixes both legs."""
+    data = read_frames(descriptor, found, start, end)
+    if not mono:
+        return data
+    total = np.frombuffer(data, "<i2").reshape(-1, found.channels).sum(axis=1, dtype=np.int32)
+    mixed: bytes = np.clip(total, -32768, 32767).astype("<i2").tobytes()
+    return mixed
+
+
+def _mix(descriptor: int, found: wav.Wav, job: Job, progress: Callable[[int], None]) -> int:
+    """Write an open WAV, mixed, as another; return its bytes."""
+    if not job.mono:
+        raise ValueError("a WAV is made of a WAV only to mix it")
+    with job.unfinished.open("wb") as target:
+        target.write(wav.header(found.rate, 1, found.frames))
+        for start in range(0, found.frames, CHUNK_FRAMES):
+            end = min(found.frames, start + CHUNK_FRAMES)
+            target.write(_read(descriptor, found, start, end, mono=True))
+            progress(end)
+    return wav.HEADER_BYTES + 2 * found.frames
+
+
 def _encode(descriptor: int, found: wav.Wav, job: Job, progress: Callable[[int], None]) -> int:
     """Encode an open WAV into ``job.unfinished``; return the bytes of its packets."""
     codec = CODECS.get(job.format)
-    layout = _LAYOUTS.get(found.channels)
+    channels = 1 if job.mono else found.channels
+    layout = _LAYOUTS.get(channels)
     if codec is None or layout is None:
-        raise ValueError(f"{found.channels} channels as {job.format!r}: 1 or 2 as {' or '.join(CODECS)} are made")
+        raise ValueError(f"{channels} channels as {job.format!r}: 1 or 2 as {' or '.join(CODECS)} are made")
     rate = next((one for one in codec.rates if one >= found.rate), codec.rates[-1])
     muxer = {**codec.muxer, "movie_timescale": str(rate)} if job.format == "mp4" else codec.muxer
     written = 0
@@ -132,7 +157,7 @@ def _encode(descriptor: int, found: wav.Wav, job: Job, progress: Callable[[int],
                 options=codec.options,
                 layout=layout,
                 format=codec.samples,
-                bit_rate=bit_rate(found.rate, found.channels),
+                bit_rate=bit_rate(found.rate, channels),
             ),
         )
         resampler = av.AudioResampler(codec.samples, layout, rate)
@@ -146,9 +171,9 @@ def _encode(descriptor: int, found: wav.Wav, job: Job, progress: Callable[[int],
 
         for start in range(0, max(1, found.frames), CHUNK_FRAMES):
             end = min(found.frames, start + CHUNK_FRAMES)
-            data = read_frames(descriptor, found, start, end)
+            data = _read(descriptor, found, start, end, mono=job.mono)
             if found.frames < found.rate // 100:
-                data = data.ljust(found.rate // 100 * found.frame_bytes, b"\0")
+                data = data.ljust(found.rate // 100 * channels * 2, b"\0")
             frame = av.AudioFrame.from_ndarray(np.frombuffer(data, "<i2").reshape(1, -1), "s16", layout)
             frame.sample_rate, frame.pts = found.rate, start
             put(frame)

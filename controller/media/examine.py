@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from controller.media import breaks, cut, durable, wav
+from controller.media import durable, master, roots, wav
+from controller.media.clearing import ClearingFailed, Doomed, Notes
 from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
 from controller.media.job import Job
-from controller.recordings.model import Measured, PauseBehavior, Recording
-from controller.recordings.ports import Found, MediaAway, Unfinished
+from controller.media.roots import Root
+from controller.media.variants import Variant, Variants
+from controller.recordings.model import Measured, Recording
+from controller.recordings.ports import Found, MediaAway, NotPossible, Unfinished
 
 SETTLE = (0.05, 0.15, 0.3, 0.5)
 """Seconds between looks at a master that is missing or unfinished. On a local disk it is final when RECORD_STOP is
@@ -34,52 +36,8 @@ LOOK_WITHIN = 5.0
 """Seconds within which a directory answers, or is told as one that hangs."""
 WAV = "wav"
 FORMATS = (WAV, "mp3", "mp4")
-RATE_DIRECTORIES = ("8000", "16000", "32000", "48000")
-_PATH = re.compile(r"(/[A-Za-z0-9._-]+)+")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """One directory as each side sees it: ``switch_path`` on the switch, ``local_path`` here.
-
-    ``switch_path`` becomes part of commands: absolute, of letters, digits and ``. _ -`` only. Raises ValueError.
-    """
-
-    switch_path: str
-    local_path: Path
-
-    def __post_init__(self) -> None:
-        if not _PATH.fullmatch(self.switch_path) or ".." in PurePosixPath(self.switch_path).parts:
-            raise ValueError(
-                f"switch_path {self.switch_path!r} must be absolute, without a slash at its end or '..', and of "
-                "letters, digits, '.', '_' and '-' only: it becomes part of commands to the switch"
-            )
-
-    def local(self, path: str) -> Path:
-        """Map a master's path on the switch to where it is here. Raises ValueError for one that isn't inside."""
-        pure = PurePosixPath(path)
-        if not _PATH.fullmatch(path) or ".." in pure.parts or not pure.is_relative_to(self.switch_path):
-            raise ValueError(
-                f"its path {path[:200]!r} is not inside {self.switch_path}, the switch's recording directory"
-            )
-        found = self.local_path / pure.relative_to(self.switch_path)
-        if not found.parent.resolve().is_relative_to(self.local_path.resolve()):
-            raise ValueError(f"its directory {found.parent} leads out of {self.local_path}")
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class MasterExamined:
-    """A master was measured: what was mended, how many seconds of skipped pauses were cut, how many weren't found."""
-
-    recording: str
-    duration: float
-    size: int
-    mended: bool
-    cut_seconds: float
-    missed_pauses: int
 
 
 class DiskMedia:
@@ -88,7 +46,9 @@ class DiskMedia:
     ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed; ``settle`` are
     the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
     directory, which answers a look at itself ``look_within`` seconds; ``encoders``, closed by whoever gave them, make
-    other formats than WAV; ``observe`` gets ``MasterExamined``, ``DerivativeMade`` and ``DerivativeFailed``.
+    other formats than WAV, and ``on_demand`` those that somebody asks for later. ``least_free`` bytes stay free of
+    the latter. ``keep_untrimmed``: the master of a trimmed recording stays. ``observe`` gets ``MasterExamined``,
+    ``DerivativeMade``, ``DerivativeFailed`` and ``ClearingFailed``.
     """
 
     def __init__(
@@ -100,6 +60,9 @@ class DiskMedia:
         workers: int = WORKERS,
         look_within: float = LOOK_WITHIN,
         encoders: Encoders | None = None,
+        on_demand: Encoders | None = None,
+        least_free: int = 0,
+        keep_untrimmed: bool = False,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._roots = dict(roots)
@@ -108,12 +71,16 @@ class DiskMedia:
         self._observe = observe
         self._look_within = look_within
         self._encoders = encoders or Encoders()
+        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free)
+        self._notes = Notes(derived / "clearing")
+        self._keep_untrimmed = keep_untrimmed
         paths = {root.local_path for root in self._roots.values()}
         self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
         self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
 
     def close(self) -> None:
         """Let running work end and take no more."""
+        self._variants.close()
         for pool in (*self._pools.values(), *self._looks.values()):
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -161,7 +128,7 @@ class DiskMedia:
         if root.local_path != own.local_path:
             return None
         path = PurePosixPath(recording.path)
-        inside = path.is_relative_to(own.switch_path) and ".." not in path.parts and _PATH.fullmatch(recording.path)
+        inside = path.is_relative_to(own.switch_path) and roots.plain(recording.path)
         return f"{root.switch_path}/{path.relative_to(own.switch_path)}" if inside else None
 
     async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
@@ -177,7 +144,7 @@ class DiskMedia:
         if root is None:
             return Found(None, f"its switch {recording.owner.switch!r} has no recording directory in the settings")
         for delay in (*self._settle, None):
-            look = await self._in_thread(root, lambda: _look(root, recording.path))
+            look = await self._in_thread(root, lambda: roots.look(root, recording.path))
             deleted = look.missing and recording.measured is not None  # for being empty: the switch said so
             if look.final or deleted or delay is None:
                 break
@@ -186,8 +153,8 @@ class DiskMedia:
             await asyncio.sleep(delay)
         if look.problem is not None and not deleted:
             return Found(None, look.problem)
-        master = None if deleted else root.local(recording.path)
-        measured, examined = await self._in_thread(root, lambda: self._measure(recording, master))
+        path = None if deleted else root.local(recording.path)
+        measured, examined = await self._in_thread(root, lambda: self._measure(recording, path))
         self._observe(examined)
         return await self._derive(recording, measured, root)
 
@@ -218,13 +185,69 @@ class DiskMedia:
             await self._in_thread(root, lambda: job.unfinished.unlink(missing_ok=True))
             raise
 
+    async def variant(self, recording: Recording, form: str = WAV, channels: int | None = None) -> Variant:
+        """Return a final recording in a format, as it was recorded or with 1 (both mixed) or 2 ``channels``.
+
+        What is not there yet is made. Raises NotPossible where there is no such thing (two channels of one, a format
+        that is none), MediaAway where it can't be had now, and OSError, KeyError, ValueError where its file is gone.
+        """
+        measured = recording.measured
+        if measured is None or not recording.state.final or recording.deleted_at is not None:
+            raise FileNotFoundError(errno.ENOENT, "the recording is not ready, or was deleted")
+        if form not in FORMATS:
+            raise NotPossible(f"there is no format {form[:20]!r}: the formats are {', '.join(FORMATS)}")
+        wanted = measured.channels if channels is None else channels
+        if wanted not in {1, 2}:
+            raise NotPossible(f"the channels of a recording are 1 or 2, not {wanted}")
+        if wanted > measured.channels:
+            raise NotPossible("the recording has one channel; only one that was made dual can be had with two")
+        mark, same = f"{form}-{wanted}", wanted == measured.channels
+        source = await self.wav_of(recording)
+        if same and form == WAV:
+            return Variant(source, form, mark)
+        if same and form == measured.format:
+            return Variant(self._copy_of(recording, form), form, mark)
+        frames = round(measured.duration * measured.rate)
+        path = await self._variants.made(recording.id, source, frames, form, wanted, mono=not same)
+        return Variant(path, form, mark)
+
+    # --- what is removed --------------------------------------------------------------------------------------
+
+    async def delete(self, recording: Recording) -> None:
+        """Remove every file of a final recording, those being made as well. Raises OSError."""
+        await self._variants.forget(recording.id)
+        root = self._root_of(recording)
+        await self._in_thread(root, lambda: self._delete(recording, root))
+
+    async def condemn(self, recording: Recording) -> None:
+        """Note that a recording is about to be deleted. Raises MediaAway."""
+        await self._in_thread(self._root_of(recording), lambda: self._note(recording, Doomed.DELETED))
+
+    async def clear(self, recording: Recording) -> None:
+        """Remove all files of a deleted recording, or the master that was noted as no longer needed. Never raises."""
+        root = self._root_of(recording)
+        try:
+            if recording.deleted_at is not None:
+                await self.delete(recording)
+            await self._in_thread(root, lambda: self._clear(recording, root))
+        except (OSError, ValueError) as error:
+            self._observe(ClearingFailed(recording.id, f"{type(error).__name__}: {error}"))
+
+    async def to_clear(self) -> Sequence[str]:
+        """Return the ids of recordings for which something is noted."""
+        try:
+            return await self._in_thread(None, self._notes.recordings)
+        except OSError as error:
+            self._observe(ClearingFailed("", f"{type(error).__name__}: {error}"))
+            return ()
+
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
         root = self._root_of(recording)
         if root is None:
             return True
         try:
-            return await self._in_time(root, lambda: _may_be_there(root, recording.path))
+            return await self._in_time(root, lambda: roots.may_be_there(root, recording.path))
         except OSError:
             return True
 
@@ -247,10 +270,12 @@ class DiskMedia:
         Raises KeyError, and OSError where it does not answer in time (a dead mount).
         """
         root = self._roots[switch]
-        return await self._in_time(root, lambda: tuple(_directory_problems(root)))
+        return await self._in_time(root, lambda: tuple(roots.directory_problems(root)))
 
-    async def _in_thread(self, root: Root, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._pools[root.local_path], work)
+    async def _in_thread(self, root: Root | None, work: Callable[[], _T]) -> _T:
+        """Work in the threads of a directory; without one, in those of all that has none."""
+        pool = None if root is None else self._pools[root.local_path]
+        return await asyncio.get_running_loop().run_in_executor(pool, work)
 
     async def _in_time(self, root: Root, work: Callable[[], _T]) -> _T:
         """Look at a directory, apart from other work there. A look that is given up is not begun later."""
@@ -269,148 +294,35 @@ class DiskMedia:
             raise KeyError(recording.owner.switch)
         return root.local(recording.path)
 
+    def _measure(self, recording: Recording, path: Path | None) -> tuple[Measured, master.MasterExamined]:
+        measured, examined = master.measure(recording, path, self._copy_of(recording))
+        if measured.trimmed and not self._keep_untrimmed:
+            self._note(recording, Doomed.UNTRIMMED)
+        return measured, examined
+
+    def _note(self, recording: Recording, what: Doomed) -> None:
+        try:
+            self._notes.make(recording.id, what)
+        except OSError as error:
+            raise MediaAway(f"nothing can be noted in {self._derived}: {error.strerror or error}") from error
+
+    def _clear(self, recording: Recording, root: Root | None) -> None:
+        if self._notes.has(recording.id, Doomed.UNTRIMMED):
+            measured = recording.measured
+            unneeded = measured is not None and measured.trimmed > 0 and not self._keep_untrimmed
+            # Its copy is looked for: whatever went wrong, one of the two must stay.
+            if root is not None and unneeded and self._copy_of(recording).is_file():
+                durable.remove(root.local(recording.path))
+            self._notes.drop(recording.id, Doomed.UNTRIMMED)
+        self._notes.drop(recording.id, Doomed.DELETED)
+
+    def _delete(self, recording: Recording, root: Root | None) -> None:
+        for form in FORMATS:
+            durable.remove(self._copy_of(recording, form))
+        if root is not None:
+            durable.remove(root.local(recording.path))
+
     def _copy_of(self, recording: Recording, form: str = WAV) -> Path:
         if not _ID.fullmatch(recording.id):
             raise ValueError(f"{recording.id!r} is no recording id (uuid4)")
         return self._derived / recording.id[:2] / f"{recording.id}.{form}"
-
-    def _measure(self, recording: Recording, master: Path | None) -> tuple[Measured, MasterExamined]:
-        with nullcontext(-1) if master is None else wav.opened(master) as source:
-            if master is None or os.fstat(source).st_size == 0:
-                # The switch wrote nothing, not even a header, or deleted it: length zero, in the form asked for.
-                channels = recording.request.channel_count
-                found = wav.Wav(recording.owner.rate, channels, 0, 0, 0, finished=False, size=0)
-            else:
-                found = wav.measure(source)
-            cuts = cut.Cuts(())
-            put_in: tuple[breaks.Gap, ...] = ()
-            if recording.started_at is not None:
-                put_in = breaks.gaps(found, recording.pauses, recording.started_at, recording.breaks)
-            if any(pause.behavior is PauseBehavior.SKIP for pause in recording.pauses):
-                if recording.started_at is None:
-                    cuts = cut.Cuts((), missed=len(recording.pauses))
-                else:
-                    began, gone = recording.started_at, recording.breaks
-                    pauses = breaks.pauses_on_file(recording.pauses, began, gone)
-                    ended = None if recording.ended_at is None else breaks.on_file(recording.ended_at, began, gone)
-                    cuts = cut.find_cuts(source, found, pauses, 0.0, ended)
-            derived = bool(cuts.spans) or bool(put_in) or not found.finished
-            frames = found.frames - cuts.frames + sum(gap.frames for gap in put_in)
-            size = found.size
-            if derived:
-                size = self._write_copy(self._copy_of(recording), source, found, cuts, put_in)
-        measured = Measured(frames / found.rate, size, found.channels, found.rate, derived)
-        return measured, MasterExamined(
-            recording=recording.id,
-            duration=measured.duration,
-            size=size,
-            mended=not found.finished,
-            cut_seconds=cuts.frames / found.rate,
-            missed_pauses=cuts.missed,
-        )
-
-    def _write_copy(
-        self, path: Path, source: int, found: wav.Wav, cuts: cut.Cuts, put_in: Sequence[breaks.Gap]
-    ) -> int:
-        # One name for all attempts: what a crash left half written is overwritten, never gathered.
-        unfinished = path.with_suffix(".part")
-        try:
-            return self._write(path, unfinished, source, found, cuts, put_in)
-        except wav.ReadError:
-            raise
-        except OSError as error:
-            raise MediaAway(f"no copy can be made in {self._derived}: {error.strerror or error}") from error
-
-    def _write(
-        self,
-        path: Path,
-        unfinished: Path,
-        source: int,
-        found: wav.Wav,
-        cuts: cut.Cuts,
-        put_in: Sequence[breaks.Gap],
-    ) -> int:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        target = os.open(unfinished, flags, 0o640)
-        try:
-            frames = found.frames - cuts.frames + sum(gap.frames for gap in put_in)
-            os.write(target, wav.header(found.rate, found.channels, frames))
-            breaks.copy_with(source, found, cuts.kept(found.frames), put_in, target)
-            os.fsync(target)
-            size = os.fstat(target).st_size
-        finally:
-            os.close(target)
-        durable.keep(unfinished, path)
-        return size
-
-
-class Look(NamedTuple):
-    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing."""
-
-    problem: str | None
-    final: bool
-    size: int = 0
-    missing: bool = False
-
-
-def _look(root: Root, path: str) -> Look:
-    try:
-        master = root.local(path)
-    except ValueError as error:
-        return Look(str(error), True)
-    try:
-        with wav.opened(master) as descriptor:
-            size = os.fstat(descriptor).st_size
-            return Look(None, size > 0 and wav.measure(descriptor).finished, size)
-    except wav.WavError as error:
-        return Look(f"{master.name} {error}", False)
-    except OSError as error:
-        away = _away(root)
-        if away is not None:
-            raise MediaAway(away) from error
-        if isinstance(error, FileNotFoundError):
-            return Look(f"{master.name} is not there", False, missing=True)
-        if isinstance(error, PermissionError):  # a shared disk may show the mode late, too
-            return Look(f"{master.name} may not be read: give this daemon the group of FreeSWITCH", False)
-        if isinstance(error, NotADirectoryError):
-            return Look(f"{master.parent} is no directory", True)
-        raise
-
-
-def _away(root: Root) -> str | None:
-    """Return what is wrong with the directory: then nothing that it does not show is believed missing."""
-    try:
-        problems = _directory_problems(root)
-    except OSError as error:
-        return f"{root.local_path}: {error.strerror or error}"
-    return problems[0] if problems else None
-
-
-def _may_be_there(root: Root, path: str) -> bool:
-    try:
-        root.local(path).lstat()
-    except FileNotFoundError:
-        return _away(root) is not None
-    except (OSError, ValueError):
-        return True
-    return True
-
-
-def _directory_problems(root: Root) -> Sequence[str]:
-    local = root.local_path
-    if not local.exists():
-        return [
-            f"{local} does not exist: make it, writable for FreeSWITCH, or mount {root.switch_path} of the switch"
-        ]
-    if not local.is_dir():
-        return [f"{local} is no directory: local_path names the directory that the switch sees as {root.switch_path}"]
-    found = []
-    if not os.access(local, os.R_OK | os.X_OK):
-        found.append(f"{local} may not be read: give this daemon the group of FreeSWITCH")
-    found += [
-        f"{local / name} exists: FreeSWITCH would record there instead of in {local}; remove it"
-        for name in RATE_DIRECTORIES
-        if (local / name).is_dir()
-    ]
-    return found

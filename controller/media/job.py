@@ -9,12 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Make ``target`` in ``format`` of the WAV ``source``, which has ``frames``."""
+    """Make ``target`` in ``format`` of the WAV ``source``, which has ``frames``; ``mono`` of both its channels."""
 
     source: str
     target: str
     format: str
     frames: int
+    mono: bool = False
 
     @property
     def unfinished(self) -> Path:

@@ -22,8 +22,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from controller.media.decoders import Decoders
-from controller.media.examine import Root
 from controller.media.job import DecodeJob
+from controller.media.roots import Root
 from controller.recordings.ports import MediaAway
 
 DIRECTORY = "played"

@@ -19,7 +19,8 @@ when it ended. Five rules make the table:
    master: the switch would overwrite what it recorded before. Events may be lost while a link stays up, so what runs
    is asked after now and then (``LookDue``).
 4. A file that was deleted for being empty is a true recording of length zero (``absent``), not an error: ``measured``
-   is then known before media, which makes an empty file to serve.
+   is then known before media, which makes an empty file to serve. So is one that its request does not want: shorter
+   than ``absent_below``, however it ended, or silent. ``absence`` says which.
 5. FreeSWITCH's silence timers run through a pause. Where one of them ends the recorder too early (``silence``), the
    recording is *broken*: it goes on without a recorder, and its file is continued at once, or at the resume where
    it is paused. What is wished meanwhile waits for the RECORD_START of that, or ends it where none is under way.
@@ -59,6 +60,7 @@ from controller.recordings.facts import (
     Unmasked,
 )
 from controller.recordings.model import (
+    Absence,
     Break,
     EndReason,
     Measured,
@@ -183,6 +185,14 @@ def _unreadable(_recording: Recording, fact: Examined) -> bool:
 
 def _no_input(recording: Recording, _fact: Examined) -> bool:
     return recording.reason is EndReason.NO_INPUT
+
+
+def _unwanted(recording: Recording, fact: Examined) -> bool:
+    """Whether the request does not want what is in it: too little, or nothing but silence."""
+    measured, request = fact.found.measured, recording.request
+    if measured is None:
+        return False
+    return measured.duration < request.absent_below or (measured.silent and request.absent_when_silent)
 
 
 def _nothing_in_it(_recording: Recording, fact: Examined) -> bool:
@@ -367,6 +377,14 @@ def _measured(recording: Recording, fact: Examined) -> Recording:
     return recording
 
 
+def _measured_absent(recording: Recording, fact: Examined) -> Recording:
+    measured = fact.found.measured
+    long_enough = (
+        measured is not None and measured.duration > 0 and measured.duration >= recording.request.absent_below
+    )
+    return replace(_measured(recording, fact), absence=Absence.SILENT if long_enough else Absence.TOO_SHORT)
+
+
 def _lost(recording: Recording, fact: Examined) -> Recording:
     return _finished(replace(recording, error=fact.found.problem or recording.error), fact)
 
@@ -375,7 +393,7 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
     ended = recording.ended_at
     if ended is None:
         started = recording.expected_at if recording.started_at is None else recording.started_at
-        length = 0.0 if recording.measured is None else recording.measured.duration
+        length = 0.0 if recording.measured is None else recording.measured.untrimmed
         skipped = sum(
             pause.end - pause.start
             for pause in recording.pauses
@@ -387,7 +405,7 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
         )
     began = recording.started_at
     if began is None and recording.measured is not None:  # RECORD_START was never seen
-        began = max(recording.requested_at, ended - recording.measured.duration)
+        began = max(recording.requested_at, ended - recording.measured.untrimmed)
     return replace(recording, started_at=began, finished_at=fact.at)
 
 
@@ -557,8 +575,9 @@ TABLE: tuple[Row, ...] = (
     Row(_STO, StartOver, _always, _STO, _same),
     # processing
     Row(_PRO, Examined, _unreadable, State.FAILED, _lost, (), _N.FAILED),
+    Row(_PRO, Examined, _unwanted, State.ABSENT, _measured_absent, (), _N.ABSENT),
     Row(_PRO, Examined, _no_input, State.NO_INPUT, _measured, (), _N.NO_INPUT),
-    Row(_PRO, Examined, _nothing_in_it, State.ABSENT, _measured, (), _N.ABSENT),
+    Row(_PRO, Examined, _nothing_in_it, State.ABSENT, _measured_absent, (), _N.ABSENT),
     Row(_PRO, Examined, _always, State.COMPLETED, _measured, (), _N.COMPLETED),
     Row(_PRO, Masked, _always, _PRO, _masked_late),
     Row(_PRO, Unmasked, _always, _PRO, _unmasked_late),

@@ -25,6 +25,9 @@ class Lives:
     def __iter__(self) -> Iterator[Life]:
         return iter(tuple(self._by_id.values()))
 
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._by_id
+
     def get(self, identity: str) -> Life | None:
         """Return a recording's life; None once it is final, or where it never was."""
         return self._by_id.get(identity)

@@ -193,7 +193,9 @@ class Owner:
 class Measured:
     """What media found: float seconds after cuts, bytes of the file as served, which is in ``format``.
 
-    ``derived`` says that its WAV is a copy of ours (header mended, or skipped spans cut), not the switch's own file.
+    ``derived`` says that its WAV is a copy of ours (header mended, skipped spans cut, silent ends trimmed), not the
+    switch's own file. ``trimmed`` seconds went from both ends together; ``silent``: there is nothing but silence in
+    it, which is looked for only where the request has a use for it.
     """
 
     duration: float
@@ -202,6 +204,13 @@ class Measured:
     rate: int = 8000
     derived: bool = False
     format: str = "wav"
+    trimmed: float = 0.0
+    silent: bool = False
+
+    @property
+    def untrimmed(self) -> float:
+        """Seconds it had before its ends were trimmed."""
+        return self.duration + self.trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +234,7 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
+    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be.
     """
 
     id: str
@@ -248,6 +258,7 @@ class Recording:
     breaks: tuple[Break, ...] = ()
     spoke: bool = False
     absence: Absence | None = None
+    deleted_at: float | None = None
 
     @property
     def expected_at(self) -> float:

@@ -62,6 +62,14 @@ class NotPossible(Exception):
     """What is wished does not fit what is; the text says why and what would."""
 
 
+class TooMany(NotPossible):
+    """As many recordings run on the call as may."""
+
+
+class NoRoom(NotPossible):
+    """None may start on the switch now: its disk is full, or away."""
+
+
 class LedgerFailed(Exception):
     """The ledger could not make a change durable; nothing of it happened."""
 
@@ -133,4 +141,23 @@ class Media(Protocol):
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
         ``closed``, MediaAway where the fault is not the master's as far as is known, OSError when it can't be read.
         """
+        ...
+
+    async def condemn(self, recording: Recording) -> None:
+        """Note durably that a recording is about to be deleted, so that ``clear`` is called for it after a crash.
+
+        Raises MediaAway.
+        """
+        ...
+
+    async def clear(self, recording: Recording) -> None:
+        """Remove what a final recording has no use for: all of a deleted one, else the master of a trimmed one.
+
+        The latter where the settings don't keep it. What can't be removed now is noted, and told; it never raises
+        for it.
+        """
+        ...
+
+    async def to_clear(self) -> Sequence[str]:
+        """Return the ids of recordings for which ``clear`` is, or may be, still to be called."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 
 from controller.recordings.effects import Effects
 from controller.recordings.facts import (
@@ -38,8 +39,10 @@ from controller.recordings.ports import (
     Ledger,
     LedgerFailed,
     Media,
+    NoRoom,
     NotPossible,
     Recorder,
+    TooMany,
 )
 from controller.telemetry import (
     FactOrphaned,
@@ -73,6 +76,7 @@ class RecordingService:
         """
         self._recorder = recorder
         self._ledger = ledger
+        self._media = media
         self._observe = telemetry.observe
         self._path_of = path_of
         self._admit = admit
@@ -103,10 +107,10 @@ class RecordingService:
         if any(other.request.reference == request.reference for other in active):
             raise NotPossible(f"a recording named {request.reference!r} is active on this call already")
         if len(active) >= self._per_call:
-            raise NotPossible(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
+            raise TooMany(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
         refusal = self._admit(owner.switch)
         if refusal is not None:
-            raise NotPossible(refusal)
+            raise NoRoom(refusal)
         identity = identity or new_id()
         now = self._recorder.now(owner.switch)
         path = self._path_of(owner.switch, identity)
@@ -156,6 +160,12 @@ class RecordingService:
         self.apply(identity, StopWished(self._recorder.now(life.recording.owner.switch), reason))
         return await self._in_time(life, lambda _: True)
 
+    def let_end(self, identity: str, reason: EndReason) -> None:
+        """Stop a recording that nobody waits for; one that has ended, or is none, is left as it is."""
+        recording = self.get(identity)
+        if recording is not None and recording.state.active:
+            self.apply(identity, StopWished(self._recorder.now(recording.owner.switch), reason))
+
     async def pause(self, identity: str, behavior: PauseBehavior) -> Recording:
         """Pause a recording; returns once it is paused or has ended. Raises NotPossible, LedgerFailed as ``stop``."""
         life = self._living(identity)
@@ -189,6 +199,36 @@ class RecordingService:
         if recording.state is State.PAUSED:
             raise NotPossible("FreeSWITCH did not resume the recording")
         return recording
+
+    async def delete(self, identity: str) -> Recording | None:
+        """Delete a final recording: durably first, then its files. None where it is unknown or deleted already.
+
+        Raises NotPossible while it is not final, LedgerFailed, MediaAway where its files can't be reached.
+        """
+        if self._lives.get(identity) is not None:
+            raise NotPossible("the recording has not ended yet: stop it, and delete it once it is ready")
+        recording = await self._ledger.recording(identity)
+        if recording is None or recording.deleted_at is not None:
+            return None
+        if not recording.state.final:
+            raise NotPossible("the recording has not ended yet: its switch is not served now")
+        await self._media.condemn(recording)
+        now = self._recorder.now(recording.owner.switch)
+        deleted = replace(recording, deleted_at=now, revision=recording.revision + 1)
+        await self._ledger.commit((deleted,))
+        clearing = self._spawn(self._media.clear(deleted))  # also where whoever asked does not wait
+        await asyncio.wait((clearing,))
+        return deleted
+
+    def clear_up(self) -> None:
+        """Go on with what a stop or a crash kept from being removed. To be called once, after every ``adopt``."""
+        self._spawn(self._clear_up())
+
+    async def _clear_up(self) -> None:
+        for identity in await self._media.to_clear():
+            recording = await self._ledger.recording(identity)
+            if recording is not None and recording.state.final:
+                await self._media.clear(recording)
 
     async def begun(self, identity: str) -> Recording | None:
         """Return the recording as soon as it is no longer merely requested; None where it is unknown."""
@@ -327,6 +367,8 @@ class RecordingService:
                 life.wake()
                 if last.state.final:
                     self._lives.end(life)
+                    if last.measured is not None and last.measured.trimmed:
+                        self._spawn(self._media.clear(last))
         finally:
             life.pumping = False
 
@@ -394,10 +436,11 @@ class RecordingService:
                 raise LedgerFailed("the recording's change is not stored yet; it is tried again") from None
             return life.durable
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -224,6 +224,17 @@ async def _uuid_park(switch: "Softswitch", argument: str) -> str:
     return "+OK\n"
 
 
+async def _uuid_hold(switch: "Softswitch", argument: str) -> str:
+    fields = argument.split()
+    if not fields:
+        return "-USAGE: [off|toggle] <uuid> [<display>]\n"
+    off = fields.pop(0) if fields[0] in ("off", "toggle") else ""
+    leg = switch.locate(fields[0]) if fields else None
+    if leg is not None:
+        leg.hold(not leg.held if off == "toggle" else not off)
+    return "+OK Success\n"  # also for a leg that is none
+
+
 async def _hupall(switch: "Softswitch", argument: str) -> str:
     cause = argument.split(maxsplit=1)[0] if argument.split() else "MANAGER_REQUEST"
     for leg in list(switch.legs.values()):
@@ -419,6 +430,7 @@ _COMMANDS: dict[str, _Command] = {
     "uuid_broadcast": _uuid_broadcast,
     "uuid_transfer": _uuid_transfer,
     "uuid_park": _uuid_park,
+    "uuid_hold": _uuid_hold,
     "hupall": _hupall,
     "uuid_answer": _uuid_answer,
     "uuid_recv_dtmf": _uuid_recv_dtmf,

@@ -5,6 +5,7 @@ what the one says the other hears. Other endpoints are unknown here and fail as 
 """
 
 import asyncio
+import re
 import uuid
 from typing import TYPE_CHECKING
 
@@ -136,52 +137,99 @@ def _hang_up_other_half(leg: "Leg") -> None:
 
 async def _media(leg: "Leg", timeout: float, dialler: "Leg | None") -> bool:
     """Wait until `leg` has media; False when it, its dialler or the patience was gone before."""
-    waiting: asyncio.Future[None] = leg.switch.loop.create_future()
-    leg.on_answer.append(waiting)
-    deadline = leg.switch.now() + timeout
-    while not (leg.answered or leg.early):
+    return await _first([leg], timeout, dialler, early=True) is not None
+
+
+async def _first(legs: list["Leg"], timeout: float, dialler: "Leg | None", *, early: bool) -> "Leg | None":
+    """Wait for the first leg that answers, or has `early` media; None when all, or the dialler, were gone before."""
+    switch = legs[0].switch
+    waiting: asyncio.Future[None] = switch.loop.create_future()
+    for leg in legs:
+        leg.on_answer.append(waiting)
+    deadline = switch.now() + timeout
+    while True:
+        found = next((leg for leg in legs if not leg.hungup and (leg.answered or (early and leg.early))), None)
+        if found is not None:
+            return found
         if dialler is not None:
             await dialler.run_queued()
-        if leg.hungup or leg.switch.now() >= deadline or (dialler is not None and dialler.hungup):
-            return False
+        ended = all(leg.hungup for leg in legs) or switch.now() >= deadline
+        if ended or (dialler is not None and (dialler.hungup or dialler.transferred)):
+            return None
         await asyncio.wait((waiting,), timeout=0.02)
-    return not leg.hungup
+
+
+def _parties(dial: str) -> list[tuple[dict[str, str], str]]:
+    """Part a dial string at its commas: each endpoint with the variables in its own `[…]`."""
+    found: list[tuple[dict[str, str], str]] = []
+    for part in re.findall(r"(?:\[[^\]]*\]|[^,\[])+", dial):
+        block, _, endpoint = part[1:].partition("]") if part.startswith("[") else ("", "", part)
+        own, _ = parse_block("{" + block + "}")
+        found.append((own, endpoint))
+    return found
 
 
 async def bridge(leg: "Leg", argument: str) -> None:
-    """Run the application `bridge`, to one loopback endpoint."""
+    """Run the application `bridge`, to loopback endpoints: all ring, the first to answer is connected.
+
+    One alone is connected at its early media, unless that is ignored.
+    """
     switch = leg.switch
-    variables, dial = parse_block(argument.strip())
+    shared, dial = parse_block(argument.strip())
     leg.set_call_state("RING_WAIT")
-    try:
-        callee = _pair(switch, dial, variables, leg)
-    except DialError as error:
-        _failed(leg, str(error))
-        return
-    ring(callee)
-    timeout = number(leg.variables.get("call_timeout")) or _DEFAULT_TIMEOUT
-    if not await _media(callee, timeout, leg):
-        cause = callee.hangup_cause if callee.hungup else "ORIGINATOR_CANCEL" if leg.hungup else "NO_ANSWER"
-        callee.hang_up(cause)
-        switch.start_leg(callee, ())
+    leg.pre_answer()
+    leg.variables.set("originate_disposition", "failure")
+    leg.variables.set("DIALSTATUS", "INVALIDARGS")
+    leg.transferred = False
+    callees, cause = [], "NORMAL_TEMPORARY_FAILURE"
+    for own, endpoint in _parties(dial):
+        try:
+            callees.append(_pair(switch, endpoint, {**shared, **own}, leg))
+        except DialError as error:
+            cause = str(error)
+    if not callees:
         _failed(leg, cause)
         return
-    leg.peer = callee
+    for callee in callees:
+        ring(callee)
+    timeout = number(shared.get("originate_timeout") or leg.variables.get("call_timeout")) or _DEFAULT_TIMEOUT
+    ignored = shared.get("ignore_early_media") or leg.variables.get("ignore_early_media")
+    winner = await _first(callees, timeout, leg, early=not is_true(ignored))
+    if winner is None:
+        gone = [callee.hangup_cause for callee in callees if callee.hungup]
+        left = leg.hungup or leg.transferred
+        cause = "ORIGINATOR_CANCEL" if left else gone[-1] if len(gone) == len(callees) else "NO_ANSWER"
+        _let_go(switch, callees, cause)
+        _failed(leg, cause)
+        return
+    _let_go(switch, [callee for callee in callees if callee is not winner], "LOSE_RACE")
+    if winner.answered:
+        leg.answer()
+    leg.peer = winner
     leg.variables.set("originate_disposition", "SUCCESS")
     leg.variables.set("DIALSTATUS", "SUCCESS")
-    leg.set_call_state("ACTIVE")
-    await _talk(leg, callee)
+    leg.set_call_state("ACTIVE" if leg.answered else "EARLY")
+    await _talk(leg, winner)
     if is_true(leg.variables.get("hangup_after_bridge")) and not leg.hungup:
-        leg.hang_up(callee.hangup_cause)
+        leg.hang_up(winner.hangup_cause)
+
+
+def _let_go(switch: "Softswitch", callees: list["Leg"], cause: str) -> None:
+    """Hang up those that rang for nothing."""
+    for callee in callees:
+        callee.hang_up(cause)
+        switch.start_leg(callee, ())
 
 
 def _failed(leg: "Leg", cause: str) -> None:
     leg.variables.set("originate_disposition", cause)
-    leg.variables.set("DIALSTATUS", {"USER_BUSY": "BUSY", "NO_ANSWER": "NOANSWER"}.get(cause, "CHANUNAVAIL"))
+    status = {"USER_BUSY": "BUSY", "NO_ANSWER": "NOANSWER", "ORIGINATOR_CANCEL": "CANCEL"}
+    leg.variables.set("DIALSTATUS", status.get(cause, "CHANUNAVAIL"))
     if leg.hungup:
         return
-    leg.set_call_state("ACTIVE" if leg.answered else "RINGING")
-    if not is_true(leg.variables.get("continue_on_fail")):
+    leg.variables.set("originate_failed_cause", cause)
+    leg.set_call_state("ACTIVE" if leg.answered else "EARLY")
+    if not is_true(leg.variables.get("continue_on_fail")) and not leg.transferred:
         leg.hang_up(cause)
 
 
@@ -201,10 +249,13 @@ async def _talk(leg: "Leg", callee: "Leg") -> None:
     callee.wake_on_hangup = leg
     switch.start_leg(callee, None)
     leg.transferred = callee.transferred = False
+    if not callee.answered:
+        callee.on_answer_once = leg.answer
     while not (leg.hungup or callee.hungup or leg.transferred or callee.transferred):
         woken, _ = await leg.wait(None)
         if woken is Woken.HANGUP:
             break
+    callee.on_answer_once = None
     callee.wake_on_hangup = None
     if not callee.transferred:
         callee.hang_up("NORMAL_CLEARING")

@@ -6,7 +6,7 @@ What it does, the channel's thread, is `leg.Leg`.
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from controller.softswitch.audio import FRAME, RATE, Segment, Sound, Track
@@ -46,6 +46,7 @@ class Channel(ABC):
         self.heard = heard or Track()
         self.answered = False
         self.early = False
+        self.held = False
         self.hungup = False
         self.hangup_cause = "NONE"
         self.state = "CS_NEW"
@@ -56,6 +57,7 @@ class Channel(ABC):
         self.dialled = False
         self.answer_partner: Leg | None = None
         self.on_answer: list[asyncio.Future[None]] = []
+        self.on_answer_once: Callable[[], None] | None = None
         self.recorders: list[Recorder] = []
         self.idle_silence = False
         self._idle: Segment | None = None
@@ -170,6 +172,8 @@ class Channel(ABC):
         for waiting in self.on_answer:
             if not waiting.done():
                 waiting.set_result(None)
+        if self.on_answer_once is not None:  # bridged at early media: the dialler is answered with it
+            self.switch.loop.call_soon(self.on_answer_once)
         self.keep_line_alive()
         self.reschedule_recorders()
 
@@ -224,6 +228,12 @@ class Channel(ABC):
     def _settle_recorders(self) -> None:
         for recorder in list(self.recorders):
             recorder.settle()
+
+    def hold(self, held: bool) -> None:
+        """Hold, or hold no longer: no recorder gets a frame of what comes meanwhile."""
+        self._settle_recorders()
+        self.held = held
+        self.reschedule_recorders()
 
     def reschedule_recorders(self) -> None:
         """Let recorders look at their gates and timers again."""

@@ -95,6 +95,7 @@ class Recorder:
     def _gated(self) -> bool:
         return (
             self.paused
+            or self.leg.held
             or (self.options.answer_required and not self.leg.answered)
             or (self.options.bridge_required and self.leg.partner is None)
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, inspect, select, update
 
-from controller.store.tables import METADATA, VERSION
+from controller.store.tables import LISTED, METADATA, VERSION
 from controller.store.values import StoreError
 
 Step = Callable[[Connection], None]
@@ -20,7 +20,12 @@ def _revise_calls(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE calls ADD COLUMN revision INTEGER NOT NULL DEFAULT 0")
 
 
-STEPS: tuple[Step, ...] = (_revise_calls,)
+def _list_recordings(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE recordings ADD COLUMN deleted_at DOUBLE PRECISION")
+    LISTED.create(connection)
+
+
+STEPS: tuple[Step, ...] = (_revise_calls, _list_recordings)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 
 

@@ -56,12 +56,41 @@ class Reader:
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.call == column_text(call))
         return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
 
-    def recordings(self, account: str, *, limit: int = 50, before: Page | None = None) -> list[Recording]:
-        """Return a page of an account's recordings, newest first; ``before`` is (requested_at, id)."""
+    def recordings(
+        self,
+        account: str,
+        *,
+        limit: int = 50,
+        before: Page | None = None,
+        after: Page | None = None,
+        call: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        deleted: bool = True,
+    ) -> list[Recording]:
+        """Return a page of an account's recordings, newest first; it costs the same wherever it is.
+
+        ``before`` and ``after`` are (requested_at, id): the page begins after that row, or ends before it. ``since``
+        and ``until`` bound requested_at, both included; ``call`` leaves out those of other calls, and ``deleted``
+        False those that are deleted.
+        """
         order = RECORDINGS.c.requested_at, RECORDINGS.c.id
-        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.account == column_text(account))
+        # Of one call's, the database shall walk the index by call: an expression of the account has none.
+        owner = RECORDINGS.c.account if call is None else RECORDINGS.c.account + ""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(owner == column_text(account))
+        if call is not None:
+            query = query.where(RECORDINGS.c.call == column_text(call))
+        if not deleted:
+            query = query.where(RECORDINGS.c.deleted_at.is_(None))
+        if since is not None:
+            query = query.where(RECORDINGS.c.requested_at >= since)
+        if until is not None:
+            query = query.where(RECORDINGS.c.requested_at <= until)
         if before is not None:
             query = query.where(tuple_(*order) < tuple_(*before))
+        if after is not None:
+            query = query.where(tuple_(*order) > tuple_(*after))
+            return self._recordings(query.order_by(*order).limit(limit))[::-1]
         return self._recordings(query.order_by(*(column.desc() for column in order)).limit(limit))
 
     def call(self, identity: str) -> Call | None:

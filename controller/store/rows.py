@@ -33,6 +33,7 @@ def recording_columns(recording: Recording) -> Columns:
         "finished_at": recording.finished_at,
         "revision": recording.revision,
         "data": encode(recording),
+        "deleted_at": recording.deleted_at,
     }
 
 

@@ -59,9 +59,19 @@ RECORDINGS = Table(
     Column("finished_at", Double),
     Column("revision", Integer, nullable=False),
     Column("data", Text, nullable=False),
+    Column("deleted_at", Double),
 )
 Index("recordings_by_call", RECORDINGS.c.call, RECORDINGS.c.requested_at, RECORDINGS.c.id)
 Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id)
+_LISTED = RECORDINGS.c.deleted_at.is_(None)
+LISTED = Index(
+    "recordings_listed",
+    RECORDINGS.c.account,
+    RECORDINGS.c.requested_at,
+    RECORDINGS.c.id,
+    sqlite_where=_LISTED,
+    postgresql_where=_LISTED,
+)
 _UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
 Index(
     "recordings_unfinished",

@@ -2,7 +2,7 @@
 
 A command that exists is fit to be sent: each field is of a closed alphabet or was made so (``Spoken``), and the
 packet as a whole was looked at once more. ``parse`` is the exact inverse of ``packet``. What is missing is missing
-on purpose: ``set``, ``system``, ``bridge`` and any application or API command by a free name.
+on purpose: ``set``, ``system`` and any application or API command by a free name.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from controller.switch.commands_api import (
     Version,
 )
 from controller.switch.commands_base import ApiCommand, Command
+from controller.switch.commands_dial import DIALLER, Bridge, Callee, Templates
 from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession
 from controller.switch.commands_probe import Originate, ShowTasks, SipConfiguration, UuidDisplace
 from controller.switch.commands_sources import (
@@ -56,6 +57,7 @@ from controller.switch.commands_values import (
 )
 
 __all__ = [
+    "DIALLER",
     "MARKER",
     "NET_LIMIT",
     "RELEASE_VARIABLES",
@@ -63,6 +65,8 @@ __all__ = [
     "Action",
     "Answer",
     "ApiCommand",
+    "Bridge",
+    "Callee",
     "Cause",
     "Command",
     "Execute",
@@ -85,6 +89,7 @@ __all__ = [
     "Spoken",
     "Status",
     "Subscribe",
+    "Templates",
     "Tone",
     "Track",
     "UuidBreak",
@@ -177,11 +182,16 @@ def _answer(leg: str, _argument: str, event_uuid: str, event_lock: bool) -> Exec
     return Answer(leg, event_uuid=event_uuid, event_lock=event_lock)
 
 
+def _bridge(leg: str, argument: str, event_uuid: str, event_lock: bool) -> Execute:
+    return Bridge.parse(leg, argument, event_uuid=event_uuid, event_lock=event_lock)
+
+
 _EXECUTE: dict[str, Callable[[str, str, str, bool], Execute]] = {
     RecordSession.application: _record_session,
     Answer.application: _answer,
     Playback.application: _playback,
     Hangup.application: _hangup,
+    Bridge.application: _bridge,
 }
 
 

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from controller.recordings.facts import Cause
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_hex_id, is_leg_id
-from controller.switch.facts_legs import cause_of, is_hanging_up, leg_info, marker, wish
+from controller.switch.facts_legs import bridge_cause, cause_of, is_hanging_up, leg_info, marker, wish
 from controller.switch.facts_replies import (
     BadReplyError,
     ChannelRow,
@@ -126,12 +126,14 @@ def _parked(event: _Event, at: float) -> Fact:
 
 
 def _executed(event: _Event, at: float) -> Fact:
+    application = clean.text(event, "Application", clean.SHORT)
     return Executed(
         _leg(event),
         at,
-        clean.text(event, "Application", clean.SHORT),
+        application,
         clean.text(event, "Application-UUID", clean.SHORT),
         clean.text(event, "Application-Response"),
+        bridge_cause(event) if application == "bridge" else "",
     )
 
 

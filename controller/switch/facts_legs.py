@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from controller.switch import facts_clean as clean
-from controller.switch.commands_text import is_hex_id
+from controller.switch.commands_text import is_hex_id, is_leg_id
 from controller.switch.facts_types import LegInfo
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
@@ -64,6 +64,24 @@ def cause_of(event: Mapping[str, object]) -> str:
     """Read Hangup-Cause: a name of A-Z 0-9 _, else UNKNOWN."""
     value = clean.string(event, "Hangup-Cause")
     return value if value is not None and _CAUSE.fullmatch(value) else "UNKNOWN"
+
+
+def bridge_cause(event: Mapping[str, object]) -> str:
+    """Read how a leg's last ``bridge`` ended: the cause of who answered, or why nobody did; empty if not told.
+
+    Its response is ``_none_`` whatever happens. ``originate_disposition`` is ``SUCCESS`` where somebody answered, or
+    sent early media; until it has ended it says ``failure``.
+    """
+    disposition = clean.string(event, "variable_originate_disposition") or ""
+    if disposition == "SUCCESS":
+        disposition = clean.string(event, "variable_bridge_hangup_cause") or ""
+    return disposition if _CAUSE.fullmatch(disposition) else ""
+
+
+def bridged_to(event: Mapping[str, object]) -> str:
+    """Read whom a leg was connected with last, by its ``bridge``: a leg's id; empty if there was none."""
+    value = event.get("variable_last_bridge_to")
+    return value if is_leg_id(value) else ""
 
 
 def is_hanging_up(event: Mapping[str, object]) -> bool:

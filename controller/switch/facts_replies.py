@@ -11,7 +11,7 @@ import orjson
 
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_leg_id, shown
-from controller.switch.facts_legs import is_hanging_up, leg_info, marker, wish
+from controller.switch.facts_legs import bridge_cause, bridged_to, is_hanging_up, leg_info, marker, wish
 from controller.switch.facts_types import LegInfo
 
 
@@ -154,6 +154,8 @@ class LegSnapshot:
         document: channel variable fsrec_document.
         application: what runs on the leg, e.g. ``park``; empty if nothing.
         hanging_up: whether it is going already.
+        bridged: the leg that a ``bridge`` of it connected it with last, empty if none.
+        bridge_cause: how its last ``bridge`` ended, as in Executed.
 
     """
 
@@ -165,6 +167,8 @@ class LegSnapshot:
     document: str | None
     application: str
     hanging_up: bool
+    bridged: str = ""
+    bridge_cause: str = ""
 
 
 def parse_dump(reply: str) -> LegSnapshot:
@@ -186,7 +190,18 @@ def parse_dump(reply: str) -> LegSnapshot:
     except ValueError as error:
         raise BadReplyError(f"uuid_dump: {error}") from None
     application = clean.text(dump, "variable_current_application", clean.SHORT)
-    return LegSnapshot(leg, at, leg_info(dump), marker(dump), account, document, application, is_hanging_up(dump))
+    return LegSnapshot(
+        leg,
+        at,
+        leg_info(dump),
+        marker(dump),
+        account,
+        document,
+        application,
+        is_hanging_up(dump),
+        bridged_to(dump),
+        bridge_cause(dump),
+    )
 
 
 def _json_object(reply: str, command: str) -> dict[str, object]:

@@ -127,13 +127,17 @@ class LegMoved:
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid: the core gives what we did not order one of its own."""
+    """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid: the core gives what we did not order one of its own.
+
+    ``cause`` is of ``bridge`` alone: the hangup cause of who answered, or why nobody did; empty if not told.
+    """
 
     leg: str
     at: float
     application: str
     event_uuid: str
     response: str
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

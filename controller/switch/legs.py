@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from controller.calls import ports
 from controller.calls.ports import ParkedLeg, Sound
 from controller.documents.call import CallInfo
+from controller.documents.steps import Party, PartyKind
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import (
     Answer,
+    Bridge,
+    Callee,
     Cause,
     Command,
     Playback,
     SchedDel,
     ShowChannels,
+    Templates,
     UuidBreak,
     UuidDump,
     UuidKill,
     UuidSendDtmf,
     UuidSetvars,
 )
+from controller.switch.commands_dial import LONGEST_RINGING
 from controller.switch.facts import (
     BadReplyError,
     LegInfo,
@@ -44,6 +51,9 @@ from controller.switch.sounds import SpeechSettings, source
 
 JOB_WITHIN = 10.0
 """Seconds in which a job that has nothing to wait for is done."""
+
+RING_NET = 10
+"""Seconds that FreeSWITCH rings on where nobody ends it: no daemon runs, or its link is away."""
 
 DIGITS_AT_ONCE = 64
 
@@ -85,6 +95,8 @@ def parked_leg(switch: str, core_uuid: str, fact: LegParked | LegSnapshot) -> Pa
         account=fact.account,
         document=fact.document,
         parked=isinstance(fact, LegParked) or fact.application == "park",
+        bridged="" if isinstance(fact, LegParked) else fact.bridged,
+        bridge_cause="" if isinstance(fact, LegParked) else fact.bridge_cause,
     )
 
 
@@ -97,6 +109,7 @@ class EslLegs:
 
     board: Switchboard
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+    templates: Templates = field(default_factory=Templates)
 
     def take_over(self, switch: str, leg: str, call: str) -> asyncio.Future[None]:
         """Disarm the dialplan's hangup first, then mark and lock: a marked leg is one whose hangup is disarmed."""
@@ -137,6 +150,47 @@ class EslLegs:
         None of them is a DTMF event of the leg.
         """
         return asyncio.ensure_future(self._send_digits(switch, leg, digits))
+
+    def undialable(self, party: Party) -> str:
+        """Tell what is wrong with an address, in words that say what would be right."""
+        try:
+            self._endpoint(party)
+        except ValueError as wrong:
+            return str(wrong)
+        return ""
+
+    def dial(
+        self,
+        switch: str,
+        leg: str,
+        callees: Sequence[ports.Callee],
+        *,
+        call: str,
+        caller: str,
+        rings: float,
+        execution: str,
+    ) -> asyncio.Future[None]:
+        """``bridge``, in the leg's own thread; park goes on when it is over.
+
+        FreeSWITCH's own limit is a net some seconds later: its whole seconds are up to two, and our limits end by the
+        callees' hangup. It would also be counted anew for early media.
+        """
+
+        def make() -> Sequence[Command]:
+            made = tuple(
+                Callee(callee.leg, self._endpoint(callee.party), callee.party.caller or caller) for callee in callees
+            )
+            marker = uuid.UUID(call).hex
+            net = min(math.ceil(rings) + RING_NET, LONGEST_RINGING)
+            return (Bridge(leg, made, marker, net, event_uuid=execution),)
+
+        return self._post(switch, make)
+
+    def _endpoint(self, party: Party) -> str:
+        """Return an address as FreeSWITCH dials it. Raises ValueError."""
+        if party.kind is PartyKind.NUMBER:
+            return self.templates.of_number(party.address)
+        return self.templates.of_sip(party.address)
 
     async def look(self, switch: str, leg: str) -> ParkedLeg | None:
         """``uuid_dump``; one that cannot be read is no word of the leg's end."""

@@ -60,7 +60,13 @@ class EslRecorder:
     board: Switchboard
 
     async def start(self, recording: model.Recording) -> None:
-        """``sendmsg execute record_session``: in the leg's own thread, so it cannot race with the hangup."""
+        """``sendmsg execute record_session``: in the leg's own thread, so it cannot race with the hangup.
+
+        From outside it is ``bgapi uuid_record … start``, which waits for nothing that the leg is busy with.
+        """
+        if recording.owner.outside:
+            await self._start_outside(recording)
+            return
         try:
             command = RecordSession(
                 leg=recording.owner.leg,
@@ -75,6 +81,12 @@ class EslRecorder:
             raise CommandFailed(str(refusal)) from None
         if not reply.ok:
             raise CommandFailed(reply.text.strip())
+
+    async def _start_outside(self, recording: model.Recording) -> None:
+        try:
+            await self._act(recording, Action.START, recording_variables(recording))
+        except CommandUnanswered as failure:  # it may record: whether it does is asked after, as of what is silent
+            raise SwitchAway(str(failure)) from None
 
     async def stop(self, recording: model.Recording) -> float:
         """``bgapi uuid_record … stop``."""
@@ -113,9 +125,11 @@ class EslRecorder:
         """Return the switch's clock."""
         return self.board.now(switch)
 
-    async def _act(self, recording: model.Recording, action: Action) -> float:
+    async def _act(
+        self, recording: model.Recording, action: Action, variables: RecordingVariables | None = None
+    ) -> float:
         try:
-            command = UuidRecord(leg=recording.owner.leg, action=action, path=recording.path)
+            command = UuidRecord(recording.owner.leg, action, recording.path, variables)
             session = self.board.session(recording.owner.switch)
             async with session.urgent():
                 result = await session.job(command, deadline=JOB_WITHIN)

@@ -16,8 +16,9 @@ from controller.dialects.swml import SwmlDialect
 from controller.documents.call import Call, CallInfo, CallState
 from controller.media import wav
 from controller.media.decoders import Decoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.recordings.model import EndReason, Measured, Recording, State, Wish, new_id
 from controller.web.downloads import Downloads
 from controller.web.guard import AddressGuard
@@ -174,10 +175,12 @@ async def test_another_switch(world: World) -> None:
 
 
 async def test_others_recordings_do_not_exist(world: World) -> None:
-    """The words are those for one that nobody has; so they are while it runs."""
+    """The words are those for one that nobody has; so they are while it runs, and for one that was deleted."""
     known, unknown = world.recording(), replace(world.recording(), id=new_id())
+    deleted = world.recording(deleted_at=1.0)
     runs = world.recording(0, State.RECORDING)
     told = {(await world.refused(url_of(one), account="other")).replace(one.id, "") for one in (known, unknown, runs)}
+    told.add((await world.refused(url_of(deleted))).replace(deleted.id, ""))
     assert told == {f"{PUBLIC}/api/v1/recordings//download: there is no such recording"}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
-from controller.calls.ports import AudioFailed, Beep, Claim, Languages, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import AudioFailed, Beep, Callee, Claim, Languages, ParkedLeg, Sound, SoundFile
 from controller.calls.rooms import Rooms
 from controller.calls.sounds import FENCE
 from controller.calls.source import LIMIT, Files, SourceFailed, Sources
@@ -25,6 +25,9 @@ from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, R
 from controller.documents.steps import (
     Answer,
     AudioAt,
+    Dial,
+    Dialled,
+    DialRecording,
     End,
     Failed,
     Fetch,
@@ -33,6 +36,8 @@ from controller.documents.steps import (
     Gathered,
     Item,
     Outcome,
+    Party,
+    PartyKind,
     Play,
     Quiet,
     Record,
@@ -77,6 +82,27 @@ class Queued:
     began: float = 0.0
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """What somebody who is dialled does: answers after so long (None: never), and talks for so long; or ends so."""
+
+    answers: float | None = None
+    talks: float = FOR_EVER
+    ends: float = FOR_EVER
+    cause: str = "USER_BUSY"
+
+
+@dataclass
+class Rung:
+    """A bridge under way on the switch."""
+
+    leg: Leg
+    callees: tuple[Callee, ...]
+    execution: str
+    winner: str = ""
+    over: bool = False
+
+
 @dataclass
 class Leg:
     """A leg as the switch has it."""
@@ -92,6 +118,8 @@ class Leg:
     routed: float = 1.0
     queue: deque[Queued] = field(default_factory=deque)
     playing: Queued | None = None
+    bridged: str = ""
+    bridge_cause: str = ""
 
 
 # --- a dialect of steps -------------------------------------------------------------------------------------------
@@ -132,11 +160,20 @@ def word(outcome: Outcome) -> str:
             return f"Gathered {digits}/{terminator}"
         case RecordingEnded(reason=reason, good=good, digit=digit):
             return f"RecordingEnded {reason} {good} {digit}"
+        case Dialled(status, party, recording=recording):
+            return f"Dialled {status} {party.address if party else ''}{' recorded' if recording else ''}"
         case Response(status):
             return f"Response {status}"
         case Fetched(text):
             return f"Fetched {text}"
     return "good"
+
+
+def dialled(groups: list[list[str]], *, record: str = "", early: bool = False, **fields: Any) -> Dial:
+    """A step that dials numbers; ``record`` names its recording."""
+    parties = tuple(tuple(Party(PartyKind.NUMBER, address) for address in group) for group in groups)
+    recording = DialRecording(replace(REQUEST, reference=record), early) if record else None
+    return Dial(parties, recording=recording, **fields)
 
 
 class Script:
@@ -186,6 +223,8 @@ class Script:
                 return Gather(tuple(map(item, values[0])), **values[1])
             case "digits":
                 return SendDigits(values[0])
+            case "dial":
+                return dialled(values[0], **values[1])
             case "take":
                 return Record(replace(REQUEST, reference=values[0], **values[1]))
             case "beep":
@@ -360,6 +399,8 @@ class World:
     lengths: dict[str, float] = field(default_factory=dict)
     unheard: dict[str, str] = field(default_factory=dict)
     presses: dict[str, str] = field(default_factory=dict)
+    callees: dict[str, Behaviour] = field(default_factory=dict)
+    rung: list[Rung] = field(default_factory=list)
     sought: list[tuple[str, float, float]] = field(default_factory=list)
     heard: list[tuple[str, float, float]] = field(default_factory=list)
     points: int = 0
@@ -438,7 +479,13 @@ class World:
 
     def parked(self, leg: Leg) -> ParkedLeg:
         info = CallInfo("1001", answered=leg.answered, created_at=leg.born, profile_at=leg.routed)
-        return ParkedLeg(SWITCH, leg.id, self.now, info, self.core, marker=leg.marker, parked=leg.parked)
+        return ParkedLeg(
+            *(SWITCH, leg.id, self.now, info, self.core),
+            marker=leg.marker,
+            parked=leg.parked,
+            bridged=leg.bridged,
+            bridge_cause=leg.bridge_cause,
+        )
 
     def tell(self, what: Callable[[Daemon], object]) -> None:
         """An event: heard by a daemon that has a link, by nobody else."""
@@ -462,6 +509,49 @@ class World:
             self.end_recorder(path, hangup=True)
         self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
+        self._parted(leg, cause)
+
+    def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str) -> None:
+        """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
+        rung = Rung(leg, callees, execution)
+        self.rung.append(rung)
+        for callee in callees:
+            does = self.callees.get(callee.party.address, Behaviour())
+            self.legs[callee.leg] = Leg(callee.leg, parked=False)
+            self.later(does.ends, functools.partial(self.hang_up, callee.leg, does.cause))
+            if does.answers is not None:
+                self.later(does.answers, functools.partial(self._callee_answers, rung, callee.leg, does.talks))
+
+    def _callee_answers(self, rung: Rung, callee: str, talks: float) -> None:
+        if rung.over or rung.winner or not self.legs[callee].alive:
+            return
+        rung.winner = rung.leg.bridged = callee
+        self.legs[callee].answered = True
+        self.tell(lambda daemon: daemon.desk.answered(SWITCH, callee, self.now))
+        for other in rung.callees:
+            if other.leg != callee:
+                self.hang_up(other.leg, "LOSE_RACE")
+        if not rung.leg.answered:
+            rung.leg.answered = True
+            self.tell(lambda daemon: daemon.desk.answered(SWITCH, rung.leg.id, self.now))
+        self.later(talks, functools.partial(self.hang_up, callee))
+
+    def _parted(self, leg: str, cause: str) -> None:
+        """End the bridges that a leg's end ends."""
+        for rung in [rung for rung in self.rung if not rung.over]:
+            legs = [self.legs[callee.leg] for callee in rung.callees]
+            if rung.leg.id == leg:
+                rung.over = True
+                for found in legs:
+                    self.hang_up(found.id, "ORIGINATOR_CANCEL")
+            elif leg == rung.winner or (not rung.winner and not any(found.alive for found in legs)):
+                self.end_bridge(rung, cause)
+
+    def end_bridge(self, rung: Rung, cause: str) -> None:
+        """The dialling leg is alone again."""
+        rung.over, rung.leg.bridge_cause = True, cause
+        if "bridged" not in self.deaf:
+            self.tell(lambda daemon: daemon.desk.bridged(SWITCH, rung.leg.id, rung.execution, self.now, cause))
 
     def enqueue(self, leg: Leg, queued: Queued) -> None:
         """Have a leg do something when it is done with what it was told before."""
@@ -643,6 +733,28 @@ class WorldLegs:
                 self.world.sound_over(found, found.playing)
 
         return self._post("stop_playing", leg, happen)
+
+    def undialable(self, party: Party) -> str:
+        return "" if party.address.isdigit() else f"{party.address} is no number"
+
+    def dial(
+        self,
+        switch: str,
+        leg: str,
+        callees: Sequence[Callee],
+        *,
+        call: str,
+        caller: str,
+        rings: float,
+        execution: str,
+    ) -> Awaitable[None]:
+        names = ",".join(callee.party.address for callee in callees)
+        return self._post(
+            "dial",
+            leg,
+            lambda found: self.world.ring(found, tuple(callees), execution),
+            f" {names} {caller}".rstrip(),
+        )
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
         return self._post("send_digits", leg, lambda found: None, f" {digits}")

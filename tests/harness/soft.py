@@ -13,6 +13,24 @@ from tests.harness.esl import Address
 from tests.harness.proxy import Proxy
 from tests.harness.switch import SWITCH_LOST, Abilities
 
+CALLEES: dict[str, tuple[tuple[str, str], ...]] = {
+    "2000": (("answer", ""), ("playback", "tone_stream://%(600000,0,600)")),
+    "2001": (
+        *(("ring_ready", ""), ("sleep", "1000"), ("answer", "")),
+        *(("playback", "tone_stream://%(2000,0,700)"), ("hangup", "NORMAL_CLEARING")),
+    ),
+    "2002": (("hangup", "USER_BUSY"),),
+    "2003": (("ring_ready", ""), ("park", "")),
+    "2004": (
+        *(("pre_answer", ""), ("playback", "tone_stream://%(1000,0,900)"), ("answer", "")),
+        ("playback", "tone_stream://%(600000,0,600)"),
+    ),
+    "2005": (("pre_answer", ""), ("playback", "tone_stream://%(1000,0,900)"), ("hangup", "USER_BUSY")),
+    "2006": (("pre_answer", ""), ("playback", "tone_stream://%(600000,0,900)")),
+    "2007": (("hangup", "UNALLOCATED_NUMBER"),),
+}
+"""Whom the tests dial, as in data/dialplan-harness.xml."""
+
 
 class SoftCall:
     """A caller of the softswitch; `inner` is its leg."""
@@ -57,6 +75,7 @@ class SoftSwitch:
         self._proxy: Proxy | None = None
         self._up = False
         self.inner = Softswitch(directory=recordings, host="127.0.0.1", port=0, password=self._password)
+        self.inner.extensions.update(CALLEES)
 
     async def __aenter__(self) -> Self:
         self.recordings.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from tests.http.conftest import Rooms, Serve, ask, exchange, parse, until
 DATA = Path(__file__).parent / "data"
 
 
-def routes(router: web.UrlDispatcher) -> None:
+def routes(router: web.UrlDispatcher, _: object) -> None:
     """Routes of another room, one for each thing that may happen."""
 
     async def echo(request: web.Request) -> web.Response:
@@ -199,7 +199,7 @@ async def test_stopping_lets_a_request_end(serve: Serve) -> None:
     """A stop accepts no more, closes idle connections, and waits for the request that runs."""
     entered, go_on = asyncio.Event(), asyncio.Event()
 
-    def slow(router: web.UrlDispatcher) -> None:
+    def slow(router: web.UrlDispatcher, _: object) -> None:
         async def handler(_: web.Request) -> web.Response:
             entered.set()
             await go_on.wait()

@@ -97,19 +97,23 @@ class Control:
     async def running(self, call_id: str, reference: str) -> Recording | None:
         return RECORDING if (call_id, reference) == ("call-1", "control-1") else None
 
-    async def pause(self, recording_id: str, behavior: PauseBehavior) -> None:
-        self._keep("pause", recording_id, behavior)
+    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+        return self._keep("start", call.id, request, dialect)
 
-    async def resume(self, recording_id: str) -> None:
-        self._keep("resume", recording_id)
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
+        return self._keep("pause", recording_id, behavior)
 
-    async def stop(self, recording_id: str, reason: EndReason) -> None:
-        self._keep("stop", recording_id, reason)
+    async def resume(self, recording_id: str) -> Recording:
+        return self._keep("resume", recording_id)
 
-    def _keep(self, *command: object) -> None:
+    async def stop(self, recording_id: str, reason: EndReason) -> Recording:
+        return self._keep("stop", recording_id, reason)
+
+    def _keep(self, *command: object) -> Recording:
         if self.failure is not None:
             raise self.failure
         self.commanded.append(command)
+        return RECORDING
 
 
 Client = TestClient[web.Request, web.Application]
@@ -210,7 +214,7 @@ def test_credentials_name_their_account(authorization: str, account: Account) ->
 
 
 MISSING, INVALID, UNKNOWN = "missing_required_parameter", "invalid_parameter", "invalid_command_attempted"
-SERVED = "served are calling.record.pause, calling.record.resume, calling.record.stop"
+SERVED = "served are calling.record, calling.record.pause, calling.record.resume, calling.record.stop"
 TEXT = "must be text of 1 to 256 characters"
 
 REFUSED: list[tuple[str, object, int, str, str | None, str]] = [
@@ -233,11 +237,11 @@ REFUSED: list[tuple[str, object, int, str, str | None, str]] = [
     ("nonsense", command("\r\n"), 422, UNKNOWN, "command", f"unknown command '\\r\\n'; {SERVED}"),
     (
         "not served",
-        command("calling.record"),
+        command("calling.play"),
         422,
         UNKNOWN,
         "command",
-        f"the command calling.record is not supported in this version; {SERVED}",
+        f"the command calling.play is not supported in this version; {SERVED}",
     ),
     ("no id", {"command": "calling.record.stop"}, 422, MISSING, "id", "id is missing"),
     ("id of another type", {**command(), "id": 1}, 422, INVALID, "id", f"id {TEXT}"),

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.http.base import DownloadBroken, error_response
+from controller.http.media import Downloads
+from controller.media.variants import Variant
 from controller.recordings.model import Measured, Recording, State
 from tests.http.conftest import Rooms, Serve, ask, exchange, until
 
@@ -189,6 +192,41 @@ async def test_every_end_with_a_file_is_served(rooms: Rooms, serve: Serve, state
     port = (await serve()).port
     assert (await ask(port, "GET", url(rooms.recording(b"RIFF", state)))).body == b"RIFF"
     assert (await ask(port, "GET", url(rooms.recording(None, state, measured=None)))).status == 404
+
+
+async def test_a_deleted_one_is_gone(rooms: Rooms, serve: Serve) -> None:
+    """As if it had never been, though its file may not be removed yet."""
+    recording = rooms.recording(CONTENT, deleted_at=5.0)
+    got = await ask((await serve()).port, "GET", url(recording))
+    assert (got.status, rooms.open_now) == (404, 0)
+
+
+async def test_a_variant_is_served_as_the_recording_is(rooms: Rooms, serve: Serve, tmp_path: Path) -> None:
+    """Whole, in part and by its own ETag, under its own format's type or the one that is given; gone is 404."""
+    recording = rooms.recording(b"its own file")
+    path = tmp_path / "other.mp3"
+    path.write_bytes(CONTENT)
+    kind: list[str | None] = [None]
+
+    def register(router: web.UrlDispatcher, downloads: Downloads) -> None:
+        async def other(request: web.Request) -> web.StreamResponse:
+            return await downloads.serve(request, recording, Variant(path, "mp3", "mp3-1"), content_type=kind[0])
+
+        router.add_get("/other", other)
+
+    port = (await serve(register=[register])).port
+    got = await ask(port, "GET", "/other")
+    assert (got.status, got.body) == (200, CONTENT)
+    assert (got.headers["Content-Type"], got.headers["Etag"]) == ("audio/mpeg", f'"7-mp3-1-{SIZE}"')
+    assert got.headers["Content-Disposition"] == f'inline; filename="{recording.id}.mp3"'
+    part = await ask(port, "GET", "/other", {"Range": "bytes=3-9", "If-Range": got.headers["Etag"]})
+    assert (part.status, part.body) == (206, CONTENT[3:10])
+    assert (await ask(port, "GET", "/other", {"If-None-Match": got.headers["Etag"]})).status == 304
+    kind[0] = "audio/x-other"
+    head = await ask(port, "HEAD", "/other")
+    assert (head.status, head.headers["Content-Type"], head.body) == (200, "audio/x-other", b"")
+    path.unlink()
+    assert (await ask(port, "GET", "/other")).status == 404
 
 
 async def test_an_empty_file(rooms: Rooms, serve: Serve) -> None:

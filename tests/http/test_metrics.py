@@ -10,9 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import MasterExamined
+from controller.media.master import MasterExamined
 from controller.metrics import Metrics, table
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 
@@ -50,9 +51,11 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
     (FactUnexpected("id", "completed", "Stopped"), {("fsrec_facts_unexpected_total", ("completed",)): 1}),
     (LedgerStalled("id", "disk full"), {("fsrec_ledger_stalls_total", ()): 1}),
     (FactOrphaned("fs1", "leg", "Started"), {("fsrec_facts_orphaned_total", ("fs1",)): 1}),
+    (ClearingFailed("id", "why"), {("fsrec_clearings_failed_total", ()): 1}),
     (
-        MasterExamined("id", 2.0, 1, mended=True, cut_seconds=1.5, missed_pauses=2),
+        MasterExamined("id", 2.0, 1, mended=True, cut_seconds=1.5, missed_pauses=2, trimmed_seconds=0.25),
         {
+            ("fsrec_trimmed_seconds_total", ()): 0.25,
             ("fsrec_masters_mended_total", ()): 1,
             ("fsrec_pauses_cut_seconds_total", ()): 1.5,
             ("fsrec_pauses_missed_total", ()): 2,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.media import breaks, cut, wav
+from controller.media import breaks, cut, edit, wav
 from controller.recordings.model import Break, Pause, PauseBehavior
 
 START = 1_700_000_000.25
@@ -50,7 +50,7 @@ def test_a_copy_with_silence(tmp_path: Path, channels: int) -> None:
     put_in = [breaks.Gap(*gap) for gap in ((0, 3), (250, 4), (500, 5), (500, 1), (1000, 6))]
     kept = (cut.Span(0, 200), cut.Span(300, 900))
     with wav.opened(master) as source, target.open("wb") as file:
-        breaks.copy_with(source, wav.measure(source), kept, put_in, file.fileno())
+        edit.copy(source, wav.measure(source), breaks.pieces(kept, put_in), file.fileno())
 
     def zeros(frames: int) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
         return np.zeros((frames, channels), np.int16)

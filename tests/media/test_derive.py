@@ -14,8 +14,10 @@ import pytest
 
 from controller.media import wav
 from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders
-from controller.media.examine import DiskMedia, MasterExamined, Root
+from controller.media.examine import DiskMedia
 from controller.media.job import Job
+from controller.media.master import MasterExamined
+from controller.media.roots import Root
 from controller.recordings.model import Measured, Pause, PauseBehavior, Recording
 from controller.recordings.ports import MediaAway
 from tests.harness.listen import read_audio, tagged

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.media import examine, wav
-from controller.media.examine import DiskMedia, MasterExamined, Root
+from controller.media import roots, wav
+from controller.media.examine import DiskMedia
+from controller.media.master import MasterExamined
+from controller.media.roots import Root
 from controller.recordings.model import (
     Break,
     Channels,
@@ -273,7 +275,7 @@ async def test_a_directory_that_gives_errors_is_away(disk: Disk, monkeypatch: py
         raise OSError(116, "Stale file handle")
 
     missing = disk.recording()
-    monkeypatch.setattr(examine, "_directory_problems", stale)
+    monkeypatch.setattr(roots, "directory_problems", stale)
     with pytest.raises(MediaAway, match="Stale file handle"):
         await disk.media.examine(missing)
     assert await disk.media.begun(missing)
@@ -283,11 +285,11 @@ async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypat
     """Every thread of one directory hangs: another one's master is measured, and a look at the first has an end."""
     (tmp_path / "dead").mkdir()
     (tmp_path / "good").mkdir()
-    roots = {"dead": Root("/dead", tmp_path / "dead"), "good": Root("/good", tmp_path / "good")}
-    media = DiskMedia(roots, tmp_path / "derived", workers=1, look_within=0.05)
+    known = {"dead": Root("/dead", tmp_path / "dead"), "good": Root("/good", tmp_path / "good")}
+    media = DiskMedia(known, tmp_path / "derived", workers=1, look_within=0.05)
     freed = threading.Event()
     real = os.open
-    real_problems = examine._directory_problems
+    real_problems = roots.directory_problems
 
     def hang(path: Path, flags: int, mode: int = 0o777) -> int:
         if Path(path).is_relative_to(tmp_path / "dead"):
@@ -300,7 +302,7 @@ async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypat
         return real_problems(root)
 
     monkeypatch.setattr(os, "open", hang)
-    monkeypatch.setattr(examine, "_directory_problems", problems)
+    monkeypatch.setattr(roots, "directory_problems", problems)
     made = []
     for switch in ("dead", "good"):
         identity = new_id()
@@ -327,15 +329,15 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
     """A master that a shared disk shows late, first not at all and then unfinished, is measured when it is whole."""
     recording = disk.recording()
     path = disk.local / f"{recording.id}.wav"
-    real = examine._look
-    seen: list[examine.Look] = []
+    real = roots.look
+    seen: list[roots.Look] = []
 
-    def look(root: Root, name: str) -> examine.Look:
+    def look(root: Root, name: str) -> roots.Look:
         seen.append(real(root, name))
         path.write_bytes(wav.header(8000, 1, 100) + audio(100 if len(seen) > 1 else 0))
         return seen[-1]
 
-    monkeypatch.setattr(examine, "_look", look)
+    monkeypatch.setattr(roots, "look", look)
     found = await disk.media.examine(recording)
     assert seen == [
         (f"{recording.id}.wav is not there", False, 0, True),

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from controller.media.decoders import Decoders
-from controller.media.examine import DiskMedia, Root
+from controller.media.examine import DiskMedia
 from controller.media.job import DecodeJob
 from controller.media.played import PlayedSounds
+from controller.media.roots import Root
 from controller.recordings.ports import MediaAway, NotPossible
 from tests.harness.audio import read_wav
 from tests.harness.sounds import tone

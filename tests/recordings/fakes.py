@@ -150,10 +150,25 @@ class FakeMedia:
     """Of a file that is not closed: one for each look, the last for all that follow."""
     masters: set[str] = field(default_factory=set)
     """Ids of recordings whose file is there already when that is asked."""
+    noted: list[str] = field(default_factory=list)
+    cleared: list[Recording] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
 
     async def begun(self, recording: Recording) -> bool:
         return recording.id in self.masters
+
+    async def condemn(self, recording: Recording) -> None:
+        await self.holder.pass_by("condemn")
+        if self.errors:
+            raise self.errors.pop(0)
+        self.noted.append(recording.id)
+
+    async def clear(self, recording: Recording) -> None:
+        await self.holder.pass_by("clear")
+        self.cleared.append(recording)
+
+    async def to_clear(self) -> Sequence[str]:
+        return self.noted
 
     async def examine(self, recording: Recording, *, closed: bool) -> Found:
         self.asked.append(recording)

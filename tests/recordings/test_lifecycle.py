@@ -37,6 +37,7 @@ from controller.recordings.lifecycle import TABLE, Effect, Row, advance, expects
 from controller.recordings.model import (
     BEEP,
     FINAL_STATES,
+    Absence,
     Break,
     Channels,
     EndReason,
@@ -87,6 +88,7 @@ class Case:
 
 REQ, REC, PAU, STO, PRO = State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING, State.PROCESSING
 HELD = replace(REQUEST, end_silence_timeout=2.0, initial_timeout=3.0)
+CHOOSY = replace(REQUEST, absent_below=1.0, absent_when_silent=True)
 FOUND = Measured(5.0, 80044, 2, 16000)
 EMPTY = Measured(0.0, 0, 2, 16000)
 WAV_GONE = Found(None, "r.wav is not there")
@@ -323,33 +325,54 @@ def cases() -> list[Case]:
     )
     row_after(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
     silent = replace(stopped, reason=R.NO_INPUT)
-    row_after(73, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
-    row_after(74, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, finished_at=AT)
-    row_after(75, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
+    row_after(74, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
+    # 5 s, or none: too little for what was asked for; silent; both; and what nobody minds
+    few, some = Absence.TOO_SHORT, Absence.SILENT
+    quiet = replace(FOUND, silent=True)
+    for before, found, below, unwanted, absence in (
+        (stopped, FOUND, 5.001, False, few),
+        (silent, FOUND, 5.001, False, few),
+        (stopped, quiet, 5.0, True, some),
+        (silent, quiet, 0.0, True, some),
+        (stopped, quiet, 5.001, True, few),
+        (stopped, replace(EMPTY, silent=True), 0.0, True, few),
+        (stopped, EMPTY, 1.0, False, few),
+    ):
+        wanted = replace(before.request, absent_below=below, absent_when_silent=unwanted)
+        demanding = replace(before, request=wanted)
+        told = Examined(AT, Found(found))
+        row_after(73, demanding, told, State.ABSENT, N.ABSENT, (), measured=found, absence=absence)
+    choosy = replace(stopped, request=replace(stopped.request, absent_below=5.0, absent_when_silent=True))
+    row_after(76, choosy, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), absence=None)
+    row_after(76, stopped, Examined(AT, Found(quiet)), State.COMPLETED, N.COMPLETED, (), absence=None)
+    row_after(75, stopped, Examined(AT, Found(EMPTY)), State.ABSENT, N.ABSENT, (), measured=EMPTY, absence=few)
+    trimmed = Examined(AT, Found(replace(FOUND, duration=3.0, trimmed=2.0)))
+    row_after(76, lost, trimmed, State.COMPLETED, N.COMPLETED, (), ended_at=106.0)
+    row_after(76, stopped, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=120.0, error=None)
     row_after(
-        75, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND
+        76, stopped, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="odd", measured=FOUND
     )
     known = replace(stopped, error="full")
-    row_after(75, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
+    row_after(76, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
     # 5 s of file after 4 s of closed skips: lost at 110, where the last pause, which never ended, began or earlier
     broken = replace(lost, pauses=(Pause(102.0, SKIP, 106.0), Pause(107.0, SILENCE, 108.0), Pause(110.0, SKIP)))
     closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))
     completed = Examined(AT, Found(FOUND))
-    row_after(75, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
-    row_after(76, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
-    row_after(76, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
-    row_after(76, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
-    row_after(76, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
+    row_after(76, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
+    row_after(77, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
+    row_after(77, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
+    row_after(77, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
+    row_after(77, replace(lost, pauses=lasting), Masked(115.0, SKIP), PRO, revision=7, pauses=lasting)
     once = replace(stopped, pauses=(Pause(110.0, SKIP, 120.0),))
-    row_after(77, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row_after(77, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
-    row_after(77, once, Unmasked(125.0), PRO, revision=7)
-    row_after(77, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
-    row_after(77, stopped, Unmasked(112.0), PRO, revision=7)
-    row_after(78, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
-    row_after(79, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
+    row_after(78, once, Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row_after(78, once, Unmasked(109.0), PRO, pauses=(Pause(110.0, SKIP, 110.0),))
+    row_after(78, once, Unmasked(125.0), PRO, revision=7)
+    row_after(78, replace(lost, pauses=lasting), Unmasked(112.0), PRO, pauses=(Pause(110.0, SKIP, 112.0),))
+    row_after(78, stopped, Unmasked(112.0), PRO, revision=7)
+    row_after(79, stopped, Stopped(AT, Cause.MAXTIME), PRO, revision=7)
+    row_after(80, lost, Stopped(AT, Cause.EMPTY), PRO, None, (E.EXAMINE,), **ENDED, measured=EMPTY)
     unseen = replace(lost, pauses=lasting)
-    row_after(80, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
+    row_after(81, unseen, Stopped(AT, Cause.SILENCE), PRO, None, (E.EXAMINE,), **ENDED, reason=R.API, pauses=closed)
     late: tuple[Fact, ...] = (
         LegEnded(AT),
         LegOverdue(AT),
@@ -359,19 +382,19 @@ def cases() -> list[Case]:
         MaskRefused(AT, "no"),
         SwitchLost(AT),
     )
-    for number, fact in enumerate(late, 81):
+    for number, fact in enumerate(late, 82):
         row_after(number, stopped, fact, PRO, revision=7)
-    row_after(88, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
-    row_after(89, stopped, NotThere(AT, leg=False), PRO, revision=7)
-    row_after(90, stopped, StillRuns(AT), PRO, revision=7)
-    row_after(91, stopped, LookDue(AT), PRO, revision=7)
-    row_after(92, stopped, StartOver(AT), PRO, revision=7)
+    row_after(89, lost, SwitchLost(AT), PRO, None, (E.EXAMINE,), revision=7, ended_at=None)
+    row_after(90, stopped, NotThere(AT, leg=False), PRO, revision=7)
+    row_after(91, stopped, StillRuns(AT), PRO, revision=7)
+    row_after(92, stopped, LookDue(AT), PRO, revision=7)
+    row_after(93, stopped, StartOver(AT), PRO, revision=7)
     unstarted = replace(stopped, started_at=None)
     row_after(
-        75, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0
+        76, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0
     )
     longer = Examined(AT, Found(replace(FOUND, duration=50.0)))
-    row_after(75, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
+    row_after(76, unstarted, longer, State.COMPLETED, N.COMPLETED, (), started_at=100.0)
     row_after(72, unstarted, Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), started_at=None)
     return made
 
@@ -490,7 +513,11 @@ moments = st.one_of(plausible, plausible, plausible, absurd)
 behaviors = st.sampled_from(PauseBehavior)
 founds = st.one_of(
     st.just(Found(None, "unreadable")),
-    st.floats(0.0, 200.0).map(lambda seconds: Found(Measured(seconds, round(seconds * 16000) + 44))),
+    st.builds(
+        lambda seconds, silent: Found(Measured(seconds, round(seconds * 16000) + 44, silent=silent)),
+        st.floats(0.0, 200.0),
+        st.booleans(),
+    ),
 )
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Started, moments),
@@ -542,12 +569,13 @@ def check(seen: Recording) -> None:
         assert seen.paused_behavior is None
         assert not seen.broken
         assert seen.wish == Wish()
+        assert (seen.absence is not None) == (seen.state is State.ABSENT)
     else:
         assert seen.finished_at is None
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from((REQUEST, HELD)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
+@given(st.sampled_from((REQUEST, HELD, CHOOSY)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
 def test_every_life_ends_truly_once_its_leg_is_gone(
     request: RecordingRequest, story: list[Fact], found: Found, end: float
 ) -> None:

@@ -1276,3 +1276,116 @@ async def test_many_at_once_end_each_for_itself(times: int) -> None:
     for identity in made:
         notices = [notice for notice in bench.ledger.notices if notice.recording.id == identity]
         assert [notice.kind for notice in notices] == [N.STARTED, N.COMPLETED]
+
+
+# --- what is removed ------------------------------------------------------------------------------------------------
+
+
+async def ended(bench: Bench, **fields: Any) -> str:
+    """A recording that is final."""
+    identity = await bench.running(**fields)
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME, hangup=True))
+    assert bench.row(identity).state is State.COMPLETED
+    return identity
+
+
+@virtual
+async def test_deleting() -> None:
+    """The row says so, durably, before any file goes; a second time there is nothing to delete."""
+    bench = Bench()
+    identity = await ended(bench)
+    before = bench.row(identity)
+    bench.ledger.holder.held.add("commit")
+    deleting = task_of(bench.service.delete(identity))
+    await settled()
+    assert (bench.media.noted, bench.media.cleared) == ([identity], [])
+    bench.ledger.holder.let_go("commit")
+    deleted = await deleting
+    assert deleted is not None
+    assert (
+        deleted == bench.row(identity) == replace(before, deleted_at=deleted.deleted_at, revision=before.revision + 1)
+    )
+    assert deleted.deleted_at == pytest.approx(bench.now, abs=0.1)
+    assert bench.media.cleared == [deleted]
+    assert await bench.service.delete(identity) is None
+    assert await bench.service.delete("unknown") is None
+    assert len(bench.media.cleared) == 1
+    assert bench.ledger.told == [N.STARTED, N.COMPLETED]
+
+
+@virtual
+async def test_only_what_is_final_is_deleted() -> None:
+    """What runs, is examined, or lies on a switch that is not served says so; nothing is noted."""
+    bench = Bench()
+    runs = await bench.running()
+    with pytest.raises(NotPossible, match="has not ended yet"):
+        await bench.service.delete(runs)
+    bench.media.holder.held.add("examine")
+    await bench.say(runs, Stopped(bench.now, Cause.MAXTIME))
+    with pytest.raises(NotPossible, match="has not ended yet"):
+        await bench.service.delete(runs)
+    bench.ledger.rows["elsewhere"] = replace(bench.row(runs), id="elsewhere")
+    with pytest.raises(NotPossible, match="its switch is not served now"):
+        await bench.service.delete("elsewhere")
+    assert (bench.media.noted, bench.media.cleared) == ([], [])
+    bench.media.holder.let_go("examine")
+    await settled()
+    assert await bench.service.delete(runs) is not None
+
+
+@virtual
+async def test_what_can_not_be_deleted_now() -> None:
+    """No note, or no commit: whoever asks is told, and all is as it was."""
+    bench = Bench()
+    identity = await ended(bench)
+    before = bench.row(identity)
+    bench.media.errors.append(MediaAway("a full disk"))
+    with pytest.raises(MediaAway):
+        await bench.service.delete(identity)
+    bench.ledger.fail()
+    with pytest.raises(LedgerFailed):
+        await bench.service.delete(identity)
+    assert bench.row(identity) == before
+    assert bench.media.cleared == []
+
+
+@virtual
+async def test_files_go_also_where_nobody_waits_for_it() -> None:
+    """Whoever asked is gone once the row says that it is deleted: the files go all the same."""
+    bench = Bench()
+    identity = await ended(bench)
+    bench.media.holder.held.add("clear")
+    deleting = task_of(bench.service.delete(identity))
+    await settled()
+    deleting.cancel()
+    bench.media.holder.let_go("clear")
+    await settled()
+    assert [one.id for one in bench.media.cleared] == [identity]
+
+
+@virtual
+async def test_a_trimmed_one_is_cleared_once_it_is_final() -> None:
+    """Not before its end is durable; one that was not trimmed has nothing to be cleared."""
+    bench = Bench()
+    await ended(bench)
+    assert bench.media.cleared == []
+    bench.media.found = Found(Measured(2.0, 32044, derived=True, trimmed=0.5))
+    identity = await bench.running(reference="trimmed")
+    bench.ledger.holder.held.add("commit")
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    assert bench.media.cleared == []
+    bench.ledger.holder.let_go("commit")
+    await settled()
+    assert bench.media.cleared == [bench.row(identity)]
+    assert bench.row(identity).state is State.COMPLETED
+
+
+@virtual
+async def test_clearing_goes_on_after_a_restart() -> None:
+    """For what was noted and is final; the rest is still to be examined, or was never stored."""
+    bench = Bench()
+    final, runs = await ended(bench), await bench.running(reference="other")
+    bench.media.noted += [final, runs, "unknown"]
+    bench.service.clear_up()
+    await settled()
+    assert bench.media.cleared == [bench.row(final)]

@@ -45,7 +45,11 @@ def step(text: str) -> str:
 
 REFUSED: dict[str, tuple[str, tuple[str, ...]]] = {
     "unknown method": (step("recrod: {}"), ("line 3", "recrod", "`record`")),
-    "a method of later": (step("connect: {to: '+15551230000'}"), ("line 3", "connect")),
+    "a method of later": (step("denoise: {}"), ("line 3", "denoise")),
+    "a hostile number": (
+        step("connect: {to: '1000,loopback/app=system:touch x'}"),
+        ("line 3", "connect.to", "a number"),
+    ),
     "unknown property": (step("record: {sterio: true}"), ("line 3", "sterio", "`stereo`")),
     "wrong type": (step("record: {stereo: 12}"), ("line 3", "record.stereo", "true or false")),
     "text for a number": (step("record: {max_length: long}"), ("line 3", "record.max_length", "a number")),

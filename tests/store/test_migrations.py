@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, inspect
 
 from controller.store import StoreError, open_store
-from controller.store.migrations import migrate
+from controller.store.migrations import STEPS, migrate
 from controller.store.tables import METADATA
 
 
@@ -53,13 +53,15 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
     with engine.begin() as connection:
         migrate(connection, ())
+        connection.exec_driver_sql("DROP INDEX recordings_listed")
+        connection.exec_driver_sql("ALTER TABLE recordings DROP COLUMN deleted_at")
         connection.exec_driver_sql("ALTER TABLE calls DROP COLUMN revision")
         connection.exec_driver_sql(
             "INSERT INTO calls (id, switch, leg, account, dialect, state, started_at, data)"
             " VALUES ('c', 'fs1', 'leg', 'acme', 'swml', 'running', 1.0, '{}')"
         )
     with engine.begin() as connection:
-        assert migrate(connection) == 2
+        assert migrate(connection, STEPS[:1]) == 2
         rows = connection.exec_driver_sql("SELECT id, revision FROM calls").fetchall()
         assert [tuple(row) for row in rows] == [("c", 0)]
     engine.dispose()
@@ -72,5 +74,5 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 7")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 2: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 7, this fsrec knows .* 3: run"):
         await open_store(path)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+from controller.dialects.swml.callees import groups
 from controller.dialects.swml.methods import LONGEST_REQUEST
 from controller.dialects.swml.sounds import sound
 from controller.dialects.swml.values import Value
 from controller.documents.steps import (
     Answer,
+    Dial,
     End,
     Gather,
     Item,
@@ -61,6 +63,13 @@ def step(method: str, values: Mapping[str, Value], control_id: str) -> Step | En
             )
         case "send_digits":
             return SendDigits(str(values["digits"]))
+        case "connect":
+            return Dial(
+                groups(values),
+                timeout=_number(values, "timeout"),
+                limit=_number(values, "max_duration"),
+                answer=not values["answer_on_bridge"],
+            )
         case "request":
             return _request(values)
         case "record":

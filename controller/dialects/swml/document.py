@@ -7,7 +7,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from typing import Any
 
-from controller.dialects.swml import json_text, yaml_text
+from controller.dialects.swml import callees, json_text, yaml_text
 from controller.dialects.swml.blocks import (
     Block,
     Branch,
@@ -21,7 +21,7 @@ from controller.dialects.swml.blocks import (
     section_block,
 )
 from controller.dialects.swml.messages import Wrong, nearest, quoted, shown
-from controller.dialects.swml.methods import DOCUMENTED, LATER, METHODS
+from controller.dialects.swml.methods import DOCUMENTED, METHODS
 from controller.dialects.swml.nodes import MAX_CHARACTERS, Entry, Mapping, Node, Scalar, Sequence, Unreadable
 from controller.dialects.swml.problems import Problems
 from controller.dialects.swml.rows import Kind, Method, Property
@@ -240,6 +240,8 @@ class _Checker:
                     value = names(row, node)
                 case Kind.SOUND | Kind.SOUNDS | Kind.PROMPT:
                     value = sounds(row, node, where, self.problems)
+                case Kind.CALLEE | Kind.CALLEES | Kind.CALLEE_GROUPS:
+                    value = callees.written(row, node, where, self.problems)
                 case Kind.HEADERS:
                     value = headers(node, where, self.problems)
                 case Kind.BODY:
@@ -359,8 +361,7 @@ def _not_a_step(node: Node) -> str:
 
 def _unknown_method(name: str) -> str:
     if name in DOCUMENTED:
-        later = ", it comes with a later one" if name in LATER else ""
-        return f"the method `{name}` is not supported in this version{later}; supported are {_SUPPORTED}"
+        return f"the method `{name}` is not supported in this version; supported are {_SUPPORTED}"
     return f"unknown method {quoted(name)}{nearest(name, DOCUMENTED)}; supported are {_SUPPORTED}"
 
 

@@ -49,7 +49,7 @@ def call_object(call: Call, account: Account | None) -> dict[str, Any]:
         "segment_id": call.id,
         "call_state": "answered" if info.answered else "created",
         "direction": info.direction,
-        "type": _type(call, dialled),
+        "type": leg_type(call),
         "from": caller,
         "to": dialled,
     }
@@ -63,14 +63,14 @@ def call_object(call: Call, account: Account | None) -> dict[str, Any]:
     return described
 
 
-def _type(call: Call, dialled: str) -> str:
+def leg_type(call: Call) -> str:
     """Return the kind of leg as an application that comes from SignalWire means it.
 
     To a switch a call from a carrier is a SIP call; to SignalWire's applications a dialled number makes it a phone's.
     """
     if call.info.channel_name.startswith("verto."):
         return "webrtc"
-    return "phone" if _NUMBER.fullmatch(dialled) else "sip"
+    return "phone" if _NUMBER.fullmatch(_text(call.info.destination)) else "sip"
 
 
 def _text(value: str) -> str:

@@ -14,6 +14,8 @@ from controller.dialects.swml.settling import Complaint
 from controller.dialects.swml.values import Value
 from controller.documents.fetch import shown
 from controller.documents.steps import (
+    Dialled,
+    DialStatus,
     Done,
     Failed,
     Gathered,
@@ -29,6 +31,9 @@ SILENT = frozenset({"sleep", "hangup", "play"})
 
 MOST_HEADERS = 64
 """SWML: headers of a response that are kept."""
+
+REASONS = {DialStatus.BUSY: "busy", DialStatus.NO_ANSWER: "no_answer", DialStatus.CANCELED: "cancel"}
+"""The reference's words for why nobody was connected."""
 
 SUCCESS, FAILED = "success", "failed"
 
@@ -62,6 +67,8 @@ def _leaves(method: str, values: Mapping[str, Value], outcome: Outcome | None, c
             return _recording(outcome, control_id)
         case "prompt":
             return _gathered(outcome)
+        case "connect":
+            return _connected(outcome)
         case "request":
             return _responded(values, outcome)
         case "play":
@@ -110,6 +117,17 @@ def _gathered(outcome: Outcome | None) -> Left:
         },
         answered=isinstance(outcome, Gathered),
     )
+
+
+def _connected(outcome: Outcome | None) -> Left:
+    if isinstance(outcome, Dialled) and outcome.status is DialStatus.ANSWERED:
+        return Left(
+            {"connect_result": "connected", "connect_failed_reason": None, "return_value": "connected"}, None, True
+        )
+    reason = outcome.reason if isinstance(outcome, Dialled) else "nobody was dialled"
+    if isinstance(outcome, Dialled):
+        reason = REASONS.get(outcome.status, reason)
+    return Left({"connect_result": FAILED, "connect_failed_reason": reason[:500], "return_value": FAILED})
 
 
 def _responded(values: Mapping[str, Value], outcome: Outcome | None) -> Left:

@@ -39,6 +39,9 @@ EFFORT_OF = 1000
 DONE = -1
 """The phase of an instruction whose block ran."""
 
+RESULT = 2
+"""The first phase of what follows on a result."""
+
 _FLOW = frozenset({"set", "unset", "label", "goto", "cond", "switch", "execute", "return", "transfer"})
 _GOTO = {row.name: row for row in METHODS["goto"].properties}
 
@@ -50,7 +53,14 @@ class Machine(Progress):
 
     def flows(self, instruction: Instruction) -> bool:
         """Tell whether an instruction only moves the run or its variables."""
-        return instruction.method in _FLOW
+        return instruction.method in _FLOW or (instruction.method == "connect" and self._frames[-1].phase != 0)
+
+    def done(self, instruction: Instruction) -> None:
+        """Go on after an instruction whose step is over: with its `result`, where it has one."""
+        if instruction.method == "connect" and "result" in instruction.values:
+            self._phase(RESULT)
+        else:
+            self.advance()
 
     def flow(self, instruction: Instruction) -> None:
         """Carry out one phase of an instruction that ``flows``. Raises Ended."""
@@ -73,6 +83,8 @@ class Machine(Progress):
                     self._switch(instruction, choice, frame.phase)
                 case "execute":
                     self._execute(instruction, filling)
+                case "connect":
+                    self._result(instruction, frame.phase)
                 case "return":
                     value = filling.fill(values["value"])
                     self.tell(instruction, filling.problems)
@@ -170,15 +182,21 @@ class Machine(Progress):
             block = self._destination(instruction, filling)
             self._call(instruction, block, self._params(instruction, filling))
         elif phase == 1:
-            self._phase(2)
+            self._phase(RESULT)
             if "on_return" in values:
                 self._push(Frame(values["on_return"]))
-        elif "result" not in values:
-            self.advance()
-        elif isinstance(values["result"], Cond):
-            self._cond(instruction, values["result"], phase, base=2)
         else:
-            self._switch(instruction, values["result"], phase)
+            self._result(instruction, phase)
+
+    def _result(self, instruction: Instruction, phase: int) -> None:
+        """Carry out one phase of what follows on a result."""
+        result = instruction.values.get("result")
+        if result is None:
+            self.advance()
+        elif isinstance(result, Cond):
+            self._cond(instruction, result, phase, base=RESULT)
+        else:
+            self._switch(instruction, result, phase)
 
     def _call(self, instruction: Instruction, block: str | None, params: dict[str, Any]) -> None:
         """Begin a section that `execute` names; without one, go on as after one that returned nothing."""

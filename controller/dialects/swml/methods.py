@@ -9,6 +9,7 @@ together) holds a default or a limit.
 from __future__ import annotations
 
 from controller.dialects.swml.rows import Kind, Method, Property, Served
+from controller.dialects.swml.rows_connect import CONNECT
 from controller.dialects.swml.rows_flow import FLOW
 from controller.dialects.swml.rows_media import MEDIA
 from controller.dialects.swml.rows_recording import RECORDING
@@ -125,16 +126,13 @@ _REQUEST = Method(
     ),
 )
 
-METHODS = {method.name: method for method in (_ANSWER, _HANGUP, _SLEEP, *RECORDING, *MEDIA, _REQUEST, *FLOW)}
+METHODS = {method.name: method for method in (_ANSWER, _HANGUP, _SLEEP, *RECORDING, *MEDIA, CONNECT, _REQUEST, *FLOW)}
 """The methods that run."""
 
 DOCUMENTED = METHODS.keys() | {
-    *("ai", "ai_sidecar", "amazon_bedrock", "connect", "denoise", "detect_machine", "enter_queue"),
+    *("ai", "ai_sidecar", "amazon_bedrock", "denoise", "detect_machine", "enter_queue"),
     *("join_conference", "join_room", "live_transcribe", "live_translate", "pay", "receive_fax"),
     *("send_fax", "send_sms", "sip_refer", "stop_denoise", "stop_stream", "stop_tap", "stream", "tap"),
     *("transcribe", "transcribe_stop", "user_event"),
 }
 """Every calling method of the SWML reference, so that a refusal can tell what is unknown from what is not served."""
-
-LATER = frozenset({"connect"})
-"""Methods of the reference that a later version is to serve."""

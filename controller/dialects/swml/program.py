@@ -101,8 +101,9 @@ class SwmlProgram:
         """Take the outcome of what was asked for. Raises Ended."""
         match asked:
             case "step":
-                self._take(self._machine.instruction(), outcome)
-                self._machine.advance()
+                instruction = self._machine.instruction()
+                self._take(instruction, outcome)
+                self._machine.done(instruction)
             case "fetch":
                 self._machine.fetched(self._machine.instruction(), outcome)
             case "turn":
@@ -134,7 +135,7 @@ class SwmlProgram:
                 self._asked = "" if isinstance(asked, End) else "step"
                 return asked
             self._leave(instruction, settled, None)
-            self._machine.advance()
+            self._machine.done(instruction)
 
     def _take(self, instruction: Instruction, outcome: Outcome) -> None:
         """Set the variables that a step's outcome leaves, after those that its making left."""

@@ -150,10 +150,10 @@ class Progress:
                 return _condition(values["value"], phase)
             case "goto":
                 return [*scripts(values["max"]), *([_boolean(values["when"])] if "when" in values else [])]
-            case "execute" if phase >= 2:
+            case "execute" | "connect" if phase >= 2:
                 result = values.get("result")
                 return _condition(result, phase - 2) if isinstance(result, Cond) else []
-            case "execute" if phase != 0:
+            case "execute" | "connect" if phase != 0:
                 return []
             case "execute" | "transfer":
                 return [*scripts(values["dest"]), *scripts(values.get("params"))]

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from controller.dialects.swml import callees
 from controller.dialects.swml.messages import Wrong, either, nearest, quoted, shown
 from controller.dialects.swml.nodes import Node, Scalar
 from controller.dialects.swml.rows import Kind, Property, Served
@@ -14,7 +15,7 @@ from controller.dialects.swml.sounds import MOST_SOUNDS, sound
 from controller.dialects.swml.templates import Malformed, Template, condition, path, template
 from controller.dialects.swml.urls import check_body, check_header, check_url
 
-Value = bool | int | float | str | list[str] | dict[str, Any]
+Value = bool | int | float | str | list[Any] | dict[str, Any]
 """What a property is when its method runs."""
 
 MAX_TEXT = 256
@@ -59,6 +60,9 @@ def settle(prop: Property, value: object) -> Value:
             return _sound(value)
         case Kind.SOUNDS | Kind.PROMPT:
             return _sounds(prop, value)
+        case Kind.CALLEE | Kind.CALLEES | Kind.CALLEE_GROUPS:
+            found: Value = callees.settled(prop, value)
+            return found
         case Kind.HEADERS if isinstance(value, dict):
             return {name: _header(text) for name, text in value.items()}
         case Kind.BODY:
@@ -167,7 +171,7 @@ def _typed(prop: Property, node: Scalar) -> Value:
                     return float(value)
                 if value == int(value):
                     return int(value)
-        case Kind.TEXT | Kind.DIGITS | Kind.TONES | Kind.URL | Kind.NAME | Kind.VARIABLE:
+        case Kind.TEXT | Kind.DIGITS | Kind.TONES | Kind.URL | Kind.NAME | Kind.VARIABLE | Kind.CALLER:
             if isinstance(value, str):
                 _check_text(prop, value)
                 return value
@@ -195,6 +199,8 @@ def _check_text(prop: Property, text: str) -> None:
     elif prop.kind is Kind.VARIABLE:
         if path(text) is None:
             raise Wrong(f"must be {wanted(prop)}; got {quoted(text)}")
+    elif prop.kind is Kind.CALLER:
+        callees.shown_caller(text)
     elif prop.kind is Kind.DIGITS:
         if not _DIGITS.match(text):
             raise Wrong(f"must be {wanted(prop)}, at most 64 of them; got {quoted(text)}")

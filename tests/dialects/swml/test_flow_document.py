@@ -78,7 +78,7 @@ WRONG: list[tuple[str, str, str]] = [
     (
         "cond: [{when: a, then: [{xyzzy: {}}]}]",
         "main[0].cond[0].then[0]",
-        'unknown method "xyzzy"; supported are answer, hangup, sleep, record, record_call, stop_record_call, play, prompt, send_digits, request, set, unset, label, goto, cond, switch, execute, return, transfer',
+        'unknown method "xyzzy"; supported are answer, hangup, sleep, record, record_call, stop_record_call, play, prompt, send_digits, connect, request, set, unset, label, goto, cond, switch, execute, return, transfer',
     ),
     (
         "switch: {case: {a: [hangup: {}]}}",

@@ -206,7 +206,7 @@ def test_a_method_has_the_rows_of_the_reference(method: str, rows: list[tuple[st
 
 def test_the_other_methods_have_their_properties() -> None:
     """Names and defaults of the small methods are the reference's."""
-    tables = {"record", "record_call", "play", "prompt", "send_digits", "request"}
+    tables = {"record", "record_call", "connect", "play", "prompt", "send_digits", "request"}
     assert {
         name: {row.name: row.default for row in method.properties}
         for name, method in METHODS.items()

@@ -120,7 +120,7 @@ def test_the_reader_of_this_test_finds_every_step() -> None:
     block = """\
 sections:
   main:
-    - connect: {}
+    - sip_refer: {}
     - cond:
         - when: 'true'
           then: [{denoise: {}}]
@@ -142,7 +142,7 @@ sections:
   other:
     - {ai: {}}
 """
-    every = {"connect", "denoise", "tap", "pay", "join_room", "stop_tap", "stream", "ai"}
+    every = {"sip_refer", "denoise", "tap", "pay", "join_room", "stop_tap", "stream", "ai"}
     assert {name for name, _ in asked(block)} - METHODS.keys() == every
     assert ("tap", 8) in asked(block)
     assert asked('{"sections": {"main": [\n{"play":\n{}}]}}') == [("play", 2)]

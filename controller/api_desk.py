@@ -1,0 +1,145 @@
+"""What the HTTP APIs ask of the rooms: calls, recordings, their files (``http.calling.CallControl`` and the like)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from controller.calls.commanding import unheard
+from controller.calls.desk import CallDesk
+from controller.calls.ports import Beep
+from controller.documents.call import Call, CallState
+from controller.http.recordings import Wanted
+from controller.media.examine import DiskMedia
+from controller.media.variants import Variant
+from controller.recordings.model import EndReason, Owner, PauseBehavior, Recording, RecordingRequest, new_id
+from controller.recordings.ports import CommandFailed, NotPossible
+from controller.recordings.service import RecordingService
+from controller.store.store import Store
+from controller.switch.board import Switchboard
+
+BEGIN_WITHIN, BEEP_WITHIN = 10.0, 2.0
+"""Seconds that a request waits for its recording to begin, after its beep; then it is told as one that does."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDesk:
+    """Implements the protocols of ``http.calling`` and ``http.recordings``."""
+
+    desk: CallDesk
+    recordings: RecordingService
+    store: Store
+    media: DiskMedia
+    board: Switchboard
+
+    # --- what is there ---------------------------------------------------------------------------------------------
+
+    async def call_of(self, account: str, call_id: str) -> Call | None:
+        """Return the account's call of that id, as it is now or, once it is over, was."""
+        call = self.desk.find(call_id)
+        if call is None:
+            call = await self.store.read(lambda reader: reader.call(call_id))
+        return call if call is not None and call.account == account else None
+
+    async def recording_of(self, account: str, recording_id: str) -> Recording | None:
+        """Return the account's recording of that id as it is stored."""
+        recording = await self.store.read(lambda reader: reader.recording(recording_id))
+        return recording if recording is not None and recording.owner.account == account else None
+
+    async def page(self, account: str, wanted: Wanted) -> Sequence[Recording]:
+        """Return recordings of the account, newest first."""
+        return await self.store.read(lambda reader: reader.recordings(account, **asdict(wanted)))
+
+    def active(self, call_id: str) -> Sequence[Recording]:
+        """Return the call's recordings that may still be stopped."""
+        return self.recordings.active(call_id)
+
+    async def running(self, call_id: str, reference: str) -> Recording | None:
+        """Return the call's recording of that name that has not ended, or None."""
+        active = self.recordings.active(call_id)
+        return next((found for found in reversed(active) if found.request.reference == reference), None)
+
+    # --- verbs -----------------------------------------------------------------------------------------------------
+
+    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+        """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
+
+        From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
+        must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
+        for. Raises SwitchAway, LedgerFailed.
+        """
+        self.board.session(call.switch)
+        await self._check(call)
+        owner = Owner(
+            call.account,
+            dialect,
+            call.id,
+            call.switch,
+            call.leg,
+            session=call.id,
+            rate=call.info.rate,
+            clock=call.info.clock,
+            outside=not request.beep,
+        )
+
+        def beep() -> None:
+            unheard(self.desk.rooms.legs.play(call.switch, call.leg, Beep(), gain=0.0, execution=new_id()))
+
+        made = await self.recordings.start(
+            owner, request, core_uuid=call.core_uuid, identity=identity, prelude=beep if request.beep else None
+        )
+        within = BEEP_WITHIN if request.beep else BEGIN_WITHIN
+        try:
+            begun = await asyncio.wait_for(self.recordings.begun(identity), within) or made
+        except TimeoutError:
+            return made
+        if begun.started_at is None and begun.state.final:
+            raise NotPossible(begun.error or "the recording did not start")
+        return begun
+
+    async def _check(self, call: Call) -> None:
+        """Refuse a call that cannot be recorded now. Raises NotPossible, SwitchAway."""
+        if call.state is CallState.ENDED or call.cause is not None:
+            raise NotPossible("the call has ended")
+        if call.info.answered:
+            return
+        try:  # what others did to a leg since it was let go, nobody told us
+            found = await self.desk.rooms.legs.look(call.switch, call.leg)
+        except CommandFailed as failure:
+            raise NotPossible(f"the switch does not tell of its leg: {failure}") from None
+        if found is None:
+            raise NotPossible("the call has ended")
+        if not found.info.answered:
+            raise NotPossible("the call is not in progress: it is not answered yet")
+
+    async def pause(self, recording_id: str, behavior: PauseBehavior) -> Recording:
+        """Pause it."""
+        self._reachable(recording_id)
+        return await self.recordings.pause(recording_id, behavior)
+
+    async def resume(self, recording_id: str) -> Recording:
+        """Resume it."""
+        self._reachable(recording_id)
+        return await self.recordings.resume(recording_id)
+
+    async def stop(self, recording_id: str, reason: EndReason) -> Recording:
+        """Stop it."""
+        self._reachable(recording_id)
+        return await self.recordings.stop(recording_id, reason)
+
+    def _reachable(self, recording_id: str) -> None:
+        """Raise SwitchAway rather than keep a wish for later: whoever asked means now, and would be told too late."""
+        recording = self.recordings.get(recording_id)
+        if recording is not None:
+            self.board.session(recording.owner.switch)
+
+    # --- files -----------------------------------------------------------------------------------------------------
+
+    async def delete(self, recording_id: str) -> bool:
+        """Delete one that is final; False where it is deleted already."""
+        return await self.recordings.delete(recording_id) is not None
+
+    async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
+        """Have a ready recording's audio in a format, made where it is not there."""
+        return await self.media.variant(recording, form, channels)

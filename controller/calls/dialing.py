@@ -1,0 +1,337 @@
+"""Dialling: groups of parties in turn, who answers is connected with the leg, until they part.
+
+Each callee's leg has an id of ours before it is dialled, made of the call's, the step's and its place: so a daemon
+that comes back knows whom to look for, and what is heard of a leg finds its call. Timeouts and limits are kept here,
+and end by hanging the callees up: a break ends no ringing. The row says how far it is: which group (``item``), the
+time at which its ringing or the conversation is to end (``waiting``), since when they talk (``connected_at``) and
+what is recorded (``recording``). What may have been missed, while link or daemon were away, is asked of the legs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import uuid
+from dataclasses import dataclass
+from functools import partial
+
+from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
+from controller.calls.context import CallContext
+from controller.calls.dialled import Ringing
+from controller.calls.ports import Callee
+from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
+from controller.recordings.model import EndReason, Owner, new_id
+from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
+
+END_AGAIN = 5.0
+"""Seconds after which callees that should have been hung up are looked at, and hung up again."""
+
+YOUNG = 2.0
+"""Seconds from its command in which a bridge may not have made its legs yet."""
+
+SETTLE = 1.0
+"""Seconds in which the end of a bridge whose legs are gone is told by itself."""
+
+STARTED_WITHIN = 5.0
+"""Seconds that an outcome waits for its recording to have begun, where they parted before that."""
+
+_NO_ANSWER = frozenset(
+    {"NO_ANSWER", "NO_USER_RESPONSE", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT", "RECOVERY_ON_TIMER_EXPIRE"}
+)
+_BUSY = frozenset({"USER_BUSY", "CALL_REJECTED", "BUSY_EVERYWHERE", "DECLINE"})
+
+
+async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
+    """Try the groups in turn until one answers; return when they have parted. Raises LedgerFailed, LegTaken."""
+    await context.begin(resumed=resumed)
+    if step.answer and isinstance(answered := await context.answer(), Failed):
+        return Dialled(DialStatus.FAILED, reason=answered.reason)
+    outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
+    recorder = _DialRecorder(context, step.recording)
+    try:
+        for number in range(context.call.item, len(step.groups)):
+            if number != context.call.item:
+                await context.save(item=number, waiting=None, connected_at=None)
+            outcome = await _Attempt(context, step, number, recorder).carry_out(resumed=resumed)
+            resumed = False
+            if outcome.status in {DialStatus.ANSWERED, DialStatus.CANCELED}:
+                break
+    except asyncio.CancelledError:
+        if context.released:  # the leg is others' now; what they say is not what was dialled
+            recorder.stop()
+        raise
+    recorder.stop()
+    await _stay(context)
+    return await recorder.told(outcome)
+
+
+async def left(context: CallContext, step: Dial) -> Dialled:
+    """Return how a dialling ended that the end of its own leg broke off."""
+    call, ringing = context.call, context.rung
+    outcome = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
+    if ringing is not None and ringing.execution == callee_id(call.id, call.step, call.item, -1):
+        winner = ringing.winner
+        if winner is not None:
+            since = call.connected_at or ringing.answered[winner.leg]
+            seconds = max(0.0, (ringing.over or context.rooms.clock()) - since)
+            outcome = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
+    return await _DialRecorder(context, step.recording).told(outcome)
+
+
+async def _stay(context: CallContext) -> None:
+    """Go on with a leg that is still the call's: a transfer ends its bridge first. Raises LegTaken."""
+    call = context.call
+    with contextlib.suppress(CommandFailed):
+        found = await insist(lambda: context.rooms.legs.look(call.switch, call.leg), context.sure)
+        if found is None:
+            await asyncio.Event().wait()  # its end is told, and cancels this
+        elif not belongs(context.call, found):
+            raise LegTaken(found)
+
+
+def callee_id(call: str, step: int, group: int, place: int) -> str:
+    """Return the id of a leg to be dialled, or with place -1 of the command that dials its group."""
+    digest = hashlib.sha256(f"{call}:{step}:{group}:{place}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+class _Attempt:
+    """One group: rung at once, for as long as the step says, until a conversation with one of them is over."""
+
+    def __init__(self, context: CallContext, step: Dial, group: int, recorder: _DialRecorder) -> None:
+        call = context.call
+        self._context, self._step, self._recorder = context, step, recorder
+        self._problems: list[str] = []
+        callees = []
+        for place, party in enumerate(step.groups[group]):
+            problem = context.rooms.legs.undialable(party)
+            if problem:
+                self._problems.append(problem)
+            else:
+                callees.append(Callee(callee_id(call.id, call.step, group, place), party))
+        execution = callee_id(call.id, call.step, group, -1)
+        self._ringing = Ringing(execution, tuple(callees), lambda: context.call)
+        self._rings = min(step.timeout, context.rooms.rings)
+        self._told_at = 0.0
+        self._ending = ""
+
+    async def carry_out(self, *, resumed: bool) -> Dialled:
+        """Ring, and wait; return how it ended. Raises LedgerFailed."""
+        if not self._ringing.callees:
+            return Dialled(DialStatus.FAILED, reason="; ".join(self._problems) or "there is nobody to dial")
+        if self._problems:
+            self._context.failed(self._step, "; ".join(self._problems))
+        with self._context.dialling(self._ringing):
+            try:
+                await self._command(resumed=resumed)
+            except CommandFailed as failure:
+                return Dialled(DialStatus.FAILED, reason=f"the switch did not dial: {failure}")
+            await self._wait()
+        return self._outcome()
+
+    # --- the command ----------------------------------------------------------------------------------------------
+
+    async def _command(self, *, resumed: bool) -> None:
+        """Have the switch ring; not again where it rings, talks or has done so. Raises CommandFailed."""
+        context, step = self._context, self._step
+        if resumed and (context.call.waiting is not None or context.call.connected_at is not None):
+            self._ringing.suspect()
+        else:
+            await self._send(doubtful=resumed)
+            await context.save(waiting=context.rooms.clock() + self._rings)
+        if step.recording is not None and step.recording.early:
+            await self._recorder.start()
+
+    async def _send(self, *, doubtful: bool) -> None:
+        context, legs, step = self._context, self._context.rooms.legs, self._step
+        call = context.call
+        while True:
+            await context.sure.wait()
+            try:
+                if doubtful and await self._stands():
+                    return
+                await legs.dial(
+                    call.switch,
+                    call.leg,
+                    self._ringing.callees,
+                    call=call.id,
+                    caller=step.caller,
+                    rings=self._rings,
+                    execution=self._ringing.execution,
+                )
+            except SwitchAway:
+                doubtful = True
+                await asyncio.sleep(LINK_AGAIN)
+            else:
+                self._told_at = context.rooms.clock()
+                return
+
+    async def _stands(self) -> bool:
+        """Whether a command that may have been lost was carried out. Raises SwitchAway, CommandFailed."""
+        call, legs = self._context.call, self._context.rooms.legs
+        alive = [await legs.look(call.switch, callee.leg) for callee in self._ringing.callees]
+        own = await legs.look(call.switch, call.leg)
+        bridged = own is not None and own.bridged in {callee.leg for callee in self._ringing.callees}
+        if bridged or any(found is not None for found in alive):
+            self._ringing.suspect()
+            return True
+        return False
+
+    # --- the waiting ----------------------------------------------------------------------------------------------
+
+    async def _wait(self) -> None:
+        """Return when the bridge is over. Raises LedgerFailed."""
+        ringing, context = self._ringing, self._context
+        clock = context.rooms.clock
+        while ringing.over is None:
+            if ringing.doubt:
+                await self._look()
+                continue
+            if ringing.winner is not None and context.call.connected_at is None:
+                await self._connected()
+                continue
+            if ringing.star and self._step.hangup_on_star and not self._ending:
+                await self._end("NORMAL_CLEARING")
+            until = context.call.waiting
+            if until is not None and clock() >= until:
+                await self._end("NORMAL_CLEARING" if ringing.winner is not None else "NO_ANSWER")
+                continue
+            ringing.news.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if until is None else until - clock()):
+                    await ringing.news.wait()
+        if ringing.winner is not None and context.call.connected_at is None:
+            await self._connected()
+
+    async def _connected(self) -> None:
+        """Somebody answered: from now on the conversation is what lasts, and is recorded."""
+        context, step, winner = self._context, self._step, self._ringing.winner
+        assert winner is not None  # noqa: S101 - who calls this has seen one
+        limit = None if step.limit is None else context.rooms.clock() + step.limit
+        fields = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
+        if step.recording is not None and context.call.recording is None and self._ringing.over is None:
+            await self._recorder.start(**fields)
+        if context.call.connected_at is None:
+            await context.save(**fields)
+
+    async def _end(self, cause: str) -> None:
+        """Hang the callees up, and look whether that helped in a while."""
+        context, legs = self._context, self._context.rooms.legs
+        call = context.call
+        if self._ending:
+            self._ringing.suspect()
+        self._ending = self._ending or cause
+        for callee in self._ringing.callees:
+            if callee.leg not in self._ringing.gone:
+                unheard(legs.hang_up(call.switch, callee.leg, self._ending))
+        await context.save(waiting=context.rooms.clock() + END_AGAIN)
+
+    async def _look(self) -> None:
+        """Find out from the legs what was missed."""
+        context, ringing = self._context, self._ringing
+        call, legs, clock = context.call, context.rooms.legs, context.rooms.clock
+        ringing.doubt = False
+        with contextlib.suppress(CommandFailed):
+            alive = False
+            for callee in ringing.callees:
+                found = await insist(partial(legs.look, call.switch, callee.leg), context.sure)
+                alive = alive or found is not None
+                if found is not None and found.info.answered and not ringing.answered:
+                    ringing.hear_answer(callee.leg, call.connected_at or found.at)
+            if alive or clock() - self._told_at < YOUNG:
+                return
+            await asyncio.sleep(SETTLE)  # the end of it may be on its way
+            own = await insist(lambda: legs.look(call.switch, call.leg), context.sure)
+            if own is None or ringing.over is not None:
+                return  # the leg's end is told, and ends this
+            if own.bridged in {callee.leg for callee in ringing.callees}:
+                ringing.hear_answer(own.bridged, call.connected_at or own.at)
+            ringing.end(own.at, own.bridge_cause)
+
+    def _outcome(self) -> Dialled:
+        ringing, winner = self._ringing, self._ringing.winner
+        if winner is not None:
+            since = self._context.call.connected_at or ringing.answered[winner.leg]
+            seconds = max(0.0, (ringing.over or since) - since)
+            return Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
+        causes = {ringing.gone[callee.leg] for callee in ringing.callees if callee.leg in ringing.gone}
+        cause = causes.pop() if len(causes) == 1 else ringing.cause
+        callee = ringing.callees[0] if len(ringing.callees) == 1 else None
+        return Dialled(
+            self._status(cause),
+            None if callee is None else callee.party,
+            "" if callee is None else callee.leg,
+            reason="; ".join([*self._problems, cause or "nobody answered"]),
+        )
+
+    def _status(self, cause: str) -> DialStatus:
+        if self._ending == "NORMAL_CLEARING" or cause == "ORIGINATOR_CANCEL":
+            return DialStatus.CANCELED
+        if self._ending or cause in _NO_ANSWER:
+            return DialStatus.NO_ANSWER
+        return DialStatus.BUSY if cause in _BUSY else DialStatus.FAILED
+
+
+@dataclass(slots=True)
+class _DialRecorder:
+    """The recording of what is dialled: it begins with the conversation (or the ringing) and ends with it."""
+
+    context: CallContext
+    wished: DialRecording | None
+
+    async def start(self, **fields: float | None) -> None:
+        """Begin it, once, in the transaction of the step's row. Raises LedgerFailed."""
+        context = self.context
+        if self.wished is None or context.call.recording is not None:
+            return
+        identity = new_id()
+        call = context.call = context.call.changed(recording=identity, **fields)
+        owner = Owner(
+            call.account,
+            call.dialect,
+            call.id,
+            call.switch,
+            call.leg,
+            session=context.session,
+            rate=call.info.rate,
+            clock=call.info.clock,
+            outside=True,
+        )
+        try:
+            await context.rooms.recordings.start(
+                owner,
+                self.wished.request,
+                core_uuid=call.core_uuid,
+                identity=identity,
+                along=context.rooms.ledger.along(call),
+            )
+        except NotPossible as refusal:
+            await context.save(recording=None)
+            context.failed(self.wished, str(refusal))
+
+    def stop(self) -> None:
+        """End it with the conversation; one that has ended by itself is left as it is."""
+        if self.context.call.recording is not None:
+            self.context.rooms.recordings.let_end(self.context.call.recording, EndReason.HANGUP)
+
+    async def told(self, outcome: Dialled) -> Dialled:
+        """Return the outcome with the recording in it, if there is one."""
+        identity, recordings = self.context.call.recording, self.context.rooms.recordings
+        if identity is None:
+            return outcome
+        begun = recordings.get(identity)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STARTED_WITHIN):
+                begun = await recordings.begun(identity)
+        if begun is None or begun.started_at is None:
+            return outcome
+        return Dialled(
+            outcome.status,
+            outcome.party,
+            outcome.call,
+            outcome.seconds,
+            begun.id,
+            self.context.dialect.recording_url(begun),
+            outcome.reason,
+        )

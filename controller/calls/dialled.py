@@ -1,0 +1,94 @@
+"""Dialled legs: what is heard of them, told to the call that dialled them, whose account they belong to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from controller.calls.ports import Callee
+from controller.documents.call import Call
+
+
+@dataclass(slots=True)
+class Ringing:
+    """One attempt: callees that ring at once, and what became of them. Times are the switch's (Unix seconds).
+
+    ``answered`` and ``gone`` are by leg, the latter with its cause. ``over`` is when the bridge that rang them ended,
+    and ``cause`` how. ``doubt`` says that something may have been missed. ``news`` is set by whatever is heard.
+    """
+
+    execution: str
+    callees: Sequence[Callee]
+    dialler: Callable[[], Call]
+    answered: dict[str, float] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    over: float | None = None
+    cause: str = ""
+    star: bool = False
+    doubt: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def winner(self) -> Callee | None:
+        """Who answered first."""
+        return next((callee for callee in self.callees if callee.leg in self.answered), None)
+
+    def end(self, at: float, cause: str) -> None:
+        """Hear that the bridge is over."""
+        if self.over is None:
+            self.over, self.cause = at, cause
+        self.news.set()
+
+    def hear_answer(self, leg: str, at: float) -> None:
+        """Hear that a callee answered; only one can be connected."""
+        if not self.answered:
+            self.answered[leg] = at
+        self.news.set()
+
+    def pressed(self, digit: str) -> None:
+        """Hear a digit of the dialling leg's party."""
+        if digit == "*":
+            self.star = True
+            self.news.set()
+
+    def suspect(self) -> None:
+        """Hear that the legs should be looked at."""
+        self.doubt = True
+        self.news.set()
+
+
+@dataclass(slots=True)
+class DialledLegs:
+    """The attempts under way, by the legs that they ring."""
+
+    _attempts: dict[tuple[str, str], Ringing] = field(default_factory=dict)
+
+    def begin(self, switch: str, ringing: Ringing) -> None:
+        """Hear of these legs from now on."""
+        self._attempts.update({(switch, callee.leg): ringing for callee in ringing.callees})
+
+    def end(self, switch: str, ringing: Ringing) -> None:
+        """Hear of them no more."""
+        for callee in ringing.callees:
+            self._attempts.pop((switch, callee.leg), None)
+
+    def answered(self, switch: str, leg: str, at: float) -> None:
+        """CHANNEL_ANSWER."""
+        ringing = self._attempts.get((switch, leg))
+        if ringing is not None:
+            ringing.hear_answer(leg, at)
+
+    def gone(self, switch: str, leg: str, cause: str) -> None:
+        """CHANNEL_HANGUP_COMPLETE."""
+        ringing = self._attempts.get((switch, leg))
+        if ringing is not None:
+            ringing.gone.setdefault(leg, cause)
+
+    def __iter__(self) -> Iterator[Call]:
+        """Give the legs that are dialled now, as calls of their own: each is its dialler's account's."""
+        for (_, leg), ringing in self._attempts.items():
+            parent = ringing.dialler()
+            answered = leg in ringing.answered
+            info = replace(parent.info, direction="outbound", answered=answered, channel_name="", profile_at=None)
+            yield replace(parent, id=leg, leg=leg, info=info)

@@ -1,0 +1,309 @@
+"""Dialling: groups in turn, who answers, how long, what is recorded of it; through lost links, events and daemons."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+
+from controller.calls.dialing import callee_id
+from controller.calls.events import CallReleased, CallResumed, StepFailed
+from controller.calls.looks import PATROL
+from controller.documents.call import CallState
+from controller.documents.steps import Dialled, DialStatus
+from controller.recordings.model import EndReason, State
+from controller.recordings.ports import CommandFailed, SwitchAway
+from tests.calls.test_runner import survived
+from tests.calls.world import SWITCH, Behaviour, World
+from tests.recordings.virtual import run_virtually, virtual
+
+TALKS = Behaviour(answers=1.0, talks=5.0)
+CALLEES = {
+    "1": TALKS,
+    "2": Behaviour(ends=0.5, cause="USER_BUSY"),
+    "3": Behaviour(),
+    "4": Behaviour(ends=0.2, cause="UNALLOCATED_NUMBER"),
+    "5": Behaviour(answers=2.0),
+    "6": Behaviour(ends=3.0, cause="NO_ANSWER"),
+}
+
+
+async def dialling(groups: list[list[str]], seconds: float = 60.0, **fields: Any) -> World:
+    """A world in which a call has dialled for so long."""
+    world = World([["dial", groups, fields]], callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(seconds)
+    return world
+
+
+def outcome(world: World) -> Dialled:
+    [found] = world.outcomes
+    assert isinstance(found, Dialled)
+    return found
+
+
+@virtual
+async def test_who_answers_is_connected_until_they_part() -> None:
+    """The outcome says with whom, on which leg, for how long; the leg was not answered before."""
+    world = await dialling([["1"]], caller="777")
+    assert world.log == ["take_over", "dial 1 777", "hang_up NORMAL_CLEARING"]
+    found = outcome(world)
+    assert (found.status, found.party and found.party.address) == (DialStatus.ANSWERED, "1")
+    assert found.call == callee_id(world.call.id, 1, 0, 0)
+    assert found.seconds == pytest.approx(5.0)
+    assert (found.recording, found.url) == ("", "")
+    assert world.legs["leg"].answered
+
+
+@pytest.mark.parametrize(
+    ("groups", "status", "cause"),
+    [
+        ([["2"]], DialStatus.BUSY, "USER_BUSY"),
+        ([["4"]], DialStatus.FAILED, "UNALLOCATED_NUMBER"),
+        ([["6"]], DialStatus.NO_ANSWER, "NO_ANSWER"),
+        ([["3"]], DialStatus.NO_ANSWER, "NO_ANSWER"),
+        ([["x,y"]], DialStatus.FAILED, "x,y is no number"),
+        ([], DialStatus.FAILED, "there is nobody to dial"),
+        ([[]], DialStatus.FAILED, "there is nobody to dial"),
+    ],
+)
+def test_nobody_is_connected(groups: list[list[str]], status: DialStatus, cause: str) -> None:
+    """Busy, unreachable, silent, or no number at all: each has its status, and why."""
+
+    async def run() -> None:
+        found = outcome(await dialling(groups, timeout=10.0))
+        assert (found.status, found.reason, found.seconds) == (status, cause, 0.0)
+
+    run_virtually(run())
+
+
+@virtual
+async def test_groups_are_tried_in_turn() -> None:
+    """The next one rings when the former is over, for as long as it may itself; after an answer nobody is rung."""
+    world = await dialling([["2"], ["3"], ["4", "5"], ["1"]], timeout=4.0)
+    assert [entry for entry in world.log if entry.startswith("dial")] == ["dial 2", "dial 3", "dial 4,5"]
+    found = world.legs["leg"]
+    assert found.bridged == callee_id(world.call.id, 1, 2, 1)
+    assert 6.4 < world.call.connected_at - world.call.started_at < 6.7  # type: ignore[operator]  # it has one
+
+
+@virtual
+async def test_a_group_rings_together() -> None:
+    """The first to answer is connected, the others stop ringing; those that cannot be dialled are left out."""
+    world = await dialling([["3", "no", "1", "5"]])
+    assert outcome(world).party is not None
+    assert world.told == {0: "Dialled answered 1"}
+    assert [failed.why for failed in world.of(StepFailed)] == ["no is no number"]
+    causes = {world.legs[callee.leg].cause for callee in world.rung[0].callees}
+    assert causes == {"LOSE_RACE", "NORMAL_CLEARING"}
+
+
+@virtual
+async def test_a_conversation_has_a_limit() -> None:
+    """Its seconds count from the answer; whoever rang long is not cut short."""
+    found = outcome(await dialling([["5"]], limit=30.0))
+    assert found.status is DialStatus.ANSWERED
+    assert found.seconds == pytest.approx(30.0, abs=0.05)
+
+
+@pytest.mark.parametrize("wished", [True, False])
+def test_hangup_on_star(wished: bool) -> None:
+    """Only where it is wished, and only by the star; the document goes on with the leg."""
+
+    async def run() -> None:
+        world = await dialling([["5"]], 5.0, hangup_on_star=wished)
+        world.press("5")
+        world.press("#")
+        await world.settle(0.1)
+        assert not world.outcomes
+        world.press("*")
+        await world.settle(0.5)
+        assert bool(world.outcomes) is wished
+        if wished:
+            assert outcome(world).status is DialStatus.ANSWERED
+            assert outcome(world).seconds == pytest.approx(3.1, abs=0.1)
+
+    run_virtually(run())
+
+
+@virtual
+async def test_the_caller_hangs_up_while_it_rings() -> None:
+    """Whoever rings is hung up by the switch; there is no outcome any more, and nothing is left behind."""
+    world = await dialling([["3"]], 3.0)
+    world.hang_up("leg")
+    await world.settle()
+    assert world.outcomes == []
+    assert world.call.state is CallState.ENDED
+    assert {world.legs[callee.leg].cause for callee in world.rung[0].callees} == {"ORIGINATOR_CANCEL"}
+    assert world.daemon is not None
+    assert world.daemon.desk.find(world.rung[0].callees[0].leg) is None
+
+
+@virtual
+async def test_a_dialled_leg_is_its_diallers_accounts() -> None:
+    """While it lives it can be found by its id, as a call of that account."""
+    world = await dialling([["5"]], 4.0)
+    assert world.daemon is not None
+    found = world.daemon.desk.find(world.rung[0].callees[0].leg)
+    assert found is not None
+    assert (found.account, found.leg, found.info.direction) == ("acme", found.id, "outbound")
+    assert found.info.answered
+
+
+# --- the recording --------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_conversation_is_recorded() -> None:
+    """From the answer to its end, from outside the leg's thread, which is busy; the outcome names it."""
+    world = await dialling([["2"], ["1"]], record="d")
+    [recording] = world.recordings.values()
+    assert recording.owner.outside
+    assert recording.owner.leg == "leg"
+    assert recording.state is State.COMPLETED
+    assert recording.reason is EndReason.HANGUP
+    assert recording.started_at is not None
+    assert recording.ended_at is not None
+    assert recording.ended_at - recording.started_at == pytest.approx(5.0, abs=0.1)
+    found = outcome(world)
+    assert (found.recording, found.url) == (recording.id, f"http://127.0.0.1/{recording.id}")
+
+
+@virtual
+async def test_the_ringing_is_recorded_too_where_it_is_wished() -> None:
+    """From the first ringing on, through all groups: one recording."""
+    world = await dialling([["2"], ["5"]], record="d", early=True, limit=3.0)
+    [recording] = world.recordings.values()
+    assert recording.started_at is not None
+    assert recording.ended_at is not None
+    assert recording.ended_at - recording.started_at == pytest.approx(5.5, abs=0.2)
+    assert outcome(world).recording == recording.id
+
+
+@virtual
+async def test_nothing_is_recorded_of_nobody() -> None:
+    """Where nobody answers there is no conversation, and no recording of it."""
+    world = await dialling([["2"], ["3"]], record="d", timeout=2.0)
+    assert world.recordings == {}
+    assert outcome(world).recording == ""
+
+
+@virtual
+async def test_a_recording_that_is_refused_ends_no_conversation() -> None:
+    """It is told, and they talk on."""
+    world = World([["dial", [["1"]], {"record": "d"}]], callees=CALLEES, full="the disk is full")
+    world.boot()
+    world.park()
+    await world.settle(30)
+    assert world.told == {0: "Dialled answered 1"}
+    assert [failed.why for failed in world.of(StepFailed)] == ["the disk is full"]
+
+
+@virtual
+async def test_a_leg_that_is_taken_away() -> None:
+    """Its document is over, and the recording of what was dialled with the conversation."""
+    world = await dialling([["5"]], 5.0, record="d")
+    leg, rung = world.legs["leg"], world.rung[0]
+    leg.routed, leg.parked, rung.winner = 2.0, False, ""
+    world.end_bridge(rung, "NORMAL_CLEARING")
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await world.settle(5)
+    assert world.outcomes == []
+    assert len(world.of(CallReleased)) == 1
+    [recording] = world.recordings.values()
+    assert (recording.state, recording.reason) == (State.COMPLETED, EndReason.HANGUP)
+    assert leg.alive
+
+
+# --- what is lost ---------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_an_end_that_nobody_told_is_seen() -> None:
+    """Legs are looked at now and then; who ended the conversation did so all the same."""
+    world = World([["dial", [["1"]], {}]], callees=CALLEES, deaf={"bridged"})
+    await world.boot().connected()
+    world.park()
+    await world.settle(PATROL + 10)
+    assert world.told == {0: "Dialled answered 1"}
+
+
+@virtual
+async def test_a_refused_command() -> None:
+    """The switch would not dial: the outcome says so, and the document goes on."""
+    world = World([["dial", [["1"]], {}]], callees=CALLEES, refusals={"dial": [CommandFailed("-ERR no")]})
+    world.boot()
+    world.park()
+    await world.settle(5)
+    assert world.told == {0: "Dialled failed "}
+    assert outcome(world).reason == "the switch did not dial: -ERR no"
+
+
+@virtual
+async def test_a_command_that_was_lost_is_sent_again() -> None:
+    """The link went before the switch heard of it."""
+    world = World([["dial", [["1"]], {}]], callees=CALLEES, refusals={"dial": [SwitchAway("gone")]})
+    world.boot()
+    world.park()
+    await world.settle(30)
+    assert world.told == {0: "Dialled answered 1"}
+    assert world.log.count("dial 1") == 1
+
+
+DOCUMENTS = (
+    [["dial", [["1"]], {}], ["wait", 1]],
+    [["dial", [["2"], ["3"], ["1"]], {"timeout": 3.0, "record": "d"}], ["wait", 1]],
+    [["record", "a"], ["dial", [["3", "5", "4"]], {"limit": 4.0, "record": "d", "early": True}], ["hangup", "BUSY"]],
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_killed_at_every_point(document: list[list[Any]]) -> None:
+    """However far it had got, the next daemon goes on: who answered is not rung again, talks on, and is recorded.
+
+    Who was busy before the row said that they were dialled may be rung once more.
+    """
+
+    async def run() -> None:
+        whole = await survived(document, None, callees=CALLEES)
+        for point in range(1, whole.points + 1):
+            world = await survived(document, point, callees=CALLEES)
+            assert world.killed.is_set()
+            assert world.told == whole.told, point
+            rung = [[entry for entry in each.log if entry.startswith("dial")] for each in (world, whole)]
+            dialled = [[entry for entry, _ in itertools.groupby(entries)] for entries in rung]
+            assert dialled[0] == dialled[1], point
+            assert world.call.state is CallState.ENDED
+            assert world.legs["leg"].cause == whole.legs["leg"].cause
+            states = [[one.state for one in each.recordings.values()] for each in (world, whole)]
+            assert states[0] == states[1], point
+            assert len(world.of(CallResumed)) <= 1
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize("away", [0.3, 3.0, 20.0])
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lost_anywhere(document: list[list[Any]], away: float) -> None:
+    """Whatever is missed meanwhile is found out: what came of it is the same."""
+
+    async def run() -> None:
+        whole = await survived(document, None, callees=CALLEES)
+        for tenths in range(0, 120, 3):
+            world = World(document, callees=CALLEES)
+            await world.boot().connected()
+            world.park()
+            await world.settle(tenths / 10)
+            world.cut()
+            await world.settle(away)
+            await world.relink()
+            async with asyncio.timeout(300):
+                while world.call.state is not CallState.ENDED:
+                    await world.settle(0.5)
+            told = [{number: text.split()[:3] for number, text in each.told.items()} for each in (world, whole)]
+            assert told[0] == told[1], tenths
+
+    run_virtually(run())
