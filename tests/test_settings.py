@@ -254,7 +254,7 @@ def test_what_is_absent(more: str, below: float, silent: bool) -> None:
     """Each account says which recordings are too short, and whether silent ones count."""
     settings = parse(HEAD + f"accounts: [{{name: a, vendor: signalwire, project_id: p, api_token: t{more}}}]")
     account = settings.accounts_by_name()["a"]
-    assert (account.absent_below_seconds, account.absent_when_silent) == (below, silent)
+    assert (account.absent_below, account.absent_when_silent) == (below, silent)
 
 
 def test_absent_below_is_a_length() -> None:

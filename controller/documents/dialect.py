@@ -18,8 +18,7 @@ class Account:
 
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
-    Recordings shorter than ``absent_below_seconds``, after trimming, are absent where the dialect knows such; silent
-    ones as well if ``absent_when_silent``.
+    ``absent_below`` (seconds) and ``absent_when_silent`` say when TwiML and LaML tell a recording as absent.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Account:
     space: str = ""
     token: str = field(default="", repr=False)
     signing_key: str = field(default="", repr=False)
-    absent_below_seconds: float = 1.0
+    absent_below: float = 0.0
     absent_when_silent: bool = False
 
 
