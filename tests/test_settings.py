@@ -76,6 +76,7 @@ def test_sample_loads(monkeypatch: pytest.MonkeyPatch) -> None:
             "7c9e6679-7425-40de-944b-e07fc1f90ae7",
             "t",
             "k",
+            absent_below=1.0,
         )
     }
 
@@ -394,7 +395,7 @@ def test_vendors_accounts() -> None:
     token = SecretStr(SECRET)
     twilio = TwilioAccount.model_construct(name="t", vendor="twilio", account_sid="AC1", auth_token=token)
     plivo = PlivoAccount.model_construct(name="p", vendor="plivo", auth_id="MA1", auth_token=token)
-    assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET)
+    assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET, 1.0)
     assert plivo.account() == Account("p", "plivo", "MA1", "", SECRET, SECRET)
 
 
