@@ -203,7 +203,8 @@ try:
     encode(Job(source, target, form, int(frames)), lambda _: None)
 except OSError as error:
     print(type(error).__mro__[-4].__name__, error.errno)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Its own most: ru_maxrss begins with that of the process it was forked from.
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
 """
 
 
