@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from controller.dialects.twiml import rest
 from controller.documents.dialect import Account
@@ -183,3 +185,25 @@ def test_wrong_lists(fields: dict[str, str], code: int) -> None:
     with pytest.raises(rest.RestError) as refused:
         rest.listing(given(fields), LAML)
     assert (refused.value.status, refused.value.code) == (400, code)
+
+
+FIELDS = ("DateCreated", "DateCreated<", "DateCreated>", "CallSid", "Page", "PageSize", "PageToken", "Status")
+NAMES = st.sampled_from([*FIELDS, "PauseBehavior", "RequestedChannels", *(row[0] for row in LAML_PARAMETERS)])
+
+
+@given_any(st.dictionaries(NAMES, st.lists(st.text(max_size=40), max_size=2)))
+def test_anything(fields: dict[str, list[str]]) -> None:
+    """Whatever is sent is read or refused in the vendors' shape; nothing else is raised, nothing unprintable told."""
+    reads = (
+        lambda: rest.creation(fields, LAML, "r"),
+        lambda: rest.listing(fields, TWILIO),
+        lambda: rest.update(fields),
+        lambda: rest.wanted_channels(fields),
+    )
+    refusals = []
+    for read in reads:
+        try:
+            read()
+        except rest.RestError as refused:
+            refusals.append(refused)
+    assert all(400 <= refused.status < 500 and str(refused).isprintable() for refused in refusals)
