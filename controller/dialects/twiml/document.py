@@ -44,6 +44,7 @@ MOST_PARTIES = 10
 MOST_PROBLEMS = 50
 
 _SHOWN = 40
+_LONGEST_LIST = 1_000  # characters of an event list
 _INAUDIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\s]+")
 _KEYS = re.compile(r"[0-9*#]{0,12}\Z")
 _TONES = re.compile(r"[0-9A-D*#wW]{1,256}\Z")
@@ -143,7 +144,7 @@ class _Reader:
             elif inner.name in verb.refused:
                 supported = _either(f"<{name}>" for name in verb.nested)
                 self._refuse(inner, verb.name, f"<{inner.name}> is not supported in this version: {supported}")
-            else:
+            elif len(self.problems) < MOST_PROBLEMS:
                 code = BAD_NESTING if verb.name == "Dial" else SCHEMA
                 right = (
                     f"only {_either(f'<{name}>' for name in verb.nested)} may lie" if verb.nested else "nothing lies"
@@ -174,6 +175,8 @@ class _Reader:
 
     def _leftovers(self, element: Element, where: str, rows: Mapping[str, Attribute]) -> None:
         for name in element.attributes:
+            if len(self.warnings) >= MOST_PROBLEMS:  # hints cost time, and nobody reads so many
+                return
             if name not in rows and not name.startswith(("xml", "xsi:")):
                 self._warn(element, f"{where}.{name[:_SHOWN]}", f"unknown, so it is ignored{_nearest(name, rows)}")
 
@@ -216,7 +219,7 @@ class _Reader:
 
     def _events(self, element: Element, at: str, row: Attribute, text: str) -> tuple[str, ...] | None:
         """Return the events of a list as people write them: with spaces, commas, or as Python prints a list."""
-        words = [word for word in _LISTED.split(text) if word]
+        words = [word for word in _LISTED.split(text[:_LONGEST_LIST]) if word]
         known = tuple(dict.fromkeys(word.lower() for word in words if word.lower() in row.choices))
         for word in words:
             if word.lower() not in row.choices:
@@ -308,6 +311,8 @@ class _Reader:
     # --- what is said of it ------------------------------------------------------------------------------------
 
     def _unknown(self, element: Element) -> None:
+        if len(self.problems) >= MOST_PROBLEMS:
+            return
         supported = ", ".join(VERBS)
         said = "is no verb of its own here" if element.name in LATER else "is no known verb"
         hint = "" if element.name in LATER else _nearest(element.name, VERBS)

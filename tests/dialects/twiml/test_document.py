@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twilio.twiml.voice_response import Dial, Gather, Start, Stop, VoiceResponse
 
+from controller.dialects.twiml import document
 from controller.dialects.twiml.document import MOST_PROBLEMS, Document, read
 from controller.dialects.twiml.urls import BadUrl, resolve
 from controller.dialects.twiml.verbs import NOUNS, VERBS
@@ -220,15 +223,46 @@ def test_documents_of_the_sdk() -> None:
     made.redirect("/next", method="GET")
     made.reject(reason="busy")
     made.hangup()
-    document = read(str(made), "test", BASE)
-    assert document.warnings == ()
-    assert [one.verb for one in document.instructions] == [
+    found = read(str(made), "test", BASE)
+    assert found.warnings == ()
+    assert [one.verb for one in found.instructions] == [
         *("Start.Recording", "Say", "Play", "Play", "Pause", "Gather", "Stop.Recording", "Record", "Dial"),
         *("Redirect", "Reject", "Hangup"),
     ]
-    first = document.instructions[0]
+    first = found.instructions[0]
     assert first.values["recordingStatusCallbackEvent"] == ("in-progress", "completed", "absent")
     assert first.values["name"] == "one"
+
+
+def _guess(guesses: list[object]) -> Callable[..., list[str]]:
+    def guess(*given_: object, **_: object) -> list[str]:
+        guesses.append(given_)
+        return []
+
+    return guess
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<Say " + " ".join(f"a{number}=''" for number in range(80_000)) + ">x</Say>",
+        "<Foo/>" * 9_000,
+        "<Gather>" + "<Foo/>" * 9_000 + "</Gather>",
+        "<Start><Recording recordingStatusCallbackEvent='" + "x " * 300_000 + "'/></Start>",
+        "<Say>" + "<b/>" * 9_000 + "</Say>",
+        "<Play digits='" + "1" * 900_000 + "'>/a</Play>",
+    ],
+)
+def test_so_much_that_is_wrong(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is meant is guessed for as much as is told, not for all of a hostile document."""
+    guesses: list[object] = []
+    monkeypatch.setattr(document, "get_close_matches", _guess(guesses))
+    try:
+        told = read(response(body), "test", BASE).warnings
+    except DocumentError as refused:
+        told = refused.problems
+    assert 0 < len(told) <= MOST_PROBLEMS
+    assert len(guesses) <= MOST_PROBLEMS
 
 
 def test_check() -> None:
