@@ -263,16 +263,19 @@ async def test_voicemail(app: Application, switch: Switch) -> None:
     )
     made.say("Nobody said anything.")
     app.answers("/voice", made)
-    after = VoiceResponse()
-    after.append(
-        recording(Start(), app.receiver, track="outbound", recording_status_callback=app.receiver.url("/ear"))
-    )
-    after.pause(length=1)
-    app.answers("/done", after)
+    waiting = VoiceResponse()
+    waiting.pause(length=2)
+    waiting.redirect("/play")
+    app.answers("/done", waiting)
     await app.start()
     call = await switch.call(script=(Silence(3.0), Tone(2.0, VOICE), Silence(0.5), Digits("#")))
+    done = (await app.receiver.wait("/done", timeout=20))[0].form
+    after = VoiceResponse()
+    ear = app.receiver.url("/ear")
+    after.append(recording(Start(), app.receiver, track="outbound", recording_status_callback=ear))
+    after.play(done["RecordingUrl"])
+    app.answers("/play", after)
     assert await finished(app, call) == "NORMAL_CLEARING"
-    (done,) = app.told("/done")
     told = await app.event("completed")
     assert done["RecordingSid"] == told["RecordingSid"]
     assert done["RecordingUrl"] == told["RecordingUrl"]
@@ -283,6 +286,10 @@ async def test_voicemail(app: Application, switch: Switch) -> None:
     (spoken,) = sound.sounding()
     assert spoken.seconds == pytest.approx(2.0, abs=0.1)
     assert sound.hz(0, spoken) == pytest.approx(VOICE, abs=5), "neither the greeting nor the beep is in the message"
+    heard = read_wav(file_of(switch, await app.event("completed", "/ear")))
+    (again,) = heard.sounding()
+    assert again.seconds == pytest.approx(2.0, abs=0.1)
+    assert heard.hz(0, again) == pytest.approx(VOICE, abs=5)
     app.signed()
 
 
