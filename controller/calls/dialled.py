@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from controller.calls.ports import Callee
 from controller.documents.call import Call
 
+LOST = "LOSE_RACE"
+"""Cause of a callee that rang, or answered, while another was connected."""
+
 
 @dataclass(slots=True)
 class Ringing:
@@ -31,8 +34,9 @@ class Ringing:
 
     @property
     def winner(self) -> Callee | None:
-        """Who answered first."""
-        return next((callee for callee in self.callees if callee.leg in self.answered), None)
+        """Who answered first; of those who do so at once, the switch says who did not."""
+        legs = [leg for leg in self.answered if self.gone.get(leg) != LOST]
+        return next((callee for callee in self.callees if legs and callee.leg == legs[0]), None)
 
     def end(self, at: float, cause: str) -> None:
         """Hear that the bridge is over."""
@@ -41,9 +45,8 @@ class Ringing:
         self.news.set()
 
     def hear_answer(self, leg: str, at: float) -> None:
-        """Hear that a callee answered; only one can be connected."""
-        if not self.answered:
-            self.answered[leg] = at
+        """Hear that a callee answered."""
+        self.answered.setdefault(leg, at)
         self.news.set()
 
     def pressed(self, digit: str) -> None:

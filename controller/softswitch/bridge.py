@@ -177,7 +177,7 @@ async def bridge(leg: "Leg", argument: str) -> None:
     switch = leg.switch
     shared, dial = parse_block(argument.strip())
     leg.set_call_state("RING_WAIT")
-    leg.pre_answer()
+    leg.pre_answer()  # mod_loopback does, of whoever dials its endpoints
     leg.variables.set("originate_disposition", "failure")
     leg.variables.set("DIALSTATUS", "INVALIDARGS")
     leg.transferred = False

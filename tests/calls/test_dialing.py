@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from controller.calls.dialing import callee_id
+from controller.calls.dialled import Ringing
 from controller.calls.events import CallReleased, CallResumed, StepFailed
 from controller.calls.looks import PATROL
+from controller.calls.ports import Callee
 from controller.documents.call import CallState
-from controller.documents.steps import Dialled, DialStatus
+from controller.documents.steps import Dialled, DialStatus, Party, PartyKind
 from controller.recordings.model import EndReason, State
 from controller.recordings.ports import CommandFailed, SwitchAway
 from tests.calls.test_runner import survived
-from tests.calls.world import SWITCH, Behaviour, World
+from tests.calls.world import SWITCH, Behaviour, World, running
 from tests.recordings.virtual import run_virtually, virtual
 
 TALKS = Behaviour(answers=1.0, talks=5.0)
@@ -99,6 +101,20 @@ async def test_a_group_rings_together() -> None:
     assert [failed.why for failed in world.of(StepFailed)] == ["no is no number"]
     causes = {world.legs[callee.leg].cause for callee in world.rung[0].callees}
     assert causes == {"LOSE_RACE", "NORMAL_CLEARING"}
+
+
+@virtual
+async def test_two_that_answer_at_once() -> None:
+    """The switch connects one of them, not always the first to be told; the other has lost."""
+    first, second = (Callee(leg, Party(PartyKind.NUMBER, leg)) for leg in ("1", "2"))
+    ringing = Ringing("execution", (first, second), running)
+    ringing.hear_answer("2", 1.0)
+    ringing.hear_answer("1", 1.1)
+    assert ringing.winner is second
+    ringing.gone["2"] = "LOSE_RACE"
+    assert ringing.winner is first
+    ringing.gone["1"] = "NORMAL_CLEARING"
+    assert ringing.winner is first
 
 
 @virtual

@@ -191,6 +191,7 @@ async def test_both_prefixes_and_spellings(client: Client, prefix: str, suffix: 
     for path in ("/Recordings", on_call, f"{on_call}/{client.sid()}"):
         assert (await client.ask("GET", f"{path}{suffix}", prefix=prefix)).status == 200
     assert (await client.ask("DELETE", f"/Recordings/{client.sid()}{suffix}", prefix=prefix)).status == 204
+    assert refused(await client.ask("GET", f"/Recordings/{client.sid()}.json.json", prefix=prefix)) == (404, 20404)
     current = await client.form(f"{on_call}/Twilio.CURRENT{suffix}", {"Status": "paused"}, prefix=prefix)
     assert read(current)["status"] == "paused"
 

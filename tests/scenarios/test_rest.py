@@ -182,7 +182,8 @@ async def test_a_leg_on_hold(daemon: Daemon, switch: Switch) -> None:
         assert (await api.update(up, sid, Status="stopped")).status == 200
     assert (await api.until(first, "completed"))["duration"] in {"1", "2"}
     absent = await api.until(second.json["sid"], "absent")
-    assert (absent["duration"], absent["error_code"]) == ("0", 16101)
+    assert absent["error_code"] == 16101
+    assert absent["duration"] in {"0", "1"}  # a frame or two may come while the hold takes effect
     assert up.caller.alive
 
 

@@ -15,7 +15,7 @@ import pytest
 from controller.calls.events import CallEnded
 from controller.softswitch.script import Hangup, Script, Silence, Speech, Tone, render
 from tests.harness.audio import Sound, read_wav
-from tests.harness.esl import Event
+from tests.harness.esl import Event, connected
 from tests.harness.live import LiveSwitch
 from tests.harness.receiver import Answer
 from tests.harness.sip import sip_call
@@ -342,3 +342,23 @@ async def test_callers_words_are_strings_of_the_request(daemon: Daemon, switch: 
         assert all(isinstance(value, str) for name, value in call.items() if name != "headers")
     assert not touched.exists()
     await daemon.until(lambda: len(daemon.seen(CallEnded)) == len(callers))
+
+
+async def test_a_sip_uri_is_dialled(daemon: Daemon, switch: LiveSwitch, callbacks: Callbacks, tmp_path: Path) -> None:
+    """Over SIP and RTP, to this very switch, where the harness answers: the caller is left, who was dialled right."""
+    daemon.changes = {"dial": {"sip": "sofia/internal/{uri}"}}
+    uri = f"sip:2000@127.0.0.1:{switch.sip_port};transport=udp"
+    daemon.say(record_call(daemon.receiver, stereo=True), {"connect": {"to": uri, "max_duration": 2}}, {"hangup": {}})
+    await daemon.start()
+    async with connected(switch.direct, "CHANNEL_PARK") as esl, calling(switch.sip_port) as phone:
+        with esl.watch() as watch:
+            parked = await watch.wait(lambda event: event.get("Caller-Destination-Number") == "2000")
+        assert parked["Caller-Caller-ID-Number"] == "15551230000"
+        await phone.until(lambda: phone.answered)
+        talking = asyncio.create_task(phone.say((Tone(5.0, 1000),)))
+        assert (await esl.api(f"uuid_transfer {parked['Unique-ID']} 2000 XML fsrec-harness")).startswith("+OK")
+        await phone.until(lambda: phone.over)
+        talking.cancel()
+    sound = await fetched(daemon, await callbacks.wait("finished"), tmp_path / "got.wav")
+    assert sound.hz(0) == pytest.approx(1000, abs=10)
+    assert sound.hz(1, max(sound.sounding(1), key=lambda each: each.seconds)) == pytest.approx(600, abs=10)

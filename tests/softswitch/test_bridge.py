@@ -125,3 +125,56 @@ async def test_the_parking_context(client: Client, soft_switch: Softswitch) -> N
     park = await client.event("CHANNEL_PARK")
     assert (park["Call-Direction"], park["Answer-State"]) == ("inbound", "ringing")
     assert await client.api(f"sched_del {park['Unique-ID']}") == "+OK Deleted: 1\n"
+
+
+async def test_callees_ring_together(client: Client, soft_switch: Softswitch) -> None:
+    """The first to answer is bridged under the id that it was given, the others lose; the caller is answered then."""
+    soft_switch.extensions["late"] = (("sleep", "200"), ("answer", ""), ("park", ""))
+    soft_switch.extensions["never"] = (("park", ""),)
+    leg = await soft_switch.call("1001", variables={"continue_on_fail": "true"})
+    one, two = "[origination_uuid=one,tag=1]loopback/never", "[origination_uuid=two,tag=2]loopback/late"
+    dial = f"{{ignore_early_media=true}}{one},{two},loopback/busy,[tag=4]loopback/early"
+    await client.execute(leg, "bridge", dial, Event_UUID="b")
+    answered = await client.event("CHANNEL_ANSWER", Unique_ID="two")
+    assert answered["variable_tag"] == "2"
+    lost = await client.event("CHANNEL_HANGUP", Unique_ID="one")
+    assert lost["Hangup-Cause"] == "LOSE_RACE"
+    await client.event("CHANNEL_ANSWER", Unique_ID=leg.uuid)
+    bridged = await client.event("CHANNEL_BRIDGE")
+    assert bridged["Bridge-B-Unique-ID"] == "two"
+    await client.api("uuid_kill two")
+    over = await client.event("CHANNEL_EXECUTE_COMPLETE", Application_UUID="b")
+    assert over["variable_last_bridge_to"] == "two"
+    assert over["variable_originate_disposition"] == "SUCCESS"
+    assert over["variable_bridge_hangup_cause"] == "NORMAL_CLEARING"
+    assert not leg.hungup
+
+
+@pytest.mark.parametrize(
+    ("dial", "cause"),
+    [
+        ("{originate_timeout=1}loopback/never", "NO_ANSWER"),
+        ("loopback/busy,loopback/busy", "USER_BUSY"),
+        ("user/1,user/2", "SUBSCRIBER_ABSENT"),
+        ("{ignore_early_media=true,originate_timeout=1}loopback/early", "NO_ANSWER"),
+    ],
+)
+async def test_nobody_answers_a_bridge(client: Client, soft_switch: Softswitch, dial: str, cause: str) -> None:
+    """Why is told with the end of the bridge; the leg stays."""
+    soft_switch.extensions["never"] = (("park", ""),)
+    leg = await soft_switch.call("1001", variables={"continue_on_fail": "true"})
+    await client.execute(leg, "bridge", dial, Event_UUID="b")
+    over = await client.event("CHANNEL_EXECUTE_COMPLETE", Application_UUID="b")
+    assert (over["variable_originate_disposition"], over["Answer-State"]) == (cause, "early")
+    assert not leg.hungup
+
+
+async def test_a_callee_that_answers_after_its_early_media(client: Client, soft_switch: Softswitch) -> None:
+    """Bridged at the early media, the caller is answered with it."""
+    soft_switch.extensions["announces"] = (("pre_answer", ""), ("sleep", "300"), ("answer", ""), ("park", ""))
+    leg = await soft_switch.call("1001")
+    await client.execute(leg, "bridge", "loopback/announces")
+    await client.event("CHANNEL_BRIDGE")
+    assert not leg.answered
+    await client.event("CHANNEL_ANSWER", Unique_ID=leg.uuid)
+    assert leg.answered

@@ -25,6 +25,8 @@ from controller.switch.commands import (
     Action,
     Answer,
     ApiCommand,
+    Bridge,
+    Callee,
     Cause,
     Command,
     Execute,
@@ -312,6 +314,18 @@ sources = single_sources | st.lists(single_sources, min_size=2, max_size=4).map(
 setvars = st.dictionaries(st.sampled_from(sorted(TAKEOVER_VARIABLES)), st.booleans(), min_size=1).map(
     lambda chosen: {name: TAKEOVER_VARIABLES[name] if given_value else None for name, given_value in chosen.items()}
 )
+callees = st.builds(
+    Callee,
+    uuids,
+    st.from_regex(r"sofia/gateway/x/\+?[0-9*#]{1,32}", fullmatch=True),
+    st.from_regex(r"|\+?[0-9*#]{1,32}|[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True),
+)
+
+
+def leg_of(callee: Callee) -> str:
+    return callee.leg
+
+
 event = {"event_uuid": uuids, "event_lock": st.booleans()}
 COMMANDS: dict[str, st.SearchStrategy[Command]] = {
     "RecordSession": st.builds(
@@ -320,6 +334,9 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
     "Answer": st.builds(Answer, good_legs, **event),
     "Playback": st.builds(Playback, good_legs, sources, **event),
     "Hangup": st.builds(Hangup, good_legs, causes, **event),
+    "Bridge": st.builds(
+        Bridge, good_legs, st.lists(callees, min_size=1, max_size=4, unique_by=leg_of).map(tuple), hex_ids, **event
+    ),
     "UuidRecord start": st.builds(
         UuidRecord, good_legs, st.just(Action.START), good_paths, recording_variables, st.integers(1, 86_400)
     ),

@@ -462,6 +462,39 @@ def test_the_dump_of_a_leg() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "cause"),
+    [
+        ({"variable_originate_disposition": "USER_BUSY"}, "USER_BUSY"),
+        ({"variable_originate_disposition": "failure"}, ""),
+        ({"variable_originate_disposition": "USER_BUSY", "variable_bridge_hangup_cause": "OLD"}, "USER_BUSY"),
+        (
+            {"variable_originate_disposition": "SUCCESS", "variable_bridge_hangup_cause": "NORMAL_CLEARING"},
+            "NORMAL_CLEARING",
+        ),
+        ({"variable_originate_disposition": "SUCCESS"}, ""),
+        ({"variable_originate_disposition": ["USER_BUSY"]}, ""),
+        ({"variable_originate_disposition": "A\nB"}, ""),
+        ({}, ""),
+    ],
+)
+def test_how_a_bridge_ended(headers: dict[str, object], cause: str) -> None:
+    """The cause of who answered, or why nobody did; nothing of what other applications leave."""
+    fact = facts.parse(changed("CHANNEL_EXECUTE_COMPLETE", {"Application": "bridge", **headers}))
+    assert isinstance(fact, Executed)
+    assert (fact.application, fact.cause) == ("bridge", cause)
+    other = facts.parse(changed("CHANNEL_EXECUTE_COMPLETE", headers))
+    assert isinstance(other, Executed)
+    assert other.cause == ""
+    assert facts.parse_dump(json.dumps(changed("CHANNEL_PARK", headers))).bridge_cause == cause
+
+
+@pytest.mark.parametrize(("value", "leg"), [(LEG, LEG), ("x\ny", ""), (None, ""), (["a1"], "")])
+def test_whom_a_leg_was_bridged_to(value: object, leg: str) -> None:
+    """A leg that commands could name, or nobody."""
+    assert facts.parse_dump(json.dumps(changed("CHANNEL_PARK", {"variable_last_bridge_to": value}))).bridged == leg
+
+
+@pytest.mark.parametrize(
     ("headers", "message"),
     [
         ({"Unique-ID": "core"}, "Unique-ID or"),

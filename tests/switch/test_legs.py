@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from controller.calls.ports import Beep, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import Beep, Callee, ParkedLeg, Sound, SoundFile
 from controller.documents.call import CallInfo
-from controller.documents.steps import Ringing, Speech
+from controller.documents.steps import Party, PartyKind, Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
+from controller.switch.commands import Templates
 from controller.switch.facts import LegInfo
 from controller.switch.legs import DIGIT_SECONDS, EslLegs, call_info
 from controller.switch.link import SwitchAddress
@@ -31,6 +32,13 @@ GONE = "-ERR No such channel!\n"
 
 Act = Callable[[EslLegs], Awaitable[Any]]
 
+
+def dialled(legs: EslLegs, leg: str, caller: str = "") -> Awaitable[None]:
+    """Have a leg dial one number."""
+    callees = [Callee(OTHER, Party(PartyKind.NUMBER, "1000"))]
+    return legs.dial(SWITCH, leg, callees, call=CALL, caller=caller, rings=20.0, execution=OTHER)
+
+
 ACTS: dict[str, tuple[Act, list[str]]] = {
     "take_over": (lambda legs: legs.take_over(SWITCH, LEG, CALL), ["api sched_del", "api uuid_setvar_multi"]),
     "release": (lambda legs: legs.release(SWITCH, LEG), ["api uuid_setvar_multi"]),
@@ -43,6 +51,7 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "hang_up": (lambda legs: legs.hang_up(SWITCH, LEG, "USER_BUSY"), ["api uuid_kill"]),
     "play": (lambda legs: legs.play(SWITCH, LEG, Beep(), gain=0.0, execution=CALL), ["sendmsg"]),
     "stop_playing": (lambda legs: legs.stop_playing(SWITCH, LEG), ["api uuid_break"]),
+    "dial": (lambda legs: dialled(legs, LEG), ["sendmsg"]),
     "send_digits": (lambda legs: legs.send_digits(SWITCH, LEG, "1"), ["bgapi uuid_send_dtmf"]),
 }
 GONE_IS_FINE = {"hang_up", "stop_playing"}
@@ -106,6 +115,70 @@ async def test_a_takeover_disarms_before_it_marks() -> None:
     assert "app_disable_expand_variables=true" in mark
     assert "fsrec_call=;" in f"{free};"
     assert "app_disable_expand_variables=;" in f"{free};"
+
+
+async def test_the_packet_of_a_dialling() -> None:
+    """Everybody at once, each with its own id and caller; FreeSWITCH gives up later than we do."""
+    callees = [
+        Callee(OTHER, Party(PartyKind.NUMBER, "1000")),
+        Callee(CALL, Party(PartyKind.SIP, "sip:ada@example.com", "+1999")),
+    ]
+    answers = Answers()
+    async with connected(answers) as board:
+        legs = EslLegs(board, templates=Templates("loopback/{number}/x"))
+        await legs.dial(SWITCH, LEG, callees, call=CALL, caller="+1555", rings=19.5, execution=OTHER)
+    [packet] = answers.packets
+    assert packet.startswith(f"sendmsg {LEG}")
+    assert "execute-app-name: bridge" in packet
+    assert f"Event-UUID: {OTHER}" in packet
+    assert (
+        "execute-app-arg: {ignore_early_media=true,originate_timeout=30}"
+        f"[origination_uuid={OTHER},fsrec_dialler={HEX},origination_caller_id_number=+1555]loopback/1000/x,"
+        f"[origination_uuid={CALL},fsrec_dialler={HEX},origination_caller_id_number=+1999]"
+        "sofia/external/sip:ada@example.com"
+    ) in packet
+    assert "event-lock" not in packet
+
+
+@pytest.mark.parametrize("caller", ["a,b=c", "Ada <1>", "]", "{x"])
+async def test_a_hostile_caller_is_not_shown(caller: str) -> None:
+    """Refused before anything is sent."""
+    answers = Answers()
+    async with connected(answers) as board:
+        with pytest.raises(CommandFailed, match="caller"):
+            await dialled(EslLegs(board), LEG, caller)
+    assert answers.lines == []
+
+
+@pytest.mark.parametrize(
+    ("party", "why"),
+    [
+        (Party(PartyKind.NUMBER, "+15551234567"), ""),
+        (Party(PartyKind.SIP, "sip:ada@example.com"), ""),
+        (Party(PartyKind.NUMBER, "sip:ada@example.com"), "right is an optional +"),
+        (Party(PartyKind.SIP, "1000"), "right is sip:user@host"),
+        (Party(PartyKind.NUMBER, "1000,loopback/app=system:touch x"), "right is an optional +"),
+    ],
+)
+async def test_who_can_be_dialled(party: Party, why: str) -> None:
+    """An address of its kind's grammar; for others it is said what would be right."""
+    async with connected(Answers()) as board:
+        told = EslLegs(board).undialable(party)
+    assert bool(told) is bool(why)
+    assert why in told
+
+
+async def test_a_look_tells_of_a_bridge() -> None:
+    """Whom the leg was connected with last, and how that ended."""
+    bridged = {
+        "variable_last_bridge_to": OTHER,
+        "variable_originate_disposition": "SUCCESS",
+        "variable_bridge_hangup_cause": "NORMAL_CLEARING",
+    }
+    answers = Answers({"api uuid_dump": dump(**bridged)})
+    async with connected(answers) as board:
+        seen = await EslLegs(board).look(SWITCH, LEG)
+    assert seen == replace(SEEN, bridged=OTHER, bridge_cause="NORMAL_CLEARING")
 
 
 async def test_the_packet_of_an_answer() -> None:
@@ -190,6 +263,7 @@ async def test_a_leg_that_no_command_can_name(name: str) -> None:
         "play": lambda legs: legs.play(SWITCH, hostile, Beep(), gain=0.0, execution=CALL),
         "stop_playing": lambda legs: legs.stop_playing(SWITCH, hostile),
         "send_digits": lambda legs: legs.send_digits(SWITCH, hostile, "1"),
+        "dial": lambda legs: dialled(legs, hostile),
     }
     async with connected(answers) as board:
         with pytest.raises(CommandFailed, match="no leg id"):
