@@ -24,6 +24,7 @@ _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _ENGINE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _SPOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
+_WISHES = re.compile(r"(?:ct|ot|rt|tt|rc|rp)=[a-z0-9,]+(?:&(?:ct|ot|rt|tt|rc|rp)=[a-z0-9,]+)*")
 _SWITCH_PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15})\s*(?P<unit>[A-Za-z]*)")
 _UNITS: dict[str, int] = {
@@ -161,7 +162,7 @@ def _rooted(value: str | os.PathLike[str], info: ValidationInfo) -> str:
 
 
 def _document(value: str, info: ValidationInfo) -> str:
-    """Return an absolute path, or an http(s) URL as it is."""
+    """Return an absolute path, or an http(s) URL as it is; its fragment may say how it is asked."""
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
         return _rooted(value, info)
     try:
@@ -171,8 +172,8 @@ def _document(value: str, info: ValidationInfo) -> str:
         good = False
     if not good or not re.fullmatch(r"[!-~]+", value):
         raise ValueError("should be a file, or a URL as in https://app.example.com/document")
-    if "#" in value:
-        raise ValueError("should have no fragment (#): it is never sent")
+    if "#" in value and not _WISHES.fullmatch(value.partition("#")[2]):
+        raise ValueError("should have no fragment (#) but one that says how to ask, as in #ct=2000&rc=2&rp=5xx,ct")
     return value
 
 

@@ -231,6 +231,20 @@ def test_check_says_of_each_file_what_is_wrong(tmp_path: Path, capsys: pytest.Ca
     assert [line for line in lines if line.endswith(": fine")] == [f"{good}: fine", f"{config}: fine"]
 
 
+def test_check_of_twiml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """XML is TwiML: problems with line and code; what runs otherwise than it is written is a warning, and well."""
+    bad, odd = tmp_path / "bad.xml", tmp_path / "odd.xml"
+    bad.write_text("<Response>\n<Speak>x</Speak>\n</Response>")
+    odd.write_text("<Response>\n<Start><Recording trim='x'/></Start><Pause/>\n</Response>")
+    assert cli.main(["check", str(odd)]) == 0
+    fine, warned = capsys.readouterr().out.splitlines()
+    assert fine == f"{odd}: fine"
+    assert warned.startswith(f"{odd}: warning: line 2: Start.Recording.trim: must be trim-silence or do-not-trim")
+    assert warned.endswith("(error 13699)")
+    assert cli.main(["check", str(odd), str(bad)]) == 1
+    assert f"{bad}: line 2: <Speak> is no known verb" in capsys.readouterr().out
+
+
 def test_check_of_what_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 0."""
     config = settings(tmp_path)

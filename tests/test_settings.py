@@ -374,6 +374,18 @@ def test_documents_at_urls() -> None:
     assert (route.document, route.fallback, route.method) == ("https://u:p@x/y?z=1", "HTTP://[::1]:81", "GET")
 
 
+def test_how_a_url_is_asked() -> None:
+    """Its fragment and the route's dialect say so; a Twilio account has no SWML."""
+    url = "https://x/y#ct=2000&rc=2&rp=5xx,ct"
+    text = f"{{destination: a, account: acme, document: '{url}', dialect: twiml}}"
+    route = read(HEAD + f"accounts: [{ACME}]\nroutes: [{text}]").routes[0]
+    assert (route.document, route.dialect) == (url, "twiml")
+    twilio = f"{{name: t, vendor: twilio, account_sid: AC1, auth_token: {SECRET}}}"
+    both = "routes: [{destination: a, account: t, document: 'https://x/y', dialect: swml}]"
+    (told,) = problems(HEAD + f"accounts: [{twilio}]\n{both}")
+    assert told.endswith("routes[0].dialect: accounts of twilio have no SWML")
+
+
 @pytest.mark.parametrize(
     ("route", "words"),
     [
@@ -383,7 +395,10 @@ def test_documents_at_urls() -> None:
         ("document: 'https://x:0/y'", "document: should be a file, or a URL as in https://"),
         ("document: 'https://x/y z'", "document: should be a file, or a URL as in https://"),
         ("document: 'https://[x/y'", "document: should be a file, or a URL as in https://"),
-        ("document: 'https://x/y#rc=1'", "document: should have no fragment (#)"),
+        ("document: 'https://x/y#top'", "document: should have no fragment (#)"),
+        ("document: 'https://x/y#rc=1&edge=x'", "document: should have no fragment (#)"),
+        ("document: d, dialect: twiml", "dialect is how a document is asked of a URL"),
+        ("document: 'https://x/y', dialect: plivo", "dialect: should be 'swml' or 'twiml'"),
         ("document: d, fallback: 'gopher://x'", "fallback: should be a file, or a URL as in https://"),
         ("document: d, fallback: e, method: GET", "method is how a document is asked of a URL"),
         ("document: 'https://x/y', method: PUT", "method: should be 'GET' or 'POST'"),

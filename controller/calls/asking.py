@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.calls.context import CallContext
 from controller.calls.events import DocumentFetched
 from controller.calls.source import SourceFailed
+from controller.documents.call import Call
 from controller.documents.fetch import FetchFailed, is_url, shown
 from controller.documents.steps import Failed, Fetch, Fetched, Request, Response
 
@@ -21,14 +22,20 @@ async def request(context: CallContext, step: Request, *, resumed: bool) -> Resp
 async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched | Failed:
     """Fetch a document as the call's own dialect and account ask for it."""
     await context.begin(resumed=resumed)
-    sources, call = context.rooms.sources, context.call
-    began = context.rooms.clock()
+    call = context.call
     try:
-        account = sources.account(call.account)
         if step.url == call.fallback and not is_url(step.url):  # of the settings, never of a document
-            return Fetched(await sources.files.read(step.url), step.url)
-        found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
+            return Fetched(await context.rooms.sources.files.read(step.url), step.url)
+        return await ask(context, call, step)
     except SourceFailed as failure:
         return Failed(str(failure))
-    context.observe(DocumentFetched(call.id, shown(step.url), len(found.text), context.rooms.clock() - began))
+
+
+async def ask(context: CallContext, call: Call, step: Fetch) -> Fetched:
+    """Return what a URL answers, asked about the call as it is given. Raises SourceFailed."""
+    sources, clock = context.rooms.sources, context.rooms.clock
+    began = clock()
+    account = sources.account(call.account)
+    found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
+    context.observe(DocumentFetched(call.id, shown(step.url), len(found.text), clock() - began))
     return found

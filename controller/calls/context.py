@@ -58,6 +58,7 @@ class CallContext:
         self._digits: asyncio.Queue[str] | None = None
         self._dialled = DialledLegs() if dialled is None else dialled
         self._ringing: Ringing | None = None
+        self.rung: Ringing | None = None
         self.released = False
 
     # --- what is heard -------------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ class CallContext:
     @contextlib.contextmanager
     def dialling(self, ringing: Ringing) -> Iterator[None]:
         """Hear of dialled legs."""
-        self._ringing = ringing
+        self._ringing = self.rung = ringing
         self._dialled.begin(self.call.switch, ringing)
         try:
             yield

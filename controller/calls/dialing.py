@@ -66,6 +66,19 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     return await recorder.told(outcome)
 
 
+async def left(context: CallContext, step: Dial) -> Dialled:
+    """Return how a dialling ended that the end of its own leg broke off."""
+    call, ringing = context.call, context.rung
+    outcome = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
+    if ringing is not None and ringing.execution == callee_id(call.id, call.step, call.item, -1):
+        winner = ringing.winner
+        if winner is not None:
+            since = call.connected_at or ringing.answered[winner.leg]
+            seconds = max(0.0, (ringing.over or context.rooms.clock()) - since)
+            outcome = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
+    return await _DialRecorder(context, step.recording).told(outcome)
+
+
 async def _stay(context: CallContext) -> None:
     """Go on with a leg that is still the call's: a transfer ends its bridge first. Raises LegTaken."""
     call = context.call

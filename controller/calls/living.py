@@ -102,6 +102,8 @@ class Living:
             run.runner.released()
         if run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()
+        if state is CallState.ENDED and run.runner is not None:
+            self.spawn(run.runner.farewell())
         run.call, run.runner = call, None
         if state is CallState.ENDED:
             self.departed.end(call, cause)

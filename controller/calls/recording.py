@@ -41,8 +41,17 @@ async def record(context: CallContext, step: Record, *, resumed: bool) -> Record
     After a restart it is the same recording that is awaited. The leg's end cancels this; the recording ends itself.
     """
     begun = await _begun(context, step.request, resumed=resumed)
-    if isinstance(begun, RecordingRefused):
-        return begun
+    return begun if isinstance(begun, RecordingRefused) else await _over(context, begun)
+
+
+async def left(context: CallContext) -> RecordingEnded | None:
+    """Return what became of the recording that a leg's end broke off, None where none had begun."""
+    identity = context.call.recording
+    begun = None if identity is None else await context.rooms.recordings.begun(identity)
+    return None if begun is None or begun.started_at is None else await _over(context, begun)
+
+
+async def _over(context: CallContext, begun: Recording) -> RecordingEnded:
     recordings = context.rooms.recordings
     ended = await recordings.ended(begun.id) or begun
     try:

@@ -9,6 +9,7 @@ or says what a restart repeats of it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import NoReturn
 
@@ -17,7 +18,8 @@ from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
 from controller.calls.dialled import DialledLegs
 from controller.calls.rooms import Rooms
-from controller.documents.call import Call
+from controller.calls.source import SourceFailed
+from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
@@ -62,6 +64,7 @@ class CallRunner:
     ) -> None:
         self._program = program
         self._rooms = rooms
+        self._step: Step | None = None
         self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
@@ -133,13 +136,33 @@ class CallRunner:
                     item=0,
                     connected_at=None,
                 )
+            self._step = step
             outcome = await self._carry_out(step, resumed=resumed)
             if isinstance(outcome, Failed | RecordingRefused):
                 context.failed(step, outcome.reason)
             resumed = False
             step = await self._next(outcome)
+        self._step = None
         context.call = context.call.changed(cause=context.call.cause or step.cause)
         await hang_up(context.call, self._rooms)
+
+    async def farewell(self) -> None:
+        """Ask what the document still has to ask when its leg ended within a step. Once, and nobody minds the answer.
+
+        Whoever is asked is told that the call is completed.
+        """
+        if self._step is None:  # the document ended by itself, or did not begin
+            return
+        outcome: Outcome | None = None
+        if isinstance(self._step, Record):
+            outcome = await recording.left(self._context)
+        elif isinstance(self._step, Dial):
+            outcome = await dialing.left(self._context, self._step)
+        last = self._program.farewell(outcome)
+        if last is not None:
+            call = replace(self.call, state=CallState.ENDED)
+            with contextlib.suppress(SourceFailed):
+                await asking.ask(self._context, call, last)
 
     async def _next(self, outcome: Outcome) -> Step | End:
         if isinstance(outcome, Fetched) and len(outcome.text) >= LARGE:

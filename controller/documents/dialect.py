@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from controller.documents.call import Call
 from controller.documents.fetch import DocumentRequest, Patience
-from controller.documents.steps import End, Outcome, Step
+from controller.documents.steps import End, Fetch, Outcome, Step
 from controller.recordings.model import Delivery, Notice, Recording
 
 
@@ -70,6 +70,13 @@ class Program(Protocol):
         """Return what to do next; ``outcome`` is the former step's. Never raises on an outcome.
 
         None begins, and later repeats the step whose outcome is awaited: how a restored program goes on.
+        """
+        ...
+
+    def farewell(self, outcome: Outcome | None) -> Fetch | None:
+        """Return what is still to be asked, whatever it answers, when the leg ended while a step was carried out.
+
+        ``outcome`` is what became of that step, as far as it is known. The run is over.
         """
         ...
 

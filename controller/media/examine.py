@@ -1,8 +1,9 @@
 """The files of recordings: where they are, what is in them, and which copy is served (DESIGN sections 4 and 6).
 
-A switch owns its masters; they are only read. Where one isn't fit to be served as it is (its header was never
-finished, or it has skipped pauses in it), a copy is made under ``derived``, whole or not at all, and the same again
-whenever an examination is repeated after a crash. Other formats than WAV are made there, of what would be served.
+A switch owns its masters; they are only read, and removed once nobody needs them (``clearing``). Where one isn't fit
+to be served as it is (its header was never finished, it has skipped pauses in it, or silent ends that go), a copy
+is made under ``derived``, whole or not at all, and the same again whenever an examination is repeated after a crash.
+Other formats than WAV are made there, of what would be served; those that somebody asks for later, in ``variants``.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from controller.documents.fetch import FetchFailed
 from controller.documents.steps import Fetched, Request, Response
 from tests.calls.test_playing import ended, playing
 from tests.calls.test_runner import played
-from tests.calls.world import FETCH, World, running
+from tests.calls.world import FETCH, SWITCH, World, running
 from tests.recordings.virtual import run_virtually, virtual
 
 URL = "http://user:secret@app/x"
@@ -123,3 +123,41 @@ async def test_rooms_that_have_nothing() -> None:
         await NoAudio().file(running(), URL, 0.0)
     with pytest.raises(FetchFailed, match="no PUT requests are sent"):
         await NoRequests().send(Request("PUT", URL))
+
+
+@virtual
+async def test_what_is_still_asked_when_the_leg_ended_within_a_step() -> None:
+    """Once, about a call that is over, with what became of the step: of a recording, when it has ended."""
+    for step, came in ((["take", "a", {}], "RecordingEnded"), (["wait", None], "NoneType")):
+        world = await playing([step, ["farewell", URL]], 2.0, texts={URL: "nobody minds"})
+        assert world.asked == []
+        world.hang_up()
+        await world.settle(30)
+        [asked] = world.asked
+        assert (asked.method, asked.url) == ("POST", URL)
+        assert asked.headers == (("account", "acme"), ("given", json.dumps({"outcome": came})))
+        assert world.call.state is CallState.ENDED
+
+
+@virtual
+async def test_nothing_is_asked_after_a_document_that_ended_itself() -> None:
+    """Nor of a server that is away, whose failure is nobody's; nor where others took the leg."""
+    world = await played([["wait", 1], ["farewell", URL]], texts={URL: "more"})
+    assert world.asked == []
+    away = await playing([["wait", None], ["farewell", "http://away/"]], 2.0)
+    away.hang_up()
+    await away.settle(30)
+    assert len(away.asked) == 1
+    taken = await playing([["wait", None], ["farewell", URL]], 2.0, texts={URL: "more"})
+    taken.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await taken.settle(30)
+    assert taken.asked == []
+
+
+@virtual
+async def test_a_fallback_that_is_a_file() -> None:
+    """The settings' own is read; what a document names goes to who fetches URLs, and refuses what is none."""
+    texts = {"file": "sorry", "/etc/passwd": "root"}
+    world = await played([["fetch", "file"], ["fetch", "/etc/passwd"]], fallback="file", texts=texts)
+    assert world.outcomes[0] == Fetched("sorry", "file")
+    assert [request.url for request in world.asked] == ["/etc/passwd"]

@@ -10,6 +10,10 @@ import pytest
 from controller.calls import source
 from controller.calls.ports import Languages
 from controller.calls.source import KEPT, LIMIT, Files, SourceFailed, Sources, read_file
+from controller.documents.dialect import Account
+from controller.documents.fetch import FetchFailed, Patience, Render
+from controller.documents.fragments import Retried
+from controller.documents.steps import Fetched
 from tests.calls.world import ACCOUNT, ScriptDialect, running
 
 
@@ -132,3 +136,77 @@ def test_a_documents_kind_is_told_by_its_content(text: str, vendor: str, name: s
     languages = Languages({"swml": ScriptDialect({}, "swml"), "twiml": ScriptDialect({}, "twiml")})
     found = languages.of(text, vendor)
     assert (None if found is None else found.name) == name
+
+
+class Flaky:
+    """`documents.fetch.Fetcher` whose first answers are failures of some kinds."""
+
+    def __init__(self, *kinds: Retried | None) -> None:
+        self.kinds = list(kinds)
+        self.totals: list[float] = []
+
+    async def fetch(self, method: str, url: str, render: Render, patience: Patience, limit: int) -> bytes:
+        render(method, url)
+        render("GET", f"{url}/moved")
+        self.totals.append(patience.total)
+        if self.kinds:
+            raise FetchFailed("away", self.kinds.pop(0))
+        return b"text"
+
+
+class Patient(ScriptDialect):
+    """A dialect whose vendor tries so often."""
+
+    def __init__(self, retries: int, *retried: Retried) -> None:
+        super().__init__({})
+        self.tries = retries, frozenset(retried)
+
+    def patience(self, account: Account, url: str) -> Patience:
+        return Patience(1.0, 1.0, 15.0, 3, *self.tries)
+
+
+async def had(fetcher: Flaky, dialect: Patient) -> Fetched:
+    return await Sources(Languages({}), {}, fetcher).fetched("http://h/a", "POST", running(), ACCOUNT, dialect)
+
+
+CONNECT, READ, STATUS = Retried.CONNECT, Retried.READ, Retried.STATUS_5XX
+
+
+@pytest.mark.parametrize(
+    ("kinds", "dialect", "tries"),
+    [
+        ((), Patient(1, CONNECT), 1),
+        ((CONNECT,), Patient(1, CONNECT), 2),
+        ((CONNECT, CONNECT), Patient(2, CONNECT), 3),
+        ((STATUS, READ), Patient(3, Retried.ALL), 3),
+    ],
+)
+async def test_a_document_is_asked_for_as_often_as_the_vendor_does(
+    kinds: tuple[Retried, ...], dialect: Patient, tries: int
+) -> None:
+    """After failures of the kinds that are tried again, in the time of all; it lay where the last redirect led."""
+    fetcher = Flaky(*kinds)
+    assert await had(fetcher, dialect) == Fetched("text", "http://h/a/moved")
+    assert len(fetcher.totals) == tries
+    assert fetcher.totals[0] == 15.0
+    assert sorted(fetcher.totals, reverse=True) == fetcher.totals
+
+
+@pytest.mark.parametrize(
+    ("kinds", "dialect", "tries"),
+    [
+        ((CONNECT,), Patient(0, CONNECT), 1),
+        ((READ,), Patient(1, CONNECT), 1),
+        ((STATUS,), Patient(1, CONNECT, READ), 1),
+        ((None,), Patient(5, Retried.ALL), 1),
+        ((CONNECT, CONNECT), Patient(1, CONNECT), 2),
+    ],
+)
+async def test_a_document_that_is_not_asked_for_again(
+    kinds: tuple[Retried | None, ...], dialect: Patient, tries: int
+) -> None:
+    """Failures of other kinds, and one too many."""
+    fetcher = Flaky(*kinds)
+    with pytest.raises(SourceFailed, match="http://h/a: away"):
+        await had(fetcher, dialect)
+    assert len(fetcher.totals) == tries

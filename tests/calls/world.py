@@ -200,7 +200,7 @@ class Script:
             self._outcomes.append(outcome)
             self._position += 1
             self._waiting = False
-        if self._position >= len(self._steps):
+        if self._position >= len(self._steps) or self._steps[self._position][0] == "farewell":
             return End()
         verb, *values = self._steps[self._position]
         if verb == "hangup":
@@ -234,6 +234,11 @@ class Script:
             case "fetch":
                 return Fetch(values[0], {"vars": {}})
         raise ZeroDivisionError("a program's bug")
+
+    def farewell(self, outcome: Outcome | None) -> Fetch | None:
+        """Ask the URL of a step `farewell`, at which a run that gets there ends."""
+        found = [url for verb, *(url, *_) in [[*step, ""] for step in self._steps] if verb == "farewell"]
+        return Fetch(found[0], {"outcome": type(outcome).__name__}) if found else None
 
     def snapshot(self) -> Mapping[str, Any]:
         return {"position": self._position, "waiting": self._waiting}

@@ -15,7 +15,10 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came. `at` is the time of day, in seconds; header names are as sent, lookups ignore case."""
+    """One request as it came. `at` is the time of day, in seconds; query and header names are as they were sent.
+
+    Lookups of headers ignore case.
+    """
 
     at: float
     method: str
@@ -110,7 +113,7 @@ class Receiver:
     async def _take(self, request: web.Request) -> web.StreamResponse:
         at, body = time.time(), await request.read()
         headers = dict(request.headers.items())
-        seen = Request(at, request.method, request.path, request.query_string, headers, body)
+        seen = Request(at, request.method, request.path, request.rel_url.raw_query_string, headers, body)
         plan = self._plans.get(request.path, [OK])
         answer = plan.pop(0) if len(plan) > 1 else plan[0]
         async with self._came:

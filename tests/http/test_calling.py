@@ -319,6 +319,21 @@ async def test_a_refusal_names_what_is_wrong(
     assert control.commanded == []
 
 
+async def test_a_start(client: Client, control: Control) -> None:
+    """It is commanded as its parameters say, and answered with the call; what refuses it is told."""
+    body = command("calling.record", record={"audio": {"format": "wav"}}, status_url="https://x/y")
+    response = await post(client, body)
+    assert (response.status, await response.json()) == (200, LEG)
+    ((_, call, request, dialect),) = control.commanded
+    assert isinstance(request, RecordingRequest)
+    assert (call, dialect, request.reference, request.format) == ("call-1", "swml", "control-1", "wav")
+    control.failure = NotPossible("the call has ended")
+    refused = await post(client, body)
+    assert (refused.status, (await refused.json())["errors"][0]["message"]) == (422, "the call has ended")
+    wrong = await post(client, command("calling.record", record={"audio": {"format": "ogg"}}))
+    assert (wrong.status, (await wrong.json())["errors"][0]["attribute"]) == (422, "params.record.audio.format")
+
+
 async def test_another_accounts_call_does_not_exist(client: Client, control: Control) -> None:
     """The answer is the one of a call that never was, byte for byte."""
     authorization = basic("project-2", "tökén:2")

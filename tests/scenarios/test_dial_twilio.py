@@ -55,6 +55,24 @@ async def test_a_dialled_conversation(daemon: Daemon, switch: Switch, tmp_path: 
             assert told["RecordingUrl"] == form["RecordingUrl"]
 
 
+async def test_the_caller_hangs_up_amid_it(daemon: Daemon, switch: Switch) -> None:
+    """The action still hears with whom they talked, and how long, of a call that is completed."""
+    receiver = daemon.receiver
+    dial = f'<Dial record="record-from-answer" action="{receiver.url("/after")}">2000</Dial>'
+    prepare(daemon, twiml=f"<Response>{dial}</Response>", **DIALLING)
+    await daemon.start()
+    talking = await line(daemon, switch, TWILIO)
+    await asyncio.sleep(2.0)  # of the conversation
+    await talking.caller.hangup()
+    [after] = await receiver.wait("/after", timeout=20)
+    told = after.form
+    assert (told["CallStatus"], told["DialCallStatus"], told["DialBridged"]) == ("completed", "completed", "true")
+    assert int(told["DialCallDuration"]) >= 1
+    assert told["DialCallSid"] != told["CallSid"]
+    assert told["RecordingUrl"].startswith(daemon.url)
+    await daemon.until(lambda: daemon.unfinished() == [])
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [("2002", "busy"), ("2003", "no-answer"), ("2007", "failed"), ("20-05", "busy")]
 )

@@ -152,7 +152,7 @@ async def test_the_fallback_runs(daemon: Daemon, switch: Switch, tmp_path: Path)
     for path, words in (
         ("/500", "status 500"),
         ("/404", "status 404"),
-        ("/html", "XML documents"),
+        ("/html", "the document must be <Response>"),
         ("/wrong", "dance"),
         ("/large", "more than 1048576 bytes"),
         ("/binary", "byte 0 is not UTF-8"),

@@ -544,3 +544,25 @@ async def test_hangup_right_after_start(client: Client, soft_switch: Softswitch,
     await client.event("CHANNEL_DESTROY")
     assert "RECORD_START" not in client.names(leg)
     assert not any(event.get("Application-UUID") == "mine" for event in client.events)
+
+
+async def test_a_leg_on_hold(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """Recorders get no frame of it: what is said meanwhile, and the time, are missing; afterwards they do again."""
+    leg = await soft_switch.call("1001", TALKER, answered=True)
+    path = tmp_path / "a.wav"
+    await record(client, leg, path)
+    await running_for(0.5)
+    assert await client.api(f"uuid_hold {leg.uuid}") == "+OK Success\n"
+    held = asyncio.get_running_loop().time()
+    await running_for(0.5)
+    assert await client.api(f"uuid_hold off {leg.uuid}") == "+OK Success\n"
+    lost = asyncio.get_running_loop().time() - held
+    await running_for(0.3)
+    await stop(client, leg, path)
+    [entry] = soft_switch.journal.recordings
+    assert entry.stopped_at is not None
+    assert len(samples(path)) / 8000 == pytest.approx(entry.stopped_at - entry.started_at - lost, abs=0.1)
+    assert await client.api("uuid_hold") == "-USAGE: [off|toggle] <uuid> [<display>]\n"
+    assert await client.api("uuid_hold nobody") == "+OK Success\n"
+    assert await client.api(f"uuid_hold toggle {leg.uuid}") == "+OK Success\n"
+    assert leg.held

@@ -67,6 +67,25 @@ def test_calls_get_a_revision(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_recordings_are_listed(tmp_path: Path) -> None:
+    """From version 2 to 3: rows of recordings that are there already are not deleted, and are listed."""
+    engine = create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.begin() as connection:
+        migrate(connection, STEPS[:1])
+        connection.exec_driver_sql("DROP INDEX recordings_listed")
+        connection.exec_driver_sql("ALTER TABLE recordings DROP COLUMN deleted_at")
+        connection.exec_driver_sql(
+            "INSERT INTO recordings (id, switch, leg, call, account, dialect, state, reference, requested_at,"
+            " revision, data) VALUES ('r', 'fs1', 'leg', 'c', 'acme', 'swml', 'completed', 'ref', 1.0, 1, '{}')"
+        )
+    with engine.begin() as connection:
+        assert migrate(connection) == 3
+        rows = connection.exec_driver_sql("SELECT id FROM recordings WHERE deleted_at IS NULL").fetchall()
+        assert [tuple(row) for row in rows] == [("r",)]
+        assert "recordings_listed" in {index["name"] for index in inspect(connection).get_indexes("recordings")}
+    engine.dispose()
+
+
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """The error names the file, both versions and what to do, and the file is not touched."""
     path = tmp_path / "a.db"

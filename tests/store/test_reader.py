@@ -52,6 +52,68 @@ async def test_recordings_are_paged_newest_first(store: Store) -> None:
     assert seen == sorted(made, key=lambda one: (one.requested_at, one.id), reverse=True)
 
 
+async def test_pages_both_ways(store: Store) -> None:
+    """Back from a page is the page before it, and what comes in front meanwhile shifts neither."""
+    made = [recording(requested_at=float(index)) for index in range(9)]
+    await saved(store, *made)
+    newest = made[::-1]
+
+    async def page(**bounds: Any) -> list[Recording]:
+        return await store.read(lambda reader: reader.recordings("acme", limit=3, **bounds))
+
+    second = await page(before=(newest[2].requested_at, newest[2].id))
+    assert second == newest[3:6]
+    await saved(store, recording(requested_at=99.0))
+    assert await page(before=(newest[2].requested_at, newest[2].id)) == second
+    assert await page(after=(second[0].requested_at, second[0].id)) == newest[:3]
+    assert await page(after=(newest[2].requested_at, newest[2].id)) != newest[:3]
+
+
+async def test_recordings_are_chosen(store: Store) -> None:
+    """By call, by time with both ends, and without those that are deleted; another account's call has none here."""
+    first, second = recording(requested_at=1.0), recording(requested_at=2.0, call="call-2")
+    gone = recording(requested_at=3.0, state=State.COMPLETED, deleted_at=4.0)
+    await saved(store, first, second, gone, recording(requested_at=5.0, account="other", call="call-2"))
+
+    async def chosen(**bounds: Any) -> list[Recording]:
+        return await store.read(lambda reader: reader.recordings("acme", **bounds))
+
+    assert await chosen() == [gone, second, first]
+    assert await chosen(deleted=False) == [second, first]
+    assert await chosen(call="call-2") == [second]
+    assert await chosen(call="call-1", deleted=False) == [first]
+    assert await chosen(since=2.0, until=3.0) == [gone, second]
+    assert await chosen(since=2.1, until=2.9) == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "index"),
+    [
+        ({}, "recordings_by_account"),
+        ({"deleted": False}, "recordings_listed"),
+        ({"deleted": False, "before": (5.0, "x")}, "recordings_listed"),
+        ({"deleted": False, "after": (5.0, "x")}, "recordings_listed"),
+        ({"deleted": False, "since": 1.0, "until": 2.0}, "recordings_listed"),
+        ({"deleted": False, "call": "call-1", "before": (5.0, "x")}, "recordings_by_call"),
+    ],
+)
+async def test_a_page_costs_the_same_anywhere(store: Store, bounds: dict[str, Any], index: str) -> None:
+    """It is one walk along an index, from where it begins, and sorts nothing."""
+    plans: list[str] = []
+
+    def planned(reader: Reader) -> None:
+        asked: list[Any] = []
+        reader._recordings = lambda query: asked.append(query) or []  # type: ignore[method-assign,func-returns-value]
+        reader.recordings("acme", **bounds)
+        compiled = asked[0].compile(reader.connection.engine, compile_kwargs={"literal_binds": True})
+        plans.extend(row[3] for row in reader.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
+
+    await store.read(planned)
+    assert len(plans) == 1
+    assert f"INDEX {index} (" in plans[0]
+    assert ("requested_at" in plans[0]) == bool({"before", "after", "since"} & bounds.keys())
+
+
 async def test_calls_are_found(store: Store) -> None:
     """By id, as live on a switch, and by leg: the live one before a newer one that ended."""
     live = call(started_at=1.0)

@@ -128,6 +128,45 @@ async def test_the_packet_of_a_start() -> None:
     assert f"Event-UUID: {ID}" in packet
 
 
+OUTSIDE = replace(RECORDING, owner=replace(RECORDING.owner, outside=True))
+
+
+async def test_the_packet_of_a_start_from_outside() -> None:
+    """bgapi uuid_record with its limit, without which the block behind it would mean nothing, and the whole block."""
+    answers = Answers()
+    async with connected(answers) as board:
+        await EslRecorder(board).start(OUTSIDE)
+        await EslRecorder(board).start(replace(OUTSIDE, breaks=(Break(2.0),)))
+    first, second = answers.lines
+    assert first == f"bgapi uuid_record {LEG} start {PATH} 86400 {recording_variables(OUTSIDE)}"
+    assert ("RECORD_APPEND=false" in first, "RECORD_APPEND=true" in second) == (True, True)
+
+
+async def test_starts_from_outside_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal is one; a link that goes is no verdict, nor is a job whose end does not come: it may record."""
+    refused = Answers({"bgapi": "-ERR Cannot record session!\n"})
+    async with connected(refused) as board:
+        with pytest.raises(CommandFailed, match="Cannot record session"):
+            await EslRecorder(board).start(OUTSIDE)
+    async with connected(Answers({"bgapi": dies})) as board:
+        with pytest.raises(SwitchAway):
+            await EslRecorder(board).start(OUTSIDE)
+    endless = Answers()
+
+    async def taken(conn: Conn) -> None:
+        job = endless.packets[-1].partition("\nJob-UUID: ")[2]
+        await conn.send(reply(f"+OK Job-UUID: {job}", **{"Job-UUID": job}))
+
+    endless.table["bgapi"] = taken
+    monkeypatch.setattr(recorder, "JOB_WITHIN", 0.05)
+    async with connected(endless) as board:
+        with pytest.raises(SwitchAway):
+            await EslRecorder(board).start(OUTSIDE)
+    async with connected(Answers()) as board:
+        with pytest.raises(CommandFailed):
+            await EslRecorder(board).start(replace(OUTSIDE, path="/a b.wav"))
+
+
 Act = Callable[[EslRecorder, Recording], Awaitable[Any]]
 JOBS: dict[str, Act] = {
     "stop": EslRecorder.stop,

@@ -37,7 +37,7 @@ async def test_it_goes_out_as_the_document_says(client: RequestClient, method: s
         headers = (("X-Mine", "1"), ("Content-Type", "text/x"), ("accept-encoding", "gzip"))
         response = await client.send(Request(method, url, headers, b"body"))
         [seen] = receiver.requests
-    assert (seen.method, seen.path, seen.query, seen.body) == (method, "/x", "a= b", b"body")
+    assert (seen.method, seen.path, seen.query, seen.body) == (method, "/x", "a=%20b", b"body")
     assert (seen.header("x-mine"), seen.header("content-type")) == ("1", "text/x")
     assert seen.header("authorization") == "Basic " + base64.b64encode(b"us@er:pw").decode()
     assert seen.header("accept-encoding") == "identity"

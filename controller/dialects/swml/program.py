@@ -56,6 +56,9 @@ class SwmlProgram:
             self._asked = ""
             return End(ended.cause)
 
+    def farewell(self, outcome: Outcome | None) -> None:
+        """Ask nothing: a script ends with its call."""
+
     @property
     def variables(self) -> Mapping[str, Any]:
         """The document's variables, in JSON types."""

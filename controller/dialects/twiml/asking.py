@@ -156,7 +156,7 @@ class Asking:
     def _recorded(self, values: Values, reference: str) -> RecordingRequest:
         silence = float(_whole(values["timeout"]))
         return replace(
-            self._request(values, RECORD_VERB, reference, "both"),
+            self._request(values, RECORD_VERB, reference, "inbound"),  # nothing plays meanwhile, and no beep's tail
             beep=bool(values["playBeep"]),
             terminators=str(values["finishOnKey"]),
             initial_timeout=silence,

@@ -34,6 +34,9 @@ LAML_SOURCES = {
 }
 """Sources that SignalWire spells in its own way (seed 002)."""
 
+_TRACKS = {"RecordVerb": "both"}
+"""What Twilio tells of recordings that it has no track for: its default (spec 1.2)."""
+
 _TWILIO_URL = re.compile(r"/2010-04-01/Accounts/[A-Za-z0-9_.-]+/Recordings/(RE[0-9a-f]{32})(?:\.(?:wav|mp3))?")
 _LAML_URL = re.compile(r"/api/laml/2010-04-01/Accounts/[A-Za-z0-9_.-]+/Recordings/([0-9a-f-]{36})(?:\.(?:wav|mp3))?")
 
@@ -109,7 +112,7 @@ def parameters(notice: Notice, account: Account, event: str, public_url: str) ->
     if not laml:
         began = recording.started_at if recording.started_at is not None else recording.requested_at
         told["RecordingStartTime"] = rfc2822(began)
-        told["RecordingTrack"] = str(recording.request.track)
+        told["RecordingTrack"] = _TRACKS.get(source, str(recording.request.track))
         told["ErrorCode"] = str(error_code(notice, event))
     return told
 

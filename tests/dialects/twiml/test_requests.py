@@ -281,6 +281,12 @@ def test_channels_and_tracks(channels: Channels, track: Track, expected: str) ->
     assert (told["RecordingChannels"], told["RecordingTrack"]) == (expected, track.value)
 
 
+def test_a_message_has_both_tracks_for_twilio() -> None:
+    """It has no such attribute, and tells its default."""
+    told = form(rendered(source="RecordVerb", track=Track.INBOUND, channels=Channels.MONO))
+    assert (told["RecordingTrack"], told["RecordingSource"]) == ("both", "RecordVerb")
+
+
 @pytest.mark.parametrize(
     ("seconds", "written"), [(0.0, 0), (0.2, 1), (0.5, 1), (1.4, 1), (1.5, 2), (12.6, 13), (3600.2, 3600)]
 )

@@ -194,6 +194,7 @@ def test_record_verb() -> None:
     assert (request.beep, request.terminators, request.max_length) == (True, "1234567890*#", 3600.0)
     assert (request.initial_timeout, request.end_silence_timeout) == (5.0, 5.0)
     assert (request.trim, request.channels, request.source) == (True, Channels.MONO, "RecordVerb")
+    assert request.track is Track.INBOUND
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=60))
