@@ -219,20 +219,29 @@ async def test_a_recording_that_is_refused_ends_no_conversation() -> None:
     assert [failed.why for failed in world.of(StepFailed)] == ["the disk is full"]
 
 
-@virtual
-async def test_a_leg_that_is_taken_away() -> None:
-    """Its document is over, and the recording of what was dialled with the conversation."""
-    world = await dialling([["5"]], 5.0, record="d")
-    leg, rung = world.legs["leg"], world.rung[0]
-    leg.routed, leg.parked, rung.winner = 2.0, False, ""
-    world.end_bridge(rung, "NORMAL_CLEARING")
-    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
-    await world.settle(5)
-    assert world.outcomes == []
-    assert len(world.of(CallReleased)) == 1
-    [recording] = world.recordings.values()
-    assert (recording.state, recording.reason) == (State.COMPLETED, EndReason.HANGUP)
-    assert leg.alive
+@pytest.mark.parametrize("told", [("bridged", "unparked"), ("unparked",), ("bridged",)], ids="+".join)
+def test_a_leg_that_is_taken_away(told: tuple[str, ...]) -> None:
+    """Its document is over, and the recording of what was dialled with the conversation; whichever event is heard."""
+
+    async def run() -> None:
+        world = World([["dial", [["5"]], {"record": "d"}], ["play", "a"]], callees=CALLEES)
+        await world.boot().connected()
+        world.park()
+        await world.settle(5)
+        leg, rung = world.legs["leg"], world.rung[0]
+        leg.routed, leg.parked, rung.winner = 2.0, False, ""
+        if "bridged" in told:
+            world.end_bridge(rung, "NORMAL_CLEARING")
+        if "unparked" in told:
+            world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+        await world.settle(5)
+        assert (world.outcomes, world.sounds) == ([], [])
+        assert len(world.of(CallReleased)) == 1
+        [recording] = world.recordings.values()
+        assert (recording.state, recording.reason) == (State.COMPLETED, EndReason.HANGUP)
+        assert leg.alive
+
+    run_virtually(run())
 
 
 # --- what is lost ---------------------------------------------------------------------------------------------------
@@ -268,6 +277,29 @@ async def test_a_command_that_was_lost_is_sent_again() -> None:
     await world.settle(30)
     assert world.told == {0: "Dialled answered 1"}
     assert world.log.count("dial 1") == 1
+
+
+def test_a_reply_that_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch rings and the link went before it said so: whoever rings is looked for, and not rung again."""
+
+    async def run() -> None:
+        world = World([["dial", [["5"]], {"limit": 3.0}]], callees=CALLEES)
+        await world.boot().connected()
+        ring = world.ring
+
+        def lost(*given: Any) -> None:
+            ring(*given)
+            world.cut()
+
+        monkeypatch.setattr(world, "ring", lost)
+        world.park()
+        await world.settle(0.5)
+        await world.relink()
+        await world.settle(30)
+        assert world.told == {0: "Dialled answered 5"}
+        assert world.log.count("dial 5") == 1
+
+    run_virtually(run())
 
 
 DOCUMENTS = (
