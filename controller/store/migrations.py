@@ -43,6 +43,7 @@ def migrate(connection: Connection, steps: tuple[Step, ...] = STEPS) -> int:
     newest = len(steps) + 1
     if not inspect(connection).has_table(VERSION.name):
         METADATA.create_all(connection)
+        LISTED.create(connection)
         connection.execute(insert(VERSION).values(version=newest))
         return newest
     version: int = connection.execute(select(VERSION.c.version)).scalar_one()

@@ -80,6 +80,9 @@ LISTED = Index(
     sqlite_where=_LISTED,
     postgresql_where=_LISTED,
 )
+RECORDINGS.indexes.discard(LISTED)
+"""It is created after all others (``migrations``): of two indexes that would do, SQLite takes the newest."""
+
 _UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
 Index(
     "recordings_unfinished",

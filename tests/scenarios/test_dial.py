@@ -154,7 +154,7 @@ async def test_somebody_answers(
     )
     await dialling.start()
     call = await switch.call(script=SPEAKING)
-    assert await result(dialling) == ("connected", None)
+    assert await result(dialling) == ("connected", "")
     assert await call.ended() == "NORMAL_CLEARING"
     sound = await heard(dialling, (await callbacks.wait("finished"))["url"], tmp_path / "got.wav")
     assert near(sound.hz(0, loud(sound, 0)), SHORT)
@@ -182,7 +182,7 @@ async def test_early_media_is_heard_and_not_recorded_as_a_conversation(
     )
     await dialling.start()
     await switch.call(script=SPEAKING)
-    assert await result(dialling) == ("connected", None)
+    assert await result(dialling) == ("connected", "")
     ends = {end["control_id"]: end for end in await callbacks.ends(2)}
     whole = await heard(dialling, ends["rec"]["url"], tmp_path / "whole.wav")
     early = whole.sounding(0)[0]
@@ -243,7 +243,7 @@ async def test_a_conversation_has_a_limit(dialling: Daemon, switch: Switch) -> N
     dialling.say({"connect": {"to": "2000", "max_duration": 1}}, told(dialling), END)
     await dialling.start()
     call = await switch.call(script=SPEAKING)
-    assert await result(dialling) == ("connected", None)
+    assert await result(dialling) == ("connected", "")
     assert await call.ended() == "NORMAL_CLEARING"
 
 
@@ -256,7 +256,7 @@ async def test_hangup_on_star(dialling: Daemon, switch: Switch, monkeypatch: pyt
     await dialling.start()
     pause = 0.3 if rings else 1.0
     call = await switch.call(script=(Silence(pause), Digits("7*"), Tone(60.0, hz=CALLER)))
-    assert await result(dialling) == ("connected", None)
+    assert await result(dialling) == ("connected", "")
     assert await call.ended() == "NORMAL_CLEARING"
 
 
@@ -333,7 +333,7 @@ async def test_what_is_lost_meanwhile(
                 await dialling.until(lambda: bool(dialling.problems()))
                 await switch.refuse_links(False)
                 await dialling.until(lambda: not dialling.problems())
-            expected = ("connected", None) if callee == "2000" else ("failed", "no_answer")
+            expected = ("connected", "") if callee == "2000" else ("failed", "no_answer")
             assert await result(dialling) == expected
             dialled = [event for event in watch.events if "variable_fsrec_dialler" in event]
     assert len(dialled) == 1
