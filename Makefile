@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-JOBS ?= 6
+# Most tests wait for calls: more of them at a time than processors.
+JOBS ?= 8
 # Clients of the vendors, which clash: each has an environment of its own.
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
@@ -24,7 +25,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 sdks: $(SDK_STAMPS)  ## the vendors' own clients, which the tests drive the daemon with
 
 test: $(STAMP) $(SDK_STAMPS)  ## everything that needs no FreeSWITCH
-	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not live" $(ARGS)
+	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ARGS)
 
 check: $(STAMP)  ## lint and strict types
 	$(BIN)/ruff check .
