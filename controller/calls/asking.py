@@ -5,7 +5,7 @@ from __future__ import annotations
 from controller.calls.context import CallContext
 from controller.calls.events import DocumentFetched
 from controller.calls.source import SourceFailed
-from controller.documents.fetch import FetchFailed, shown
+from controller.documents.fetch import FetchFailed, named
 from controller.documents.steps import Failed, Fetch, Fetched, Request, Response
 
 
@@ -15,7 +15,7 @@ async def request(context: CallContext, step: Request, *, resumed: bool) -> Resp
     try:
         return await context.rooms.requests.send(step)
     except FetchFailed as failure:
-        return Failed(f"{shown(step.url)}: {failure}")
+        return Failed(f"{named(step.url)}: {failure}")
 
 
 async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched | Failed:
@@ -28,5 +28,5 @@ async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched 
         text = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
     except SourceFailed as failure:
         return Failed(str(failure))
-    context.observe(DocumentFetched(call.id, shown(step.url), len(text), context.rooms.clock() - began))
+    context.observe(DocumentFetched(call.id, named(step.url), len(text), context.rooms.clock() - began))
     return Fetched(text)

@@ -13,7 +13,7 @@ from typing import Any
 from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
-from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, shown
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, named
 
 LIMIT = 1 << 20
 """Bytes a document may have."""
@@ -38,7 +38,7 @@ class Files:
     async def read(self, source: str) -> str:
         """Return a document's text; known ones cost one stat. Raises SourceFailed."""
         if "://" in source:
-            raise SourceFailed(f"{shown(source)}: documents come from files, or from http and https URLs")
+            raise SourceFailed(f"{named(source)}: documents come from files, or from http and https URLs")
         known = self._known.get(source)
         try:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
@@ -73,7 +73,7 @@ class Sources:
         """Return the dialect in which an account's documents are asked for. Raises SourceFailed where none is."""
         dialect = self.languages.asking(account.vendor)
         if dialect is None or self.fetcher is None:
-            raise SourceFailed(f"{shown(url)}: {account.vendor} accounts have documents in files only")
+            raise SourceFailed(f"{named(url)}: {account.vendor} accounts have documents in files only")
         return dialect
 
     async def fetched(
@@ -86,9 +86,9 @@ class Sources:
         given: Mapping[str, Any] | None = None,
     ) -> str:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
-        named = shown(url)
+        where = named(url)
         if self.fetcher is None:
-            raise SourceFailed(f"{named}: documents come from files only")
+            raise SourceFailed(f"{where}: documents come from files only")
 
         def render(method: str, url: str) -> DocumentRequest:
             return dialect.fetch(call, account, method, url, given)
@@ -96,12 +96,12 @@ class Sources:
         try:
             raw = await self.fetcher.fetch(method, url, render, dialect.patience, LIMIT)
         except FetchFailed as failure:
-            raise SourceFailed(f"{named}: {failure}") from None
+            raise SourceFailed(f"{where}: {failure}") from None
         if raw.startswith(_GZIP):
             raise SourceFailed(
-                f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+                f"{where}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
             )
-        return _decoded(named, raw, "answer in UTF-8")
+        return _decoded(where, raw, "answer in UTF-8")
 
 
 def read_file(source: str | Path) -> str:
