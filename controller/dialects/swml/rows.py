@@ -69,8 +69,8 @@ class Method:
     """A method that runs.
 
     ``bare`` is the property for which a bare value stands (`sleep: 5000`), ``listed`` that for a bare list. ``whole``
-    says that the method's value is that property and never an object of properties (`set`, `label`, `cond`). Of ``one_of``
-    there must be exactly one.
+    says that the method's value is that property and never an object of properties (`set`, `label`, `cond`). Of
+    ``one_of`` there must be exactly one.
     """
 
     name: str
