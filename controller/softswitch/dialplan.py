@@ -22,14 +22,13 @@ EXTENSIONS: dict[str, Plan] = {
 }
 NO_ROUTE: Plan = (("hangup", "NO_ROUTE_DESTINATION"),)
 
-SIP_CODECS = {8000: "PCMU", 16000: "G722"}
-"""A caller's codec by the leg's rate. G.722 calls itself 8000 in SDP (RFC 3551, 4.5.2); its audio has 16000."""
-
-_CODEC_MODULES = {"PCMU": "CORE_PCM_MODULE", "G722": "mod_spandsp"}
+SIP_CODECS = {8000: ("PCMU", 64_000), 16000: ("L16", 256_000)}
+"""A caller's codec, and its bits a second, by the leg's rate; FreeSWITCH's core has both."""
 
 
-def sip_variables(user: str, destination: str, codec: str) -> list[tuple[str, str]]:
+def sip_variables(user: str, destination: str, rate: int) -> list[tuple[str, str]]:
     """List the channel variables that mod_sofia sets on a call from `user` to `destination`."""
+    codec, bits = SIP_CODECS[rate]
     here, there = "127.0.0.1:5099", "127.0.0.1:5080"
     return [
         ("sip_from_user", user),
@@ -51,9 +50,9 @@ def sip_variables(user: str, destination: str, codec: str) -> list[tuple[str, st
         ("sip_to_uri", f"{destination}@{there}"),
         ("sip_contact_uri", f"{user}@{here}"),
         ("max_forwards", "70"),
-        ("ep_codec_string", f"{_CODEC_MODULES[codec]}.{codec}@8000h@20i@64000b"),
+        ("ep_codec_string", f"CORE_PCM_MODULE.{codec}@{rate}h@20i@{bits}b"),
         ("rtp_use_codec_name", codec),
-        ("rtp_use_codec_rate", "8000"),
+        ("rtp_use_codec_rate", str(rate)),
         ("rtp_use_codec_ptime", "20"),
         ("dtmf_type", "rfc2833"),
         ("endpoint_disposition", "RECEIVED"),

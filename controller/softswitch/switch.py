@@ -334,11 +334,12 @@ class Softswitch:
             caller_number=caller_number,
             username=user,
             network="127.0.0.1",
-            codec=SIP_CODECS[rate],
+            codec=SIP_CODECS[rate][0],
+            bit_rate=SIP_CODECS[rate][1],
             rate=rate,
         )
         new = self.new_leg(profile, script=script)
-        for key, value in sip_variables(user, destination, profile.codec):
+        for key, value in sip_variables(user, destination, rate):
             new.variables.set(key, value)
         for key, value in variables.items():
             new.variables.set(key, value)

@@ -291,7 +291,10 @@ async def test_commands_in_variables_are_only_text(daemon: Daemon, switch: Switc
 
 
 async def test_commands_in_documents_are_refused_or_only_text(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
-    """As they stand in every text of every method: a step is refused by the check, or runs and is text."""
+    """As they stand in every text of every method: a step is refused by the check, or runs and is text.
+
+    Each document runs to its end. A reason to hang up is the last text tried: one that is none hangs up all the same.
+    """
     touched = tmp_path / "touched"
     documents: dict[str, list[dict[str, Any]]] = {}
     for name, text in commands(touched).items():
@@ -302,7 +305,9 @@ async def test_commands_in_documents_are_refused_or_only_text(daemon: Daemon, sw
     await daemon.start()
     calls = [await switch.call(number, script=(Tone(60.0),)) for number in numbers.values()]
     ends = await asyncio.gather(*(call.ended(100) for call in calls))
-    assert set(ends) == {"USER_BUSY"}
+    hung_up = ["hangup" in steps[-2] for steps in documents.values()]
+    assert ends == ["NORMAL_CLEARING" if tried else "USER_BUSY" for tried in hung_up]
+    assert set(hung_up) == {True, False}
     await nothing_was_run(daemon, switch, touched)
 
 

@@ -588,7 +588,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ("line 3", "line 4", "line 5"),
     ),
     "an alias bomb": (lambda path: path.write_text(BOMB), ("line 1", "anchors")),
-    "too deep": (lambda path: path.write_text("[" * 20000), ("line 1", "32 deep")),
+    "too deep": (lambda path: path.write_text("[" * 20000), ("line 1", "64 deep")),
 }
 
 
