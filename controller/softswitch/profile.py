@@ -62,8 +62,8 @@ class Profile:
 
     @property
     def level_scale(self) -> int:
-        """By what levels are multiplied where silence is judged: the codec's own word for its rate, over 8000."""
-        return 1 if self.codec == "G722" else max(1, self.rate // 8000)
+        """By what levels are multiplied where silence is judged (PCM: its rate over 8000)."""
+        return max(1, self.rate // 8000)
 
     def route(self) -> None:
         """Become another caller profile, as each transfer makes one."""

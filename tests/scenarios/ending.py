@@ -11,8 +11,14 @@ from tests.harness.audio import Sound, read_wav
 from tests.scenarios.daemon import FINAL, Callbacks, Daemon
 
 FOREVER = {"sleep": -1}
-VERBS = ("record_call",)
+VERBS = ("record_call", "record")
 """The methods whose recordings end in all these ways."""
+
+NEAR = 0.1
+"""Seconds within which a length is right."""
+
+PRESS = 0.15
+"""Seconds from a key's press to the end of the file: the digit's event, a commit, a command."""
 
 PLAIN: dict[str, Any] = {
     "direction": "speak",

@@ -10,19 +10,12 @@ import pytest
 
 from controller.recordings.model import PauseBehavior
 from controller.softswitch.script import Digits, Hangup, Script, Silence, Speech, Step, Tone
-from tests.harness.listen import read_audio
 from tests.harness.switch import SCRIPT_LATENCY, Switch
-from tests.scenarios.daemon import Callbacks, Daemon, late, record_call
-from tests.scenarios.ending import FOREVER, VERBS, Told, recording
+from tests.scenarios.daemon import Daemon, late
+from tests.scenarios.ending import FOREVER, NEAR, PRESS, VERBS, Told, recording
 
 SKIP, SILENCE = PauseBehavior.SKIP, PauseBehavior.SILENCE
 pytestmark = pytest.mark.parametrize("verb", VERBS)
-
-NEAR = 0.1
-"""Seconds within which a length is right."""
-
-PRESS = 0.15
-"""Seconds from a key's press to the end of the file: the digit's event, a commit, a command."""
 
 
 @pytest.fixture
@@ -342,38 +335,3 @@ async def test_speech_on_a_wide_leg_and_its_end(
     assert sound.rate == 16000
     (speech,) = sound.sounding(loud=0.01)
     assert abs(sound.seconds - speech.end - 0.8) < NEAR + late(switch)
-
-
-# --- others ---------------------------------------------------------------------------------------------------------
-
-
-async def test_a_stereo_mp3_with_a_terminator_beside_a_mono_wav(
-    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, verb: str
-) -> None:
-    """Two recordings of one leg: the key ends the one that has it, the other runs to the hangup."""
-    if verb != "record_call":
-        pytest.skip("two at once are record_call's")
-    daemon.say(
-        record_call(daemon.receiver, "mp3", stereo=True, format="mp3", terminators="#"),
-        record_call(daemon.receiver, "wav"),
-        FOREVER,
-    )
-    await daemon.start()
-    await switch.call(script=(Tone(1.0), Digits("#"), Tone(1.0, hz=600), Hangup()))
-    ends = {end["control_id"]: end for end in await callbacks.ends(2)}
-    for name, end in ends.items():
-        assert await daemon.fetch(end["url"], tmp_path / name) == 200
-        assert (tmp_path / name).stat().st_size == end["size"]
-        assert end["record"]["format"] == name
-        assert end["record"]["audio"] == {"format": name, "direction": "both", "stereo": name == "mp3"}
-    mp3, wav = read_audio(tmp_path / "mp3"), read_audio(tmp_path / "wav")
-    assert (mp3.channels, wav.channels) == (2, 1)
-    (tone,) = mp3.sounding(0)
-    assert abs(mp3.hz(0, tone) - 440) < 10
-    assert mp3.sounding(1) == []
-    assert abs(ends["mp3"]["duration"] - tone.end) < PRESS + NEAR + late(switch)
-    first, second = wav.sounding()
-    assert abs(wav.hz(0, first) - 440) < 10
-    assert abs(wav.hz(0, second) - 600) < 10
-    assert callbacks.states("mp3") == callbacks.states("wav") == ["recording", "finished"]
-    assert daemon.unfinished() == []

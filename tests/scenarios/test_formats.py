@@ -13,11 +13,12 @@ import pytest
 
 from controller.media.encoders import DerivativeFailed
 from controller.recordings.model import PauseBehavior
-from controller.softswitch.script import Hangup, Silence, Tone
+from controller.softswitch.script import Digits, Hangup, Silence, Tone
 from tests.harness.audio import Sound, read_wav
 from tests.harness.listen import read_audio, tagged
 from tests.harness.switch import Switch
-from tests.scenarios.daemon import Callbacks, Daemon, record_call
+from tests.scenarios.daemon import Callbacks, Daemon, late, record_call
+from tests.scenarios.ending import NEAR, PRESS
 
 FOREVER = {"sleep": -1}
 ONLY_SOFT = pytest.mark.parametrize("switch", ["soft"], indirect=True)
@@ -253,3 +254,33 @@ async def test_nothing_is_told_or_served_before_it_is_made(
     assert callbacks.states("slow") == ["recording"]
     hold.release()
     await got(daemon, await callbacks.wait("finished", "slow"), tmp_path)
+
+
+async def test_a_stereo_mp3_with_a_terminator_beside_a_mono_wav(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path
+) -> None:
+    """Two recordings of one leg: the key ends the one that has it, the other runs to the hangup."""
+    daemon.say(
+        record_call(daemon.receiver, "mp3", stereo=True, format="mp3", terminators="#"),
+        record_call(daemon.receiver, "wav"),
+        FOREVER,
+    )
+    await daemon.start()
+    await switch.call(script=(Tone(1.0), Digits("#"), Tone(1.0, hz=600), Hangup()))
+    ends = {end["control_id"]: end for end in await callbacks.ends(2)}
+    for name, end in ends.items():
+        assert await daemon.fetch(end["url"], tmp_path / name) == 200
+        assert (tmp_path / name).stat().st_size == end["size"]
+        assert end["record"]["format"] == name
+        assert end["record"]["audio"] == {"format": name, "direction": "both", "stereo": name == "mp3"}
+    mp3, wav = read_audio(tmp_path / "mp3"), read_audio(tmp_path / "wav")
+    assert (mp3.channels, wav.channels) == (2, 1)
+    (tone,) = mp3.sounding(0)
+    assert abs(mp3.hz(0, tone) - 440) < 10
+    assert mp3.sounding(1) == []
+    assert abs(ends["mp3"]["duration"] - tone.end) < PRESS + NEAR + late(switch)
+    first, second = wav.sounding()
+    assert abs(wav.hz(0, first) - 440) < 10
+    assert abs(wav.hz(0, second) - 600) < 10
+    assert callbacks.states("mp3") == callbacks.states("wav") == ["recording", "finished"]
+    assert daemon.unfinished() == []
