@@ -141,7 +141,9 @@ class CallAudio:
             return await self._foreign(call, url, named, gain)
         try:
             return await self._own(call, identity, gain)
-        except (AudioFailed, NotPossible, MediaAway) as error:
+        except (NotPossible, MediaAway, OSError, ValueError) as error:
+            raise self._refused(call, named, error) from error
+        except AudioFailed as error:
             raise AudioFailed(f"{named}: {error}") from error
 
     # --- recordings of ours -----------------------------------------------------------------------------------
@@ -162,8 +164,6 @@ class CallAudio:
             return SoundFile(await self.sounds.made(call.switch, source, mark, call.info.rate, gain))
         except KeyError as error:
             raise AudioFailed(f"switch {error} has no recording directory in the settings") from error
-        except (OSError, ValueError) as error:
-            raise AudioFailed(f"the recording's file can't be read: {error}") from error
 
     async def _ended(self, call: Call, identity: str) -> Recording:
         """Return a recording once it is final. Raises AudioFailed, which tells others nothing of whose it is."""
@@ -192,12 +192,21 @@ class CallAudio:
             fetched = await self.downloads.get(url)
             path = await self.sounds.made(call.switch, fetched.path, fetched.digest, call.info.rate, gain)
         except (FetchFailed, NotPossible, MediaAway) as error:
-            self.observe(AudioRefused(call.id, named, str(error)))
-            raise AudioFailed(f"{named}: {error}") from error
+            raise self._refused(call, named, error) from error
         except KeyError as error:
             raise AudioFailed(f"{named}: switch {error} has no recording directory in the settings") from error
         self.observe(AudioFetched(call.id, named, fetched.size, self.clock() - began, fetched.fresh))
         return SoundFile(path)
+
+    def _refused(self, call: Call, named: str, error: Exception) -> AudioFailed:
+        """Tell the operator why, and return what the document is told: nothing of this machine, so no path."""
+        self.observe(AudioRefused(call.id, named, str(error)))
+        match error:
+            case MediaAway():
+                return AudioFailed(f"{named}: sounds can't be made playable now")
+            case OSError() | ValueError():
+                return AudioFailed(f"{named}: the recording's file can't be read")
+        return AudioFailed(f"{named}: {error}")
 
 
 def _named(url: str) -> str:

@@ -145,7 +145,7 @@ class Legs(Protocol):
         ...
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        """Send digits (0-9 * # A-D w W) to the leg's party; done when they have been heard."""
+        """Send digits (0-9 * # A-D w W) to the leg's party; done when the switch has them, heard or not yet."""
         ...
 
     def undialable(self, party: Party) -> str:

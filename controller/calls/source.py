@@ -13,7 +13,7 @@ from typing import Any
 from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
-from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, shown
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, named
 from controller.documents.fragments import Retried
 from controller.documents.steps import Fetched
 
@@ -40,7 +40,7 @@ class Files:
     async def read(self, source: str) -> str:
         """Return a document's text; known ones cost one stat. Raises SourceFailed."""
         if "://" in source:
-            raise SourceFailed(f"{shown(source)}: documents come from files, or from http and https URLs")
+            raise SourceFailed(f"{named(source)}: documents come from files, or from http and https URLs")
         known = self._known.get(source)
         try:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
@@ -78,7 +78,7 @@ class Sources:
         """
         found = self.languages.asking(account.vendor, dialect)
         if found is None or self.fetcher is None:
-            raise SourceFailed(f"{shown(url)}: {account.vendor} accounts have documents in files only")
+            raise SourceFailed(f"{named(url)}: {account.vendor} accounts have documents in files only")
         return found
 
     async def fetched(
@@ -91,7 +91,7 @@ class Sources:
         given: Mapping[str, Any] | None = None,
     ) -> Fetched:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
-        named = shown(url)
+        named = named(url)
         if self.fetcher is None:
             raise SourceFailed(f"{named}: documents come from files only")
         last = url

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from controller.media.job import DecodeJob
@@ -40,13 +40,15 @@ class Decoders:
         self._within = within
         self._observe = observe
 
-    async def decode(self, job: DecodeJob) -> int:
+    async def decode(self, job: DecodeJob, ready: Callable[[], Awaitable[None]]) -> int:
         """Have a file decoded; return its bytes. There is one try. Cancelling it kills its process.
 
+        ``ready`` is awaited when its turn has come: what it raises is raised, and nothing is decoded.
         Raises NotPossible where the fault is the audio's, MediaAway where it is this machine's.
         """
         try:
             async with asyncio.timeout(self._within), self._processes.room:
+                await ready()
                 message = await self._processes.run(job)
         except TimeoutError:
             raise NotPossible(f"it was not decoded within {self._within:g} s") from None

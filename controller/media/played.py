@@ -148,9 +148,9 @@ class PlayedSounds:
 
     async def _make(self, shelf: _Shelf, name: str, job: DecodeJob) -> None:
         await self._listed(shelf, make=True)
-        await self._make_room(shelf)
         try:
-            size = await self._decoders.decode(job)
+            # Room is made when its turn has come: those that wait for theirs have taken none yet.
+            size = await self._decoders.decode(job, lambda: self._make_room(shelf))
         except BaseException:
             # A process that was killed leaves it; here and now, because nobody else would know of it.
             self._threads.submit(partial(Path(job.growing).unlink, missing_ok=True))

@@ -147,12 +147,19 @@ class Downloads(WebClient):
                 raise FetchFailed(f"{response.content_length} bytes; audio may have {self._limit}")
             file = await self._stored(response)
             validators = _validators(response)
+            kept = self._alike(file, None if lasting is None else url)
+            if kept is not None:
+                self._remove(file)
+                file, kept.used = kept.file, self._clock()
             if lasting is None:  # not to be kept: whoever asked has it, and nobody finds it any more
-                self._entries[file.path.name] = _Entry(file, "", (), 0.0, self._clock())
+                if kept is None:
+                    self._entries[file.path.name] = _Entry(file, "", (), 0.0, self._clock())
             else:
-                self._drop(url)
+                if kept is None:
+                    self._drop(url)
                 now = self._clock()
                 self._entries[url] = _Entry(file, visited[-1], validators, now + lasting, now)
+                self._entries.move_to_end(url)
             return file
 
         if known is not None:
@@ -164,6 +171,16 @@ class Downloads(WebClient):
         if url in self._entries:
             self._entries.move_to_end(url)
         return entry.file
+
+    def _alike(self, file: Download, url: str | None) -> _Entry | None:
+        """Return what holds the same bytes already, of ``url`` or, without one, of any: one file of them is enough.
+
+        A greeting that no server lets be kept would else be as many files as calls hear it.
+        """
+        if url is None:
+            return next((entry for entry in self._entries.values() if entry.file.digest == file.digest), None)
+        entry = self._entries.get(url)
+        return entry if entry is not None and entry.file.digest == file.digest else None
 
     def _drop(self, url: str) -> None:
         """Forget what a URL had; its file stays while somebody may read it."""
@@ -182,7 +199,8 @@ class Downloads(WebClient):
                 with open(path, "ab", opener=_private) as file:
                     file.write(data)
             except OSError as error:
-                raise FetchFailed(f"can't be kept in {self._directory}: {error.strerror or error}") from error
+                # Applications are told it: no path of this machine.
+                raise FetchFailed(f"can't be kept in data_dir: {error.strerror or 'no reason given'}") from error
 
         async def write() -> None:
             nonlocal writing
@@ -222,9 +240,11 @@ class Downloads(WebClient):
             self._forget(url)
 
     def _forget(self, key: str) -> None:
-        gone = self._entries.pop(key).file
-        self._bytes -= gone.size
-        self._threads.submit(gone.path.unlink, missing_ok=True)
+        self._remove(self._entries.pop(key).file)
+
+    def _remove(self, file: Download) -> None:
+        self._bytes -= file.size
+        self._threads.submit(file.path.unlink, missing_ok=True)
 
     def _lasting(self, response: aiohttp.ClientResponse) -> float | None:
         """Return the seconds for which an answer is fresh, None where it must not be kept at all."""

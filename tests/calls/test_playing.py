@@ -444,11 +444,11 @@ def test_a_bug_in_a_prompt_is_a_bug_of_the_call() -> None:
 
 @virtual
 async def test_digits_are_sent_and_take_their_time() -> None:
-    """What follows them waits until they are out; they are not taken for the party's."""
+    """What follows them waits until they are out, and no longer; they are not taken for the party's."""
     world = await played([["digits", "12w3W"], ["gather", [], {"initial_timeout": 1.0}]])
     assert world.log == ["take_over", "send_digits 12w3W", "answer", "hang_up NORMAL_CLEARING"]
     assert world.told == {0: "good", 1: "Gathered /"}
-    assert world.call.ended_at == pytest.approx(world.call.started_at + 3.0 + 1.0, abs=0.1)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 3 * 0.28 + 1.5 + 1.0, abs=0.1)
 
 
 @virtual
@@ -463,9 +463,9 @@ async def test_digits_that_are_not_sent() -> None:
 @virtual
 async def test_digits_that_were_sent_are_not_sent_again() -> None:
     """A restart waits for what is left of their time."""
-    world = await playing([["digits", "1111"]], 1.0)
+    world = await playing([["digits", "1111"]], 0.6)
     await world.kill()
     await world.boot().connected()
     await ended(world)
     assert [entry for entry in world.log if entry.startswith("send")] == ["send_digits 1111"]
-    assert world.call.ended_at == pytest.approx(world.call.started_at + 2.0, abs=0.1)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 4 * 0.28, abs=0.15)

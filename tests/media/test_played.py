@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -29,15 +29,18 @@ class FakeDecoders(Decoders):
         self.go = asyncio.Event()
         self.go.set()
         self.error: Exception | None = None
+        self.turns = asyncio.Semaphore(2)
 
-    async def decode(self, job: DecodeJob) -> int:
-        self.jobs.append(job)
-        Path(job.growing).write_bytes(bytes(1000))
-        await self.go.wait()
-        if self.error is not None:
-            raise self.error
-        Path(job.growing).replace(job.target)
-        return 1000
+    async def decode(self, job: DecodeJob, ready: Callable[[], Awaitable[None]]) -> int:
+        async with self.turns:
+            await ready()
+            self.jobs.append(job)
+            Path(job.growing).write_bytes(bytes(1000))
+            await self.go.wait()
+            if self.error is not None:
+                raise self.error
+            Path(job.growing).replace(job.target)
+            return 1000
 
     async def close(self) -> None:
         pass
@@ -158,6 +161,15 @@ async def test_beyond_the_bound_those_not_used_longest_go(world: World, bounds: 
     world.now += 598  # b was used 600 s ago, c is still younger
     paths["d"] = Path(await world.made("d")).name
     assert world.files() == {paths[mark] for mark in "acd"}
+
+
+@pytest.mark.parametrize("bounds", [{"most_files": 3}, {"most_bytes": 2500}], ids=["files", "bytes"])
+async def test_many_at_once_keep_the_bound(world: World, bounds: dict[str, int]) -> None:
+    """Those that wait for a process take no room before their turn: one file more for each process, at most."""
+    world.again(**bounds)
+    made = await asyncio.gather(*(world.made(f"{number}") for number in range(50)), return_exceptions=True)
+    assert {type(one) for one in made if not isinstance(one, str)} == {MediaAway}
+    assert 3 <= len(world.files()) <= 3 + 1
 
 
 async def test_a_full_disk_is_left_to_recordings(world: World) -> None:

@@ -252,6 +252,7 @@ async def test_what_must_not_be_stored_goes_when_it_was_used(world: World) -> No
     """It is there for whoever asked, is never found again, and takes nobody's room for long."""
     world.plan(Cache_Control="no-store")
     first = await world.get()
+    world.plan(body=BODY[::-1], Cache_Control="no-store")
     second = await world.get()
     assert first.path != second.path
     assert first.path.exists()
@@ -259,6 +260,21 @@ async def test_what_must_not_be_stored_goes_when_it_was_used(world: World) -> No
     world.plan("/b")
     third = await world.get("/b")
     assert await world.files(1) == [third.path]
+
+
+@pytest.mark.parametrize("kept", ["", "no-cache", "no-store"])
+async def test_the_same_bytes_again_take_no_more_room(world: World, kept: str) -> None:
+    """Whoever asks for a sound that may not be kept gets it, however many do; other bytes are another file."""
+    await world.open(most_files=2, most_bytes=3 * len(BODY))
+    world.plan(Cache_Control=kept)
+    for _ in range(20):
+        found = await world.get()
+        assert found.path.read_bytes() == BODY
+    assert len(world.receiver.requests) == 20
+    world.plan(body=BODY[::-1], Cache_Control=kept)
+    other = await world.get()
+    assert (found.path.read_bytes(), other.path.read_bytes()) == (BODY, BODY[::-1])
+    await world.files(2)
 
 
 async def test_a_restart_begins_with_nothing(world: World) -> None:
@@ -273,9 +289,7 @@ async def test_a_restart_begins_with_nothing(world: World) -> None:
 async def test_no_room_on_the_disk(world: World) -> None:
     """It is said where, and what of it was written goes."""
     world.directory.rmdir()
-    assert await world.refused(world.receiver.url("/a")) == (
-        f"can't be kept in {world.directory}: No such file or directory"
-    )
+    assert await world.refused(world.receiver.url("/a")) == ("can't be kept in data_dir: No such file or directory")
 
 
 async def test_closing_gives_up(world: World) -> None:
