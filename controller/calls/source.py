@@ -91,9 +91,9 @@ class Sources:
         given: Mapping[str, Any] | None = None,
     ) -> Fetched:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
-        named = named(url)
+        told = named(url)
         if self.fetcher is None:
-            raise SourceFailed(f"{named}: documents come from files only")
+            raise SourceFailed(f"{told}: documents come from files only")
         last = url
 
         def render(method: str, url: str) -> DocumentRequest:
@@ -105,12 +105,12 @@ class Sources:
         try:
             raw = await _tried(self.fetcher, method, url, render, patience)
         except FetchFailed as failure:
-            raise SourceFailed(f"{named}: {failure}") from None
+            raise SourceFailed(f"{told}: {failure}") from None
         if raw.startswith(_GZIP):
             raise SourceFailed(
-                f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+                f"{told}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
             )
-        return Fetched(_decoded(named, raw, "answer in UTF-8"), last)
+        return Fetched(_decoded(told, raw, "answer in UTF-8"), last)
 
 
 async def _tried(fetcher: Fetcher, method: str, url: str, render: Render, patience: Patience) -> bytes:
