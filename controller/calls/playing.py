@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 
 from controller.calls.commanding import insist
 from controller.calls.context import CallContext
-from controller.calls.ports import AudioFailed, Sound
+from controller.calls.ports import AudioFailed, Sound, SoundFile
 from controller.documents.fetch import named
 from controller.documents.steps import (
     AudioAt,
@@ -141,12 +141,13 @@ async def _items(context: CallContext, items: Sequence[Item], gain: float, *, no
     problems: list[str] = []
     first = context.call.item if noted else 0
     coming: asyncio.Future[Sound | AudioFailed] | None = None
+    playing: Sound | AudioFailed | None = None
     try:
         for position in range(first, len(items)):
             if coming is None:
                 coming = asyncio.ensure_future(_had(context, items[position], gain))
             sound = await coming
-            coming = None
+            coming, playing = None, sound
             if position + 1 < len(items):
                 coming = asyncio.ensure_future(_had(context, items[position + 1], gain))
             if noted and position != context.call.item:
@@ -155,10 +156,19 @@ async def _items(context: CallContext, items: Sequence[Item], gain: float, *, no
                 problems.append(str(sound))
             elif problem := await _played(context, sound, gain):
                 problems.append(f"{_named(items[position])}: {problem}")
+            _over(context, sound)
+            playing = None
     finally:
-        if coming is not None:
-            coming.cancel()
+        _over(context, playing)
+        if coming is not None and not coming.cancel() and not coming.cancelled() and coming.exception() is None:
+            _over(context, coming.result())
     return problems
+
+
+def _over(context: CallContext, sound: Sound | AudioFailed | None) -> None:
+    """Let a file go; what is left of it in the leg's queue is stopped, or the leg is gone."""
+    if isinstance(sound, SoundFile):
+        context.rooms.audio.over(context.call, sound)
 
 
 async def _had(context: CallContext, item: Item, gain: float) -> Sound | AudioFailed:

@@ -21,6 +21,9 @@ class NoAudio:
         """Raise AudioFailed."""
         raise AudioFailed(f"{named(url)}: nobody has sounds for call {call.id}, at {gain:g} dB or any other gain")
 
+    def over(self, call: Call, sound: SoundFile) -> None:
+        """Do nothing: no sound was had."""
+
 
 class NoRequests:
     """Implements ``ports.Requests`` where nobody carries requests out: every one is refused."""

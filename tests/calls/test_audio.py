@@ -42,7 +42,7 @@ class Recordings:
         found = self.rows.get(identity)
         return None if found is None or found.state.final else found
 
-    async def finished(self, identity: str) -> Recording | None:
+    async def playable(self, identity: str) -> Recording | None:
         if self.get(identity) is not None:
             await self.done.setdefault(identity, asyncio.Event()).wait()
         return self.rows.get(identity)

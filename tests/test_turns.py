@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from controller.calls.turns import Turns
+from controller.turns import Turns
 
 
 async def test_who_had_least_goes_first_then_who_asked_first() -> None:
