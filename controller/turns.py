@@ -15,8 +15,8 @@ _Waiting = tuple[float, int, asyncio.Future[None]]
 class Turns:
     """``places`` can be had at a time, ``each`` of them (None: all) by one party.
 
-    The party that has the fewest goes first; among those of one, and where parties have as many, it is who had less
-    of it before, then the order of asking.
+    The party that has the fewest goes first, of those that have as many the one whose last turn is longest ago. Among
+    the asking of one party it is who had less of it before, then the order.
     """
 
     def __init__(self, places: int, each: int | None = None) -> None:
@@ -24,6 +24,7 @@ class Turns:
         self._each = places if each is None else each
         self._order = itertools.count()
         self._held: Counter[str] = Counter()
+        self._last: dict[str, int] = {}
         self._waiting: dict[str, list[_Waiting]] = {}
 
     @property
@@ -42,8 +43,7 @@ class Turns:
 
     async def _take(self, had: float, party: str) -> None:
         if self._free and self._held[party] < self._each:
-            self._free -= 1
-            self._held[party] += 1
+            self._serve(party)
             return
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting.setdefault(party, []), (had, next(self._order), place))
@@ -54,15 +54,21 @@ class Turns:
                 self._give(party)
             raise
 
+    def _serve(self, party: str) -> None:
+        self._free -= 1
+        self._held[party] += 1
+        self._last[party] = next(self._order)
+
     def _give(self, party: str) -> None:
         self._free += 1
         self._held[party] -= 1
         if not self._held[party]:
             del self._held[party]
         following = self._following()
+        if not self._held[party] and party not in self._waiting:
+            self._last.pop(party, None)
         if following is not None:
-            self._free -= 1
-            self._held[following] += 1
+            self._serve(following)
             heapq.heappop(self._waiting[following])[2].set_result(None)
             self._forget_gone(following)
 
@@ -71,7 +77,7 @@ class Turns:
         for party in tuple(self._waiting):
             self._forget_gone(party)
         open_to = (party for party in self._waiting if self._held[party] < self._each)
-        return min(open_to, key=lambda party: (self._held[party], self._waiting[party][0][:2]), default=None)
+        return min(open_to, key=lambda party: (self._held[party], self._last.get(party, -1)), default=None)
 
     def _forget_gone(self, party: str) -> None:
         """Leave out those at the head who gave up waiting."""

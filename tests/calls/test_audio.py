@@ -264,6 +264,23 @@ async def test_foreign_audio(world: World, rate: int) -> None:
     assert "secret" not in repr(event) + sound.path
 
 
+async def test_what_was_played_makes_room(world: World) -> None:
+    """A file is held until it is let go, the fetched one until it was decoded; masters are nobody's to let go."""
+    world.sounds._most_files = 1
+    world.downloads._most_files = 1
+    for number in range(3):
+        content = tone(world.base / "a", "wav", seconds=0.2, hz=400 + 100 * number).read_bytes()
+        world.receiver.plan(f"/{number}", Answer(200, content))
+        sound = await world.audio.file(world.call(), world.receiver.url(f"/{number}"), 0.0)
+        if number == 2:
+            with pytest.raises(AudioFailed, match="can't be made playable now"):
+                await world.own(world.recording(), gain=1.0)
+        world.audio.over(world.call(), sound)
+    master = await world.own(world.recording())
+    world.audio.over(world.call(), master)
+    assert len(list((world.local / "played").iterdir())) == 1
+
+
 async def test_one_fetch_for_many_calls(world: World) -> None:
     """Plays of one URL at once ask for it once, and so do later ones while it is fresh; each gain is decoded."""
     content = tone(world.base / "a", "wav", seconds=0.2).read_bytes()

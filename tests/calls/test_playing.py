@@ -72,6 +72,27 @@ async def test_the_next_item_is_fetched_while_one_plays() -> None:
 
 
 @virtual
+async def test_a_file_is_held_until_its_play_is_over() -> None:
+    """It is there while the switch may open it, the next one too, and no longer, however the step ends."""
+    world = await playing([["play", "a", "b", "a"], ["gather", ["c"], {}]], 1.0, lengths={"a": 3.0, "c": 50.0})
+    assert +world.had == {"/a": 1, "/b": 1}
+    await world.settle(2.5)
+    assert +world.had == {"/b": 1, "/a": 1}
+    await world.settle(5)
+    assert +world.had == {"/c": 1}
+    world.press("1")
+    await ended(world)
+    assert not +world.had
+    for seconds in (0.01, 0.5, 1.0, 3.0):
+        world = await playing([["play", "a", "b"]], seconds, lengths={"a": 1.0, "b": 5.0})
+        world.hang_up()
+        await ended(world)
+        assert not +world.had, seconds
+    world = await played([["play", "a", "b"]], refusals={"play": [CommandFailed("no"), CommandFailed("no")]})
+    assert not +world.had
+
+
+@virtual
 async def test_playing_answers_first_unless_told_not_to() -> None:
     """An answer that fails is the step's failure, and nothing is played."""
     assert (await played([["play", "a"]])).log[:3] == ["take_over", "answer", "play a"]

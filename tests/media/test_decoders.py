@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,17 @@ async def test_one_that_takes_too_long(tmp_path: Path) -> None:
     both = await asyncio.gather(*(decoders.decode(job(tmp_path), at_once) for _ in range(2)), return_exceptions=True)
     await decoders.close()
     assert [str(error) for error in both] == ["it was not decoded within 0.5 s"] * 2
+
+
+async def test_one_account_leaves_a_process_to_others(tmp_path: Path) -> None:
+    """However many of its own hang; who waits meanwhile is not refused for it."""
+    script = "while job['rate'] == 48000:\n    time.sleep(0.05)\nsay(size=5)"
+    decoders = Decoders(workers=2, within=20.0, command=(sys.executable, "-c", PRELUDE + script))
+    hung = [asyncio.create_task(decoders.decode(replace(job(tmp_path), rate=48000), at_once, "a")) for _ in range(9)]
+    await asyncio.sleep(0)
+    assert await decoders.decode(job(tmp_path), at_once, "b") == 5
+    assert not any(task.done() for task in hung)
+    for task in hung:
+        task.cancel()
+    await asyncio.gather(*hung, return_exceptions=True)
+    await decoders.close()
