@@ -122,7 +122,7 @@ _REQUEST = Method(
         _seconds(
             "connect_timeout",
             "Maximum time in seconds to wait for a connection. Default is `0` (no timeout).",
-            "as long as timeout",
+            "timeout",
         ),
         _seconds(
             "timeout",

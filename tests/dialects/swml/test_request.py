@@ -98,7 +98,10 @@ WRONG: list[tuple[str, list[tuple[str, str]]]] = [
     ("url: 'http://h/', method: get", [(".method", 'must be "GET", "POST", "PUT" or "DELETE"; got "get"')]),
     ("url: 'http://h/', method: PATCH", [(".method", 'must be "GET", "POST", "PUT" or "DELETE"; got "PATCH"')]),
     ("url: 'http://h/', method: GET, timeout: -1", [(".timeout", SECONDS.format(15, -1))]),
-    ("url: 'http://h/', method: GET, connect_timeout: 601", [(".connect_timeout", SECONDS.format("as long as timeout", 601))]),
+    (
+        "url: 'http://h/', method: GET, connect_timeout: 601",
+        [(".connect_timeout", SECONDS.format("timeout", 601))],
+    ),
     ("url: 'http://h/', method: GET, body: 5", [(".body", "must be text or an object; got 5")]),
     ("url: 'http://h/', method: GET, body: [1]", [(".body", "must be text or an object; got a list")]),
     (
