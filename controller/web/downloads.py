@@ -255,9 +255,10 @@ class Downloads(WebClient):
                 raise FetchFailed(f"{response.content_length} bytes; audio may have {self._limit}")
             entry = had(_Entry(await self._stored(response)))
             self._entries[entry.file.path.name] = entry
-            if lasting is not None:  # else whoever asked has it, and nobody finds it any more
-                self._drop(url)
-                entry.url, entry.located, entry.validators = url, visited[-1], _validators(response)
+            validators = _validators(response)
+            self._drop(url)
+            if lasting or (lasting is not None and validators):  # else it could not be given to anybody else
+                entry.url, entry.located, entry.validators = url, visited[-1], validators
                 entry.until = self._clock() + lasting
                 self._found[url] = entry
             return entry
@@ -288,7 +289,12 @@ class Downloads(WebClient):
         self._bytes -= entry.file.size
         if entry.url is not None:
             del self._found[entry.url]
-        return self._threads.submit(entry.file.path.unlink, missing_ok=True)
+        try:
+            return self._threads.submit(entry.file.path.unlink, missing_ok=True)
+        except RuntimeError:  # closed meanwhile: the next start empties the directory
+            gone: Future[None] = Future()
+            gone.set_result(None)
+            return gone
 
     async def _stored(self, response: aiohttp.ClientResponse) -> Download:
         path = self._directory / uuid4().hex
