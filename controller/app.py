@@ -237,7 +237,7 @@ class App:
         settings, observe = self.settings, self.telemetry.observe
         self.requests = RequestClient(guard)
         stack.push_async_callback(self.requests.close)
-        downloads = Downloads(guard, settings.data_dir / "fetched")
+        downloads = Downloads(guard, settings.data_dir / "fetched", least_free=settings.limits.min_free_disk)
         stack.push_async_callback(downloads.close)
         await downloads.start()
         decoders = Decoders(observe=observe)

@@ -15,14 +15,15 @@ PACKAGE = Path(controller.__file__).parent
 
 ROOMS: dict[str, set[str]] = {
     "telemetry": set(),
+    "turns": set(),
     "recordings": {"telemetry"},
     "documents": {"recordings"},
     "dialects": {"documents", "recordings"},
-    "calls": {"documents", "recordings", "telemetry"},
+    "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
-    "media": {"recordings", "telemetry"},
-    "web": {"documents"},
+    "media": {"recordings", "telemetry", "turns"},
+    "web": {"documents", "turns"},
     "webhooks": {"recordings", "documents", "store", "telemetry", "web"},
     "http": {"documents", "recordings", "dialects", "media", "telemetry"},
     "softswitch": set(),

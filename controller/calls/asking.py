@@ -6,7 +6,7 @@ from controller.calls.context import CallContext
 from controller.calls.events import DocumentFetched
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
-from controller.documents.fetch import FetchFailed, is_url, shown
+from controller.documents.fetch import FetchFailed, is_url, named
 from controller.documents.steps import Failed, Fetch, Fetched, Request, Response
 
 
@@ -16,7 +16,7 @@ async def request(context: CallContext, step: Request, *, resumed: bool) -> Resp
     try:
         return await context.rooms.requests.send(step)
     except FetchFailed as failure:
-        return Failed(f"{shown(step.url)}: {failure}")
+        return Failed(f"{named(step.url)}: {failure}")
 
 
 async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched | Failed:
@@ -37,5 +37,5 @@ async def ask(context: CallContext, call: Call, step: Fetch) -> Fetched:
     began = clock()
     account = sources.account(call.account)
     found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
-    context.observe(DocumentFetched(call.id, shown(step.url), len(found.text), clock() - began))
+    context.observe(DocumentFetched(call.id, named(step.url), len(found.text), clock() - began))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -56,8 +57,8 @@ class Recordings(Protocol):
         """Return a recording that is not final, as it is now."""
         ...
 
-    async def finished(self, identity: str) -> Recording | None:
-        """Return the recording once it is final; None where it is unknown."""
+    async def playable(self, identity: str) -> Recording | None:
+        """Return the recording as it will be, as soon as its WAV can be played; None where it is unknown."""
         ...
 
 
@@ -66,7 +67,7 @@ class Fetched(Protocol):
 
     @property
     def path(self) -> Path:
-        """Return where it is, for as long as decoding takes."""
+        """Return where it is."""
         ...
 
     @property
@@ -88,19 +89,23 @@ class Fetched(Protocol):
 class Downloads(Protocol):
     """Fetches foreign audio, bounded in every way."""
 
-    async def get(self, url: str) -> Fetched:
-        """Return what lies at a URL. Raises FetchFailed."""
+    def get(self, url: str, account: str) -> AbstractAsyncContextManager[Fetched]:
+        """Give what lies at a URL, for an account; the file is there within the block. Raises FetchFailed."""
         ...
 
 
 class Sounds(Protocol):
     """Makes WAVs that a switch can play."""
 
-    async def made(self, switch: str, source: Path, mark: str, rate: int, gain: float) -> str:
-        """Return the path on a switch of ``source``'s audio; ``mark`` tells its content.
+    async def made(self, switch: str, source: Path, mark: str, rate: int, gain: float, account: str) -> str:
+        """Return the path on a switch of ``source``'s audio, made for an account; ``mark`` tells its content.
 
-        Raises KeyError, NotPossible where it is no audio, MediaAway where this machine can't.
+        It stays until ``over``. Raises KeyError, NotPossible where it is no audio, MediaAway where it can't be made.
         """
+        ...
+
+    def over(self, switch: str, path: str) -> None:
+        """Let what was made go, once for each time; other paths do nothing."""
         ...
 
 
@@ -141,8 +146,14 @@ class CallAudio:
             return await self._foreign(call, url, named, gain)
         try:
             return await self._own(call, identity, gain)
-        except (AudioFailed, NotPossible, MediaAway) as error:
+        except (NotPossible, MediaAway, OSError, ValueError) as error:
+            raise self._refused(call, named, error) from error
+        except AudioFailed as error:
             raise AudioFailed(f"{named}: {error}") from error
+
+    def over(self, call: Call, sound: SoundFile) -> None:
+        """Let a file go whose play is over, or can no longer begin."""
+        self.sounds.over(call.switch, sound.path)
 
     # --- recordings of ours -----------------------------------------------------------------------------------
 
@@ -159,25 +170,23 @@ class CallAudio:
         try:
             source = await self.masters.wav_of(recording)
             mark = f"recording {recording.id} {recording.revision}"
-            return SoundFile(await self.sounds.made(call.switch, source, mark, call.info.rate, gain))
+            return SoundFile(await self.sounds.made(call.switch, source, mark, call.info.rate, gain, call.account))
         except KeyError as error:
             raise AudioFailed(f"switch {error} has no recording directory in the settings") from error
-        except (OSError, ValueError) as error:
-            raise AudioFailed(f"the recording's file can't be read: {error}") from error
 
     async def _ended(self, call: Call, identity: str) -> Recording:
-        """Return a recording once it is final. Raises AudioFailed, which tells others nothing of whose it is."""
+        """Return a recording once it can be played. Raises AudioFailed, which tells others nothing of whose it is."""
         try:
             async with asyncio.timeout(self.patience):
                 found = self.recordings.get(identity)
                 if found is None:
-                    found = await self.recordings.finished(identity)
+                    found = await self.recordings.playable(identity)
                 if found is None or found.owner.account != call.account or found.deleted_at is not None:
                     raise AudioFailed("there is no such recording")
                 if found.state.active and found.wish.stop is None:
                     raise AudioFailed("the recording runs still; stop it before it is played")
                 if not found.state.final:
-                    found = await self.recordings.finished(identity)
+                    found = await self.recordings.playable(identity)
         except TimeoutError:
             raise AudioFailed(f"the recording was not ready within {self.patience:g} s") from None
         if found is None:
@@ -189,15 +198,26 @@ class CallAudio:
     async def _foreign(self, call: Call, url: str, named: str, gain: float) -> SoundFile:
         began = self.clock()
         try:
-            fetched = await self.downloads.get(url)
-            path = await self.sounds.made(call.switch, fetched.path, fetched.digest, call.info.rate, gain)
+            async with self.downloads.get(url, call.account) as fetched:
+                path = await self.sounds.made(
+                    call.switch, fetched.path, fetched.digest, call.info.rate, gain, call.account
+                )
         except (FetchFailed, NotPossible, MediaAway) as error:
-            self.observe(AudioRefused(call.id, named, str(error)))
-            raise AudioFailed(f"{named}: {error}") from error
+            raise self._refused(call, named, error) from error
         except KeyError as error:
             raise AudioFailed(f"{named}: switch {error} has no recording directory in the settings") from error
         self.observe(AudioFetched(call.id, named, fetched.size, self.clock() - began, fetched.fresh))
         return SoundFile(path)
+
+    def _refused(self, call: Call, named: str, error: Exception) -> AudioFailed:
+        """Tell the operator why, and return what the document is told: nothing of this machine, so no path."""
+        self.observe(AudioRefused(call.id, named, str(error)))
+        match error:
+            case MediaAway():
+                return AudioFailed(f"{named}: sounds can't be made playable now")
+            case OSError() | ValueError():
+                return AudioFailed(f"{named}: the recording's file can't be read")
+        return AudioFailed(f"{named}: {error}")
 
 
 def _named(url: str) -> str:

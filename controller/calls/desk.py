@@ -18,7 +18,7 @@ from controller.calls.rooms import Rooms
 from controller.calls.runner import CallRunner
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, Program
-from controller.documents.fetch import shown
+from controller.documents.fetch import named
 from controller.recordings.model import new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
 from controller.telemetry import Telemetry
@@ -244,7 +244,7 @@ class CallDesk:
 
     async def _begin(self, run: Run, dialect: Dialect, program: Program) -> NoReturn:
         call = run.call
-        self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, shown(call.document)))
+        self.telemetry.observe(CallTaken(call.id, call.switch, call.leg, call.account, named(call.document)))
         await self._carry(run, dialect, program, resumed=False)
 
     async def _carry(self, run: Run, dialect: Dialect, program: Program, *, resumed: bool) -> NoReturn:

@@ -16,9 +16,9 @@ from typing import Any
 import orjson
 
 from controller.calls.events import EngineUnconfined
-from controller.calls.turns import Turns
 from controller.documents.steps import MOST_ANSWERED, Evaluate, Evaluated, Evaluation
 from controller.telemetry import Hook
+from controller.turns import Turns
 
 WORKERS = 2
 """Processes at most: one runaway expression leaves the other calls one."""

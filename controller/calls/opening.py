@@ -14,7 +14,7 @@ from controller.calls.runner import LARGE
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect, DocumentError, Problem, Program
-from controller.documents.fetch import is_url, shown
+from controller.documents.fetch import is_url, named
 from controller.recordings.ports import LedgerFailed
 from controller.telemetry import Hook
 
@@ -43,17 +43,17 @@ class Opening:
             try:
                 url, text = await self._had(run, claim, source, failed)
                 run.call = replace(run.call, document=url, text=text, fallback=claim.fallback, method=claim.method)
-                dialect = self._dialect(text, claim.account.vendor, shown(url))
+                dialect = self._dialect(text, claim.account.vendor, named(url))
                 run.call = replace(run.call, dialect=dialect.name)
                 return dialect, await begun(dialect, run.call, claim.account)
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
                 failed = (source, refusal.problems if isinstance(refusal, DocumentError) else ())
-                self.observe(DocumentRefused(run.call.id, shown(source), str(refusal)))
+                self.observe(DocumentRefused(run.call.id, named(source), str(refusal)))
             except LedgerFailed as failure:
                 raise NotOpened(f"the call could not be stored: {failure}") from None
             except Exception as error:  # whatever it is, the caller must not be left in silence for it
-                problems.append(f"{shown(source)}: {_OWN_FAULT}")
+                problems.append(f"{named(source)}: {_OWN_FAULT}")
                 report("a document could not be begun", error)
         raise NotOpened("; ".join(problems))
 
@@ -131,7 +131,7 @@ class Opening:
         began = self.rooms.clock()
         given = None if failed is None else dialect.failed(*failed)
         found = await sources.fetched(url, claim.method, run.call, claim.account, dialect, given)
-        self.observe(DocumentFetched(run.call.id, shown(url), len(found.text), self.rooms.clock() - began))
+        self.observe(DocumentFetched(run.call.id, named(url), len(found.text), self.rooms.clock() - began))
         return found.url, found.text
 
     def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
@@ -143,7 +143,7 @@ class Opening:
 
 async def begun(dialect: Dialect, call: Call, account: Account) -> Program:
     """Begin a call's document. Raises DocumentError."""
-    source = shown(call.document)
+    source = named(call.document)
     if len(call.text) < LARGE:
         return dialect.start(call.text, source, call, account)
     return await asyncio.to_thread(dialect.start, call.text, source, call, account)
@@ -151,7 +151,7 @@ async def begun(dialect: Dialect, call: Call, account: Account) -> Program:
 
 async def restored(dialect: Dialect, call: Call) -> Program:
     """Go on with a call's document. Raises DocumentError."""
-    source = shown(call.document)
+    source = named(call.document)
     if len(call.text) < LARGE:
         return dialect.restore(call.text, source, call, call.program)
     return await asyncio.to_thread(dialect.restore, call.text, source, call, call.program)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from controller.calls.commanding import insist
 from controller.calls.context import CallContext
-from controller.calls.ports import AudioFailed, Sound
-from controller.documents.fetch import shown
+from controller.calls.ports import AudioFailed, Sound, SoundFile
+from controller.documents.fetch import named
 from controller.documents.steps import (
     AudioAt,
     Done,
@@ -27,8 +27,8 @@ from controller.recordings.ports import CommandFailed
 PAUSES = {"w": 0.5, "W": 1.0}
 """Seconds that pauses among sent digits take."""
 
-DIGIT = 0.5
-"""Seconds that one sent digit takes: the switch makes it 250 ms long, and counts a pause as long behind it."""
+DIGIT = 0.28
+"""Seconds that one sent digit is on the line, with its gap (RFC 2833, measured)."""
 
 
 async def play(context: CallContext, step: Play, *, resumed: bool) -> Done | Failed:
@@ -73,12 +73,19 @@ async def send_digits(context: CallContext, step: SendDigits, *, resumed: bool) 
     if not resumed or context.call.waiting is None:
         await context.begin(resumed=resumed)
         call, legs = context.call, context.rooms.legs
+        began = 0.0
+
+        def send() -> Awaitable[None]:
+            nonlocal began
+            began = context.rooms.clock()
+            return legs.send_digits(call.switch, call.leg, step.digits)
+
         try:
-            await insist(lambda: legs.send_digits(call.switch, call.leg, step.digits), context.sure)
+            await insist(send, context.sure)
         except CommandFailed as failure:
             return Failed(f"the digits were not sent: {failure}")
         seconds = sum(PAUSES.get(digit, DIGIT) for digit in step.digits)
-        await context.save(waiting=context.rooms.clock() + seconds)  # after a restart they are not sent twice
+        await context.save(waiting=began + seconds)  # after a restart they are not sent twice
     assert context.call.waiting is not None  # noqa: S101 - as saved, now or by a former daemon
     await asyncio.sleep(max(0.0, context.call.waiting - context.rooms.clock()))
     return Done()
@@ -134,12 +141,13 @@ async def _items(context: CallContext, items: Sequence[Item], gain: float, *, no
     problems: list[str] = []
     first = context.call.item if noted else 0
     coming: asyncio.Future[Sound | AudioFailed] | None = None
+    playing: Sound | AudioFailed | None = None
     try:
         for position in range(first, len(items)):
             if coming is None:
                 coming = asyncio.ensure_future(_had(context, items[position], gain))
             sound = await coming
-            coming = None
+            coming, playing = None, sound
             if position + 1 < len(items):
                 coming = asyncio.ensure_future(_had(context, items[position + 1], gain))
             if noted and position != context.call.item:
@@ -148,10 +156,19 @@ async def _items(context: CallContext, items: Sequence[Item], gain: float, *, no
                 problems.append(str(sound))
             elif problem := await _played(context, sound, gain):
                 problems.append(f"{_named(items[position])}: {problem}")
+            _over(context, sound)
+            playing = None
     finally:
-        if coming is not None:
-            coming.cancel()
+        _over(context, playing)
+        if coming is not None and not coming.cancel() and not coming.cancelled() and coming.exception() is None:
+            _over(context, coming.result())
     return problems
+
+
+def _over(context: CallContext, sound: Sound | AudioFailed | None) -> None:
+    """Let a file go; what is left of it in the leg's queue is stopped, or the leg is gone."""
+    if isinstance(sound, SoundFile):
+        context.rooms.audio.over(context.call, sound)
 
 
 async def _had(context: CallContext, item: Item, gain: float) -> Sound | AudioFailed:
@@ -176,7 +193,7 @@ def _named(item: Item) -> str:
     """Return an item as people are told it."""
     match item:
         case AudioAt(url):
-            return shown(url)
+            return named(url)
         case Quiet(seconds):
             return f"{seconds:g} s of silence"
         case Ringing(country):

@@ -87,8 +87,12 @@ class Audio(Protocol):
         """Return what lies at a URL, ``gain`` dB louder, as a file on the call's switch. Raises AudioFailed.
 
         A recording of the call's account is played from its file: one that runs fails at once, one that has ended is
-        waited for.
+        waited for. The file stays until it is given to ``over``.
         """
+        ...
+
+    def over(self, call: Call, sound: SoundFile) -> None:
+        """Let a file go whose play is over, or can no longer begin: once for each time that it was had."""
         ...
 
 
@@ -145,7 +149,7 @@ class Legs(Protocol):
         ...
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        """Send digits (0-9 * # A-D w W) to the leg's party; done when they have been heard."""
+        """Send digits (0-9 * # A-D w W) to the leg's party; done when the switch has them, heard or not yet."""
         ...
 
     def undialable(self, party: Party) -> str:

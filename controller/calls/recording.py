@@ -21,7 +21,7 @@ from controller.recordings.model import EndReason, Owner, Recording, RecordingRe
 from controller.recordings.ports import NotPossible
 
 READY_WITHIN = 15.0
-"""Seconds that a document waits for an ended recording to be ready: what it plays next may be its URL."""
+"""Seconds that a document waits until an ended recording can be played: what it plays next may be its URL."""
 
 _NOT_GOOD = frozenset({EndReason.NO_INPUT, EndReason.ERROR, EndReason.SWITCH_LOST})
 
@@ -36,7 +36,7 @@ async def start(context: CallContext, step: StartRecording, *, resumed: bool) ->
 
 
 async def record(context: CallContext, step: Record, *, resumed: bool) -> RecordingEnded | RecordingRefused:
-    """Record until the recording has ended, and a while longer until it can be fetched.
+    """Record until the recording has ended, and a while longer until it can be played.
 
     After a restart it is the same recording that is awaited. The leg's end cancels this; the recording ends itself.
     """
@@ -56,7 +56,7 @@ async def _over(context: CallContext, begun: Recording) -> RecordingEnded:
     ended = await recordings.ended(begun.id) or begun
     try:
         async with asyncio.timeout(READY_WITHIN):
-            ended = await recordings.finished(begun.id) or ended
+            ended = await recordings.playable(begun.id) or ended
     except TimeoutError:
         pass  # it is served when it is ready; the document goes on without
     return _ended(context, ended)

@@ -9,7 +9,7 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Audio, AudioFailed, CallLedger, Legs, Requests, SoundFile
 from controller.calls.source import Sources
 from controller.documents.call import Call
-from controller.documents.fetch import FetchFailed, shown
+from controller.documents.fetch import FetchFailed, named
 from controller.documents.steps import Request, Response
 from controller.recordings.service import RecordingService
 
@@ -19,7 +19,10 @@ class NoAudio:
 
     async def file(self, call: Call, url: str, gain: float) -> SoundFile:
         """Raise AudioFailed."""
-        raise AudioFailed(f"{shown(url)}: nobody has sounds for call {call.id}, at {gain:g} dB or any other gain")
+        raise AudioFailed(f"{named(url)}: nobody has sounds for call {call.id}, at {gain:g} dB or any other gain")
+
+    def over(self, call: Call, sound: SoundFile) -> None:
+        """Do nothing: no sound was had."""
 
 
 class NoRequests:

@@ -13,7 +13,7 @@ from typing import Any
 from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
-from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, shown
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, named
 from controller.documents.fragments import Retried
 from controller.documents.steps import Fetched
 
@@ -40,7 +40,7 @@ class Files:
     async def read(self, source: str) -> str:
         """Return a document's text; known ones cost one stat. Raises SourceFailed."""
         if "://" in source:
-            raise SourceFailed(f"{shown(source)}: documents come from files, or from http and https URLs")
+            raise SourceFailed(f"{named(source)}: documents come from files, or from http and https URLs")
         known = self._known.get(source)
         try:
             mark = _mark(os.stat(source))  # noqa: PTH116 - one stat of a local file, on the way to a start
@@ -78,7 +78,7 @@ class Sources:
         """
         found = self.languages.asking(account.vendor, dialect)
         if found is None or self.fetcher is None:
-            raise SourceFailed(f"{shown(url)}: {account.vendor} accounts have documents in files only")
+            raise SourceFailed(f"{named(url)}: {account.vendor} accounts have documents in files only")
         return found
 
     async def fetched(
@@ -91,9 +91,9 @@ class Sources:
         given: Mapping[str, Any] | None = None,
     ) -> Fetched:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
-        named = shown(url)
+        told = named(url)
         if self.fetcher is None:
-            raise SourceFailed(f"{named}: documents come from files only")
+            raise SourceFailed(f"{told}: documents come from files only")
         last = url
 
         def render(method: str, url: str) -> DocumentRequest:
@@ -105,12 +105,12 @@ class Sources:
         try:
             raw = await _tried(self.fetcher, method, url, render, patience)
         except FetchFailed as failure:
-            raise SourceFailed(f"{named}: {failure}") from None
+            raise SourceFailed(f"{told}: {failure}") from None
         if raw.startswith(_GZIP):
             raise SourceFailed(
-                f"{named}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+                f"{told}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
             )
-        return Fetched(_decoded(named, raw, "answer in UTF-8"), last)
+        return Fetched(_decoded(told, raw, "answer in UTF-8"), last)
 
 
 async def _tried(fetcher: Fetcher, method: str, url: str, render: Render, patience: Patience) -> bytes:

@@ -19,8 +19,13 @@ def is_url(source: str) -> bool:
 
 
 def shown(source: str) -> str:
-    """Return a document's source as people are told it: without the credentials of a URL."""
+    """Return a document's source as its own document is told it: without the credentials of a URL."""
     return _USER_INFO.sub("", source, count=1) if is_url(source) else source
+
+
+def named(source: str) -> str:
+    """Return a source as logs and failures name it: without a URL's credentials, and without its query, as secret."""
+    return re.split("[?#]", shown(source), maxsplit=1)[0] if is_url(source) else source
 
 
 @dataclass(frozen=True, slots=True)

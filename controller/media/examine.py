@@ -132,7 +132,13 @@ class DiskMedia:
         inside = path.is_relative_to(own.switch_path) and roots.plain(recording.path)
         return f"{root.switch_path}/{path.relative_to(own.switch_path)}" if inside else None
 
-    async def examine(self, recording: Recording, *, closed: bool = True) -> Found:
+    async def examine(
+        self,
+        recording: Recording,
+        *,
+        closed: bool = True,
+        playable: Callable[[Measured], None] = lambda _: None,
+    ) -> Found:
         """Measure the master, and make the copy that is served where it isn't fit to be or was deleted, being empty.
 
         Then encode what would be served, where another format is asked for; if that can't be, it is served as it is.
@@ -157,6 +163,8 @@ class DiskMedia:
         path = None if deleted else root.local(recording.path)
         measured, examined = await self._in_thread(root, lambda: self._measure(recording, path))
         self._observe(examined)
+        if recording.request.format != WAV:
+            playable(measured)
         return await self._derive(recording, measured, root)
 
     async def _derive(self, recording: Recording, measured: Measured, root: Root) -> Found:

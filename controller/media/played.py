@@ -1,7 +1,7 @@
 """The WAVs that switches play: made here of any audio, in a directory that a switch sees (DESIGN section 4).
 
-They lie in ``played`` in the switch's recording directory, under names made of hashes alone. A file that was asked
-for lately stays, since the switch may not have opened it yet; beyond a bound, those not asked for longest go.
+They lie in ``played`` in the switch's recording directory, under names made of hashes alone. A file stays until its
+plays are over, and after that until there is no more room: then those not asked for longest go.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ DIRECTORY = "played"
 RATES = (8000, 16000, 32000, 48000)
 """Samples per second of what is made: those that FreeSWITCH's legs have."""
 MOST_BYTES = 1 << 30
-MOST_FILES = 1000
-KEPT = 600.0
-"""Seconds for which a file stays after it was asked for, whatever else is wanted."""
+MOST_FILES = 20_000
+KEPT = 60.0
+"""Seconds for which a file stays that another daemon asked for: a switch may not have opened it yet."""
 _T = TypeVar("_T")
 
 
@@ -47,25 +47,40 @@ class _File:
 
 @dataclass(slots=True)
 class _Shelf:
-    """One directory and what is in it, the least lately used first."""
+    """One directory and what is in it, the least lately used first; how many hold a file or wait for it."""
 
     path: Path
     files: OrderedDict[str, _File] = field(default_factory=OrderedDict)
-    making: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    held: Counter[str] = field(default_factory=Counter)
+    making: dict[tuple[str, str], asyncio.Task[None]] = field(default_factory=dict)
     ready: asyncio.Lock = field(default_factory=asyncio.Lock)
     listed: bool = False
+    size: int = 0
 
-    @property
-    def size(self) -> int:
-        return sum(file.size for file in self.files.values())
+    def put(self, name: str, file: _File) -> None:
+        """Have a file there, used last of all, instead of one of that name."""
+        self.forget(name)
+        self.files[name] = file
+        self.size += file.size
+
+    def forget(self, name: str) -> None:
+        """Have no file of that name there."""
+        file = self.files.pop(name, None)
+        self.size -= 0 if file is None else file.size
+
+    def let_go(self, name: str) -> None:
+        """Have one holder less."""
+        self.held[name] -= 1
+        if self.held[name] <= 0:
+            del self.held[name]
 
 
 class PlayedSounds:
     """Makes and keeps the files; ``roots`` maps a switch's name to its ``Root``.
 
     At most ``most_files`` of ``most_bytes`` together (and one more for each process of ``decoders``) lie in each
-    directory, as long as ``least_free`` bytes of its disk stay free. A file stays ``kept`` seconds after
-    its last use.
+    directory, as long as ``least_free`` bytes of its disk stay free. What another daemon has used stays ``kept``
+    seconds after that.
     """
 
     def __init__(
@@ -109,30 +124,45 @@ class PlayedSounds:
         await asyncio.gather(*making, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def made(self, switch: str, source: Path, mark: str, rate: int, gain: float) -> str:
+    async def made(self, switch: str, source: Path, mark: str, rate: int, gain: float, account: str = "") -> str:
         """Return the path on a switch of ``source``'s audio, mono, about at ``rate`` and ``gain`` dB louder.
 
-        ``mark`` tells one content from another: two sources of the same mark sound the same. What is wanted by
-        several at once is made once. Raises KeyError for an unknown switch, NotPossible where ``source`` is no audio,
-        MediaAway where this machine can't.
+        It stays until it is given to ``over``. ``mark`` tells one content from another: two sources of the same mark
+        sound the same. What is wanted by several of an account at once is made once. Raises KeyError for an unknown
+        switch, NotPossible where ``source`` is no audio, MediaAway where this machine can't.
         """
         root = self._roots[switch]
         shelf = self._shelves[root.local_path]
         rate = min(RATES, key=lambda known: abs(known - rate))
         name = hashlib.sha256(f"{mark}\n{rate}\n{gain:.6g}".encode()).hexdigest()[:40] + ".wav"
+        shelf.held[name] += 1
         try:
             if not await self._there(shelf, name):
-                if name not in shelf.making:
+                key = (account, name)
+                if key not in shelf.making:
                     job = DecodeJob(str(source), str(shelf.path / name), str(_growing(shelf, name)), rate, gain)
-                    shelf.making[name] = _task(self._make(shelf, name, job))
-                    shelf.making[name].add_done_callback(lambda _: shelf.making.pop(name, None))
-                await asyncio.shield(shelf.making[name])
-        except OSError as error:
+                    shelf.making[key] = _task(self._make(shelf, name, job, account))
+                    shelf.making[key].add_done_callback(lambda _: shelf.making.pop(key, None))
+                await asyncio.shield(shelf.making[key])
+        except BaseException as error:
+            shelf.let_go(name)
+            if not isinstance(error, OSError):
+                raise
             raise MediaAway(
                 f"{shelf.path} can't be used: {error.strerror or error}; this daemon must be able to make it and the "
                 "switch to read it"
             ) from error
         return f"{root.switch_path}/{DIRECTORY}/{name}"
+
+    def over(self, switch: str, path: str) -> None:
+        """Let a file go whose play is over, or can no longer begin: once for each time that it was had.
+
+        Paths that are none of ours do nothing.
+        """
+        root = self._roots.get(switch)
+        above, _, name = path.rpartition("/")
+        if root is not None and above == f"{root.switch_path}/{DIRECTORY}":
+            self._shelves[root.local_path].let_go(name)
 
     async def _there(self, shelf: _Shelf, name: str) -> bool:
         """Tell whether a file is there, as this daemon made it; then it is used now."""
@@ -143,20 +173,19 @@ class PlayedSounds:
         shelf.files.move_to_end(name)
         if await self._in_thread(lambda: _touched(shelf.path / name)):
             return True
-        shelf.files.pop(name, None)  # somebody else tidied up
+        shelf.forget(name)  # somebody else tidied up
         return False
 
-    async def _make(self, shelf: _Shelf, name: str, job: DecodeJob) -> None:
+    async def _make(self, shelf: _Shelf, name: str, job: DecodeJob, account: str) -> None:
         await self._listed(shelf, make=True)
-        await self._make_room(shelf)
         try:
-            size = await self._decoders.decode(job)
+            # Room is made when its turn has come: those that wait for theirs have taken none yet.
+            size = await self._decoders.decode(job, lambda: self._make_room(shelf), account)
         except BaseException:
             # A process that was killed leaves it; here and now, because nobody else would know of it.
             self._threads.submit(partial(Path(job.growing).unlink, missing_ok=True))
             raise
-        shelf.files[name] = _File(size, self._clock())
-        shelf.files.move_to_end(name)
+        shelf.put(name, _File(size, self._clock()))
 
     async def _listed(self, shelf: _Shelf, *, make: bool) -> None:
         async with shelf.ready:
@@ -167,23 +196,28 @@ class PlayedSounds:
             now, oldest = self._clock(), time.time() - self._kept
             left = await self._in_thread(lambda: _tidied(shelf.path, oldest))
             for name, size, age in left:
-                shelf.files.setdefault(name, _File(size, now - age, ours=False))
+                if name not in shelf.files:
+                    shelf.put(name, _File(size, now - age, ours=False))
             shelf.listed = True
 
     async def _make_room(self, shelf: _Shelf) -> None:
-        """Remove what was not used lately until one more file fits. Raises MediaAway where that isn't enough."""
+        """Remove what is not in use until one more file fits. Raises MediaAway where that isn't enough."""
         while True:
             free = await self._in_thread(lambda: shutil.disk_usage(shelf.path).free)
             if len(shelf.files) < self._most_files and shelf.size < self._most_bytes and free >= self._least_free:
                 return
-            oldest = next(iter(shelf.files), None)
-            if oldest is None or self._clock() - shelf.files[oldest].used < self._kept:
+            unused = next((name for name in shelf.files if self._unused(shelf, name)), None)
+            if unused is None:
                 raise MediaAway(
                     f"there is no room for another sound in {shelf.path}: {len(shelf.files)} files of {shelf.size} "
                     f"bytes are in use, {free} bytes are free"
                 )
-            del shelf.files[oldest]
-            await self._in_thread(partial((shelf.path / oldest).unlink, missing_ok=True))
+            shelf.forget(unused)
+            await self._in_thread(partial((shelf.path / unused).unlink, missing_ok=True))
+
+    def _unused(self, shelf: _Shelf, name: str) -> bool:
+        file = shelf.files[name]
+        return not shelf.held[name] and (file.ours or self._clock() - file.used >= self._kept)
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -22,7 +22,7 @@ from controller.recordings.facts import (
 )
 from controller.recordings.life import Life, Timings
 from controller.recordings.lifecycle import Effect
-from controller.recordings.model import PauseBehavior, Recording, State
+from controller.recordings.model import Measured, PauseBehavior, Recording, State
 from controller.recordings.ports import (
     CommandFailed,
     CommandUnanswered,
@@ -187,8 +187,11 @@ class Effects:
         while True:
             recording = life.recording
             closed = life.closed.is_set() or clock() - since >= self._timings.still
+            life.early = None
             try:
-                found = await self._media.examine(recording, closed=closed)
+                found = await self._media.examine(
+                    recording, closed=closed, playable=lambda measured: _tell_early(life, measured)
+                )
             except Unfinished as file:
                 if file.size != size:
                     size, since = file.size, clock()
@@ -238,3 +241,9 @@ class Effects:
 
     def _now(self, life: Life) -> float:
         return self._recorder.now(life.recording.owner.switch)
+
+
+def _tell_early(life: Life, measured: Measured) -> None:
+    """Tell those who wait for its WAV alone; where what is cut from it has changed, it is measured again."""
+    life.early = measured
+    life.wake()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from controller.recordings.facts import Fact
 from controller.recordings.lifecycle import Effect
-from controller.recordings.model import Notice, Recording
+from controller.recordings.model import Measured, Notice, Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Life:
 
     ``recording`` is its value now, ``durable`` what the ledger has of it, ``pending`` leads from one to the other.
     ``commits`` and ``commands`` let one of each kind go at a time. ``closed``: nobody writes its file any more.
-    ``alone``: who asked for its start is gone.
+    ``alone``: who asked for its start is gone. ``early``: what media says of its WAV while another format is made.
     """
 
     recording: Recording
@@ -52,6 +52,7 @@ class Life:
     alone: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     examining: bool = False
+    early: Measured | None = None
 
     async def until(self, true: Callable[[Recording], bool]) -> Recording:
         """Return the durable value as soon as all that is known now is in it, and it fits."""

@@ -134,9 +134,12 @@ class Media(Protocol):
         """Tell whether a master is there, or may be: also true while its directory cannot be looked at."""
         ...
 
-    def examine(self, recording: Recording, *, closed: bool) -> Awaitable[Found]:
+    def examine(
+        self, recording: Recording, *, closed: bool, playable: Callable[[Measured], None] = lambda _: None
+    ) -> Awaitable[Found]:
         """Open, measure, mend and cut the master, make the format asked for: so what is announced is there.
 
+        ``playable`` is called with the WAV's measures once that can be played, before another format is made of it.
         ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
         already was empty: where its master was deleted an empty file is made. Raises Unfinished where it is not
         ``closed``, MediaAway where the fault is not the master's as far as is known, OSError when it can't be read.

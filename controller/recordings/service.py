@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from controller.recordings.effects import Effects
 from controller.recordings.facts import (
+    Examined,
     Fact,
     LegEnded,
     NotThere,
@@ -36,6 +37,7 @@ from controller.recordings.model import (
 )
 from controller.recordings.ports import (
     Along,
+    Found,
     Ledger,
     LedgerFailed,
     Media,
@@ -243,6 +245,25 @@ class RecordingService:
         if life is None:
             return await self._ledger.recording(identity)
         return await life.until(lambda recording: recording.state is State.PROCESSING or recording.state.final)
+
+    async def playable(self, identity: str) -> Recording | None:
+        """Return the recording as soon as its WAV can be played, as it will be but for the format asked for.
+
+        That is sooner than it is final where another format is made. None where it is unknown.
+        """
+        life = self._lives.get(identity)
+        if life is None:
+            return await self._ledger.recording(identity)
+        while True:
+            recording = await life.until(
+                lambda seen: seen.state.final or (seen.state is State.PROCESSING and life.early is not None)
+            )
+            if recording.state.final:
+                return recording
+            if life.early is not None:  # else it is measured again, since it was told
+                examined = Examined(self._recorder.now(recording.owner.switch), Found(life.early))
+                coming = advance(recording, examined)
+                return recording if coming is None else coming.recording
 
     async def finished(self, identity: str) -> Recording | None:
         """Return the recording once it is final; None where it is unknown."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,9 +56,6 @@ RING_NET = 10
 """Seconds that FreeSWITCH rings on where nobody ends it: no daemon runs, or its link is away."""
 
 DIGITS_AT_ONCE = 64
-
-DIGIT_SECONDS = 0.28
-"""A digit on the line, with its gap (RFC 2833, measured)."""
 
 GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
 
@@ -154,7 +150,7 @@ class EslLegs:
         """``bgapi uuid_send_dtmf``, 64 digits at once: FreeSWITCH ignores more than 99.
 
         A job, since where the endpoint has no queue of digits the pauses are slept by who runs the command. A SIP leg
-        queues them and the job is done at once, but a hangup would cut them off: it is waited until they are heard.
+        queues them and the job is done at once: who asked waits until they are heard.
         None of them is a DTMF event of the leg.
         """
         return asyncio.ensure_future(self._send_digits(switch, leg, digits))
@@ -230,7 +226,6 @@ class EslLegs:
 
     async def _send_digits(self, switch: str, leg: str, digits: str) -> None:
         pauses = digits.count("w") * 0.5 + digits.count("W")
-        began = time.monotonic()
         try:
             parts = [digits[at : at + DIGITS_AT_ONCE] for at in range(0, len(digits), DIGITS_AT_ONCE)]
             commands = [UuidSendDtmf(leg, part) for part in parts]
@@ -243,8 +238,6 @@ class EslLegs:
             raise SwitchAway(str(lost)) from None
         except (JobTimeout, JobRefused, PacketRefused, ValueError) as failure:
             raise CommandFailed(str(failure)) from None
-        lasts = pauses + DIGIT_SECONDS * sum(digit not in "wW" for digit in digits)
-        await asyncio.sleep(began + lasts - time.monotonic())
 
     async def _dump(self, switch: str, leg: str) -> LegSnapshot | None:
         """Return a living leg, or None. Raises SwitchAway, BadReplyError."""

@@ -20,7 +20,7 @@ from tests.calls.test_runner import played
 from tests.calls.world import FETCH, SWITCH, World, running
 from tests.recordings.virtual import run_virtually, virtual
 
-URL = "http://user:secret@app/x"
+URL = "http://user:secret@app/x?key=secret"
 
 
 @virtual
@@ -34,7 +34,7 @@ async def test_a_request() -> None:
 
 @virtual
 async def test_a_request_without_an_answer() -> None:
-    """The step fails, saying why and of whom, without its credentials."""
+    """The step fails, saying why and of whom, without its credentials and its query, which may hold some."""
     world = await played([["request", URL]], refusals={"request": [FetchFailed("no answer")]})
     assert world.told == {0: "Failed: http://app/x: no answer"}
 

@@ -42,7 +42,7 @@ class Recordings:
         found = self.rows.get(identity)
         return None if found is None or found.state.final else found
 
-    async def finished(self, identity: str) -> Recording | None:
+    async def playable(self, identity: str) -> Recording | None:
         if self.get(identity) is not None:
             await self.done.setdefault(identity, asyncio.Event()).wait()
         return self.rows.get(identity)
@@ -221,14 +221,29 @@ async def test_a_master_that_is_gone(world: World) -> None:
     """It is said, and nothing else happens."""
     recording = world.recording()
     (world.local / f"{recording.id}.wav").unlink()
-    with pytest.raises(AudioFailed, match="it can't be decoded now"):
+    with pytest.raises(AudioFailed, match="sounds can't be made playable now"):
         await world.own(recording, gain=1.0)
+    assert "it can't be decoded now" in repr(world.events[-1])
 
 
 async def test_a_path_that_leads_out(world: World) -> None:
     """A row's path is not believed."""
-    with pytest.raises(AudioFailed, match="is not inside"):
+    with pytest.raises(AudioFailed, match="the recording's file can't be read"):
         await world.own(world.recording(path="/etc/../passwd.wav"))
+    assert "is not inside" in repr(world.events[-1])
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+async def test_documents_are_told_no_paths(world: World, foreign: bool) -> None:
+    """Why this machine can't is the operator's to know; an application is told nothing of its directories."""
+    (world.local / "played").write_text("in the way")
+    world.receiver.plan("/a", Answer(200, tone(world.base / "a", "wav", seconds=0.2).read_bytes()))
+    url = world.receiver.url("/a")
+    wanted = world.audio.file(world.call(), url, 0.0) if foreign else world.own(world.recording(), gain=1.0)
+    with pytest.raises(AudioFailed, match="sounds can't be made playable now") as failed:
+        await wanted
+    assert str(world.base) not in str(failed.value)
+    assert str(world.local) in repr(world.events[-1])
 
 
 # --- what lies elsewhere --------------------------------------------------------------------------------------------
@@ -247,6 +262,23 @@ async def test_foreign_audio(world: World, rate: int) -> None:
     assert isinstance(event, AudioFetched)
     assert (event.call, event.url, event.fresh) == ("call", world.receiver.url("/a"), False)
     assert "secret" not in repr(event) + sound.path
+
+
+async def test_what_was_played_makes_room(world: World) -> None:
+    """A file is held until it is let go, the fetched one until it was decoded; masters are nobody's to let go."""
+    world.sounds._most_files = 1
+    world.downloads._most_files = 1
+    for number in range(3):
+        content = tone(world.base / "a", "wav", seconds=0.2, hz=400 + 100 * number).read_bytes()
+        world.receiver.plan(f"/{number}", Answer(200, content))
+        sound = await world.audio.file(world.call(), world.receiver.url(f"/{number}"), 0.0)
+        if number == 2:
+            with pytest.raises(AudioFailed, match="can't be made playable now"):
+                await world.own(world.recording(), gain=1.0)
+        world.audio.over(world.call(), sound)
+    master = await world.own(world.recording())
+    world.audio.over(world.call(), master)
+    assert len(list((world.local / "played").iterdir())) == 1
 
 
 async def test_one_fetch_for_many_calls(world: World) -> None:

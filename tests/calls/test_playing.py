@@ -72,6 +72,27 @@ async def test_the_next_item_is_fetched_while_one_plays() -> None:
 
 
 @virtual
+async def test_a_file_is_held_until_its_play_is_over() -> None:
+    """It is there while the switch may open it, the next one too, and no longer, however the step ends."""
+    world = await playing([["play", "a", "b", "a"], ["gather", ["c"], {}]], 1.0, lengths={"a": 3.0, "c": 50.0})
+    assert +world.had == {"/a": 1, "/b": 1}
+    await world.settle(2.5)
+    assert +world.had == {"/b": 1, "/a": 1}
+    await world.settle(5)
+    assert +world.had == {"/c": 1}
+    world.press("1")
+    await ended(world)
+    assert not +world.had
+    for seconds in (0.01, 0.5, 1.0, 3.0):
+        world = await playing([["play", "a", "b"]], seconds, lengths={"a": 1.0, "b": 5.0})
+        world.hang_up()
+        await ended(world)
+        assert not +world.had, seconds
+    world = await played([["play", "a", "b"]], refusals={"play": [CommandFailed("no"), CommandFailed("no")]})
+    assert not +world.had
+
+
+@virtual
 async def test_playing_answers_first_unless_told_not_to() -> None:
     """An answer that fails is the step's failure, and nothing is played."""
     assert (await played([["play", "a"]])).log[:3] == ["take_over", "answer", "play a"]
@@ -444,11 +465,11 @@ def test_a_bug_in_a_prompt_is_a_bug_of_the_call() -> None:
 
 @virtual
 async def test_digits_are_sent_and_take_their_time() -> None:
-    """What follows them waits until they are out; they are not taken for the party's."""
+    """What follows them waits until they are out, and no longer; they are not taken for the party's."""
     world = await played([["digits", "12w3W"], ["gather", [], {"initial_timeout": 1.0}]])
     assert world.log == ["take_over", "send_digits 12w3W", "answer", "hang_up NORMAL_CLEARING"]
     assert world.told == {0: "good", 1: "Gathered /"}
-    assert world.call.ended_at == pytest.approx(world.call.started_at + 3.0 + 1.0, abs=0.1)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 3 * 0.28 + 1.5 + 1.0, abs=0.1)
 
 
 @virtual
@@ -463,9 +484,9 @@ async def test_digits_that_are_not_sent() -> None:
 @virtual
 async def test_digits_that_were_sent_are_not_sent_again() -> None:
     """A restart waits for what is left of their time."""
-    world = await playing([["digits", "1111"]], 1.0)
+    world = await playing([["digits", "1111"]], 0.6)
     await world.kill()
     await world.boot().connected()
     await ended(world)
     assert [entry for entry in world.log if entry.startswith("send")] == ["send_digits 1111"]
-    assert world.call.ended_at == pytest.approx(world.call.started_at + 2.0, abs=0.1)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 4 * 0.28, abs=0.15)

@@ -104,6 +104,25 @@ async def test_one_that_is_not_ready_at_once(seconds: float) -> None:
     assert [found.state for found in world.recordings.values()] == [State.COMPLETED]
 
 
+@pytest.mark.parametrize("form", ["mp3", "mp4"])
+@virtual
+async def test_one_that_is_encoded_still(form: str) -> None:
+    """It is not waited for: its WAV is what is played. What it will be is known; it is told to nobody yet."""
+    world = World([["take", "a", {**SHORT, "format": form}]])
+    world.media.holder.held.add("encode")
+    world.boot()
+    world.park()
+    await world.settle(0.1)
+    await ended(world)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 2.0, abs=0.3)
+    assert (outcome(world).good, outcome(world).seconds) == (True, 2.0)
+    [found] = world.recordings.values()
+    assert (found.state, found.measured) == (State.PROCESSING, None)
+    world.media.holder.let_go("encode")
+    await world.settle(1)
+    assert [found.state for found in world.recordings.values()] == [State.COMPLETED]
+
+
 @virtual
 async def test_a_hangup_while_it_records() -> None:
     """The document is over where it stands; the recording comes to its own end."""

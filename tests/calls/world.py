@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -345,9 +345,14 @@ class WorldAudio:
             name = url.removeprefix(f"{AUDIO}/")
             if name in self.world.missing:
                 raise AudioFailed(f"{url}: 404")
+            self.world.had[f"/{name}"] += 1
             return SoundFile(f"/{name}")
 
         return await self.world.do(self.daemon, "audio", FETCH, happen, link=False)
+
+    def over(self, call: Call, sound: SoundFile) -> None:
+        assert self.world.had[sound.path] > 0, f"{sound.path} is let go more often than it was had, by {call.id}"
+        self.world.had[sound.path] -= 1
 
 
 @dataclass
@@ -406,6 +411,7 @@ class World:
     callees: dict[str, Behaviour] = field(default_factory=dict)
     rung: list[Rung] = field(default_factory=list)
     sought: list[tuple[str, float, float]] = field(default_factory=list)
+    had: Counter[str] = field(default_factory=Counter)
     heard: list[tuple[str, float, float]] = field(default_factory=list)
     points: int = 0
     kill_at: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def say(**message):
 """
 
 
+async def at_once() -> None:
+    """Nothing is to be made ready."""
+
+
 def job(tmp_path: Path) -> DecodeJob:
     """A job whose source is a diary of the tries."""
     return DecodeJob(str(tmp_path / "diary"), str(tmp_path / "x.wav"), str(tmp_path / "x.part"), 8000)
@@ -33,7 +38,9 @@ async def test_the_real_thing(tmp_path: Path) -> None:
     """The process that is the default decodes, confined as it is."""
     source = tone(tmp_path / "x.mp3", "mp3", rate=44100, channels=2)
     decoders = Decoders()
-    size = await decoders.decode(DecodeJob(str(source), str(tmp_path / "x.wav"), str(tmp_path / "x.part"), 8000))
+    size = await decoders.decode(
+        DecodeJob(str(source), str(tmp_path / "x.wav"), str(tmp_path / "x.part"), 8000), at_once
+    )
     await decoders.close()
     assert size == (tmp_path / "x.wav").stat().st_size
     assert abs(read_wav(tmp_path / "x.wav").seconds - 1) < 0.05
@@ -59,7 +66,7 @@ async def test_ends(tmp_path: Path, script: str, kind: type[Exception], why: str
     events: list[object] = []
     decoders = Decoders(command=(sys.executable, "-c", PRELUDE + script), observe=events.append)
     with pytest.raises(kind, match=why):
-        await decoders.decode(job(tmp_path))
+        await decoders.decode(job(tmp_path), at_once)
     await decoders.close()
     assert (tmp_path / "diary").read_text() == "x"
     assert [type(event) for event in events] == [DecoderLost] * lost
@@ -68,13 +75,27 @@ async def test_ends(tmp_path: Path, script: str, kind: type[Exception], why: str
 async def test_no_process_to_be_had(tmp_path: Path) -> None:
     """It is this machine's fault."""
     with pytest.raises(MediaAway, match="no process can be started to decode"):
-        await Decoders(command=("/nonexistent/python",)).decode(job(tmp_path))
+        await Decoders(command=("/nonexistent/python",)).decode(job(tmp_path), at_once)
 
 
 async def test_one_that_takes_too_long(tmp_path: Path) -> None:
     """It is given up and killed, whether it works or waits for its turn."""
     script = "while True:\n    say(frames=1)\n    time.sleep(0.05)"
     decoders = Decoders(workers=1, within=0.5, command=(sys.executable, "-c", PRELUDE + script))
-    both = await asyncio.gather(*(decoders.decode(job(tmp_path)) for _ in range(2)), return_exceptions=True)
+    both = await asyncio.gather(*(decoders.decode(job(tmp_path), at_once) for _ in range(2)), return_exceptions=True)
     await decoders.close()
     assert [str(error) for error in both] == ["it was not decoded within 0.5 s"] * 2
+
+
+async def test_one_account_leaves_a_process_to_others(tmp_path: Path) -> None:
+    """However many of its own hang; who waits meanwhile is not refused for it."""
+    script = "while job['rate'] == 48000:\n    time.sleep(0.05)\nsay(size=5)"
+    decoders = Decoders(workers=2, within=20.0, command=(sys.executable, "-c", PRELUDE + script))
+    hung = [asyncio.create_task(decoders.decode(replace(job(tmp_path), rate=48000), at_once, "a")) for _ in range(9)]
+    await asyncio.sleep(0)
+    assert await decoders.decode(job(tmp_path), at_once, "b") == 5
+    assert not any(task.done() for task in hung)
+    for task in hung:
+        task.cancel()
+    await asyncio.gather(*hung, return_exceptions=True)
+    await decoders.close()

@@ -197,3 +197,40 @@ async def test_calls_go_on_meanwhile(disk: Deriving) -> None:
     for task in waiting:
         task.cancel()
     assert {type(one) for one in await asyncio.gather(*waiting, return_exceptions=True)} == {asyncio.CancelledError}
+
+
+class HeldEncoders(Encoders):
+    """Encoders that wait for `go`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def encode(self, recording: str, job: Job) -> int:
+        await self.go.wait()
+        return await super().encode(recording, job)
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["the master", "a copy"])
+async def test_the_wav_can_be_played_while_another_format_is_made(disk: Deriving, copied: bool) -> None:
+    """It is told once it is there, with its own measures; a WAV that was asked for is told only as found."""
+    head = bytearray(wav.header(8000, 1, 0 if copied else 16000))
+    if copied:  # it was never finished
+        struct.pack_into("<I", head, 4, 8)
+    content = bytes(head) + audio(16000, 1)
+    encoders = HeldEncoders()
+    disk.encode_with(encoders)
+    recording = disk.wanted("mp3", content)
+    early: asyncio.Queue[Measured] = asyncio.Queue()
+    examining = asyncio.create_task(disk.media.examine(recording, playable=early.put_nowait))
+    measured = await asyncio.wait_for(early.get(), 5)
+    path = disk.served(recording, measured)
+    assert (measured.format, measured.derived, path.stat().st_size) == ("wav", copied, measured.size)
+    assert not examining.done()
+    encoders.go.set()
+    found = (await examining).measured
+    assert found is not None
+    assert (found.format, found.duration) == ("mp3", measured.duration)
+    await disk.media.examine(disk.recording(content), playable=early.put_nowait)
+    assert early.empty()
+    await encoders.close()

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -26,18 +26,23 @@ class FakeDecoders(Decoders):
 
     def __init__(self) -> None:
         self.jobs: list[DecodeJob] = []
+        self.accounts: list[str] = []
         self.go = asyncio.Event()
         self.go.set()
         self.error: Exception | None = None
+        self.turns = asyncio.Semaphore(2)
 
-    async def decode(self, job: DecodeJob) -> int:
-        self.jobs.append(job)
-        Path(job.growing).write_bytes(bytes(1000))
-        await self.go.wait()
-        if self.error is not None:
-            raise self.error
-        Path(job.growing).replace(job.target)
-        return 1000
+    async def decode(self, job: DecodeJob, ready: Callable[[], Awaitable[None]], account: str = "") -> int:
+        self.accounts.append(account)
+        async with self.turns:
+            await ready()
+            self.jobs.append(job)
+            Path(job.growing).write_bytes(bytes(1000))
+            await self.go.wait()
+            if self.error is not None:
+                raise self.error
+            Path(job.growing).replace(job.target)
+            return 1000
 
     async def close(self) -> None:
         pass
@@ -64,7 +69,14 @@ class World:
         return made
 
     async def made(self, mark: str = "a", *, switch: str = "fs1", rate: int = 8000, gain: float = 0.0) -> str:
-        return await self.sounds.made(switch, Path("/source"), mark, rate, gain)
+        """A path on a switch, held still."""
+        return await self.sounds.made(switch, Path("/source"), mark, rate, gain, "acme")
+
+    async def once(self, mark: str) -> str:
+        """A path whose play is over."""
+        path = await self.made(mark)
+        self.sounds.over("fs1", path)
+        return path
 
     def files(self) -> set[str]:
         return {path.name for path in self.played.iterdir()}
@@ -146,18 +158,76 @@ async def test_a_failure_is_told_to_all_and_leaves_nothing(world: World) -> None
 
 @pytest.mark.parametrize("bounds", [{"most_files": 3}, {"most_bytes": 2500}], ids=["files", "bytes"])
 async def test_beyond_the_bound_those_not_used_longest_go(world: World, bounds: dict[str, int]) -> None:
-    """But none that was asked for lately: then another sound has no room."""
+    """But none that plays, or is about to: where all do, another sound has no room."""
     world.again(**bounds)
-    paths = {}
-    for mark in "abc":
-        paths[mark] = Path(await world.made(mark)).name
-        world.now += 1
-    await world.made("a")
+    paths = {mark: await world.made(mark) for mark in "abc"}
+    assert await world.made("a") == paths["a"]
     with pytest.raises(MediaAway, match=r"no room for another sound in .*: 3 files of 3000 bytes are in use"):
         await world.made("d")
-    world.now += 598  # b was used 600 s ago, c is still younger
-    paths["d"] = Path(await world.made("d")).name
-    assert world.files() == {paths[mark] for mark in "acd"}
+    for mark in "cba":  # a plays once more
+        world.sounds.over("fs1", paths[mark])
+    paths["d"] = await world.made("d")
+    assert world.files() == {Path(paths[mark]).name for mark in "acd"}
+    paths["e"] = await world.made("e")
+    assert world.files() == {Path(paths[mark]).name for mark in "ade"}
+
+
+@pytest.mark.parametrize("bounds", [{"most_files": 3}, {"most_bytes": 2500}], ids=["files", "bytes"])
+async def test_distinct_sounds_without_end(world: World, bounds: dict[str, int]) -> None:
+    """However many in whatever time: what was played makes room for what is to be played."""
+    world.again(**bounds)
+    for number in range(50):
+        await world.once(f"{number}")
+    assert len(world.files()) == 3
+
+
+async def test_what_fails_or_is_given_up_holds_nothing(world: World) -> None:
+    """Of whoever wanted it; nor does a path that is none of ours, let go."""
+    world.again(most_files=1)
+    world.decoders.go.clear()
+    asking = asyncio.create_task(world.made("a"))
+    async with asyncio.timeout(5):
+        while not world.decoders.jobs:
+            await asyncio.sleep(0.001)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    world.decoders.go.set()
+    async with asyncio.timeout(5):
+        while not world.files() or any(name.endswith(".part") for name in world.files()):
+            await asyncio.sleep(0.001)
+    held = await world.made("b")
+    for path in ("/srv/rec/a.wav", f"/srv/rec/{Path(held).name}", "", f"/etc/played/{Path(held).name}"):
+        world.sounds.over("fs1", path)
+    world.sounds.over("fs9", held)
+    with pytest.raises(MediaAway):
+        await world.made("c")
+    world.sounds.over("fs1", held)
+    await world.made("c")
+
+
+async def test_each_account_decodes_for_itself(world: World) -> None:
+    """The turn of one is not waited for by another, though both want the same."""
+    world.decoders.go.clear()
+    all_three = [
+        asyncio.create_task(world.sounds.made("fs1", Path("/source"), "a", 8000, 0.0, account))
+        for account in ("acme", "other", "acme")
+    ]
+    async with asyncio.timeout(5):
+        while len(world.decoders.accounts) < 2:
+            await asyncio.sleep(0.001)
+    world.decoders.go.set()
+    assert len(set(await asyncio.gather(*all_three))) == 1
+    assert world.decoders.accounts == ["acme", "other"]
+    assert len(world.files()) == 1
+
+
+@pytest.mark.parametrize("bounds", [{"most_files": 3}, {"most_bytes": 2500}], ids=["files", "bytes"])
+async def test_many_at_once_keep_the_bound(world: World, bounds: dict[str, int]) -> None:
+    """Those that wait for a process take no room before their turn: one file more for each process, at most."""
+    world.again(**bounds)
+    made = await asyncio.gather(*(world.made(f"{number}") for number in range(50)), return_exceptions=True)
+    assert {type(one) for one in made if not isinstance(one, str)} == {MediaAway}
+    assert 3 <= len(world.files()) <= 3 + 1
 
 
 async def test_a_full_disk_is_left_to_recordings(world: World) -> None:
@@ -166,8 +236,8 @@ async def test_a_full_disk_is_left_to_recordings(world: World) -> None:
     world.again(least_free=1 << 60)
     with pytest.raises(MediaAway, match="bytes are free"):
         await world.made("b")
-    assert world.files()  # used lately
-    world.now += 600
+    assert world.files()  # used lately by a daemon that may be another
+    world.now += 60
     with pytest.raises(MediaAway, match="0 files of 0 bytes"):
         await world.made("b")
     assert world.files() == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -170,9 +170,14 @@ class FakeMedia:
     async def to_clear(self) -> Sequence[str]:
         return self.noted
 
-    async def examine(self, recording: Recording, *, closed: bool) -> Found:
+    async def examine(
+        self, recording: Recording, *, closed: bool, playable: Callable[[Measured], None] = lambda _: None
+    ) -> Found:
         self.asked.append(recording)
         await self.holder.pass_by("examine")
+        if recording.request.format != "wav" and self.found.measured is not None:
+            playable(self.found.measured)
+            await self.holder.pass_by("encode")
         if self.errors:
             raise self.errors.pop(0)
         if not closed and self.sizes:

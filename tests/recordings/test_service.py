@@ -992,6 +992,43 @@ async def test_an_error_of_the_ledgers_own_at_the_start_is_a_refusal() -> None:
 
 
 @virtual
+async def test_a_wav_can_be_played_while_another_format_is_made() -> None:
+    """What it will be is told as soon as it is measured; the row, the notice and `finished` wait for the format."""
+    bench = Bench()
+    identity = await bench.running(format="mp3")
+    bench.media.holder.held |= {"examine", "encode"}
+    playable = asyncio.ensure_future(bench.service.playable(identity))
+    finished = asyncio.ensure_future(bench.service.finished(identity))
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    assert not playable.done()
+    bench.media.holder.let_go("examine")
+    early = await asyncio.wait_for(playable, 1)
+    assert early is not None
+    assert (early.state, early.measured) == (State.COMPLETED, bench.media.found.measured)
+    assert await bench.service.playable(identity) == early
+    assert (finished.done(), bench.row(identity).state, bench.ledger.told) == (False, State.PROCESSING, [N.STARTED])
+    bench.media.holder.let_go("encode")
+    found = await finished
+    assert found is not None
+    assert await bench.service.playable(identity) == found == bench.row(identity)
+    assert (found.state, found.measured) == (early.state, early.measured)
+    assert await bench.service.playable("unknown") is None
+
+
+@virtual
+async def test_what_is_not_wanted_is_not_playable_early_either() -> None:
+    """The verdict is the one that will be: absent where it is too short."""
+    bench = Bench()
+    identity = await bench.running(format="mp3", absent_below=60.0)
+    bench.media.holder.held.add("encode")
+    await bench.say(identity, Stopped(bench.now, Cause.SILENCE))
+    early = await asyncio.wait_for(bench.service.playable(identity), 1)
+    assert early is not None
+    assert early.state is State.ABSENT
+    bench.media.holder.let_go("encode")
+
+
+@virtual
 async def test_a_file_that_cannot_be_opened_now_is_tried_again() -> None:
     """OSError is retried with growing pauses; what media then finds counts."""
     bench = Bench(timings=Timings(retry=0.1, examine=5))

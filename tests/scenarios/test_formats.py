@@ -188,6 +188,28 @@ def derived(daemon: Daemon) -> list[str]:
 
 
 @ONLY_SOFT
+async def test_a_message_is_played_while_it_is_encoded(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, hold: Hold
+) -> None:
+    """The WAV is played at once; the callback comes when the format asked for is there."""
+    variables = {"error": "${script_error}", "played": "${play_result}"}
+    daemon.say(
+        {"record": {"format": "mp3", "status_url": daemon.receiver.url("/status")}},
+        {"play": {"url": "${record_url}"}},
+        {"request": {"url": daemon.receiver.url("/vars"), "method": "POST", "body": variables}},
+        {"hangup": {}},
+    )
+    await daemon.start()
+    await switch.call(script=(Tone(1.0), Digits("#"), Silence(60)))
+    [request] = await daemon.receiver.wait("/vars", timeout=12.0)
+    assert request.json["error"] in {"", "${script_error}"}
+    assert [params["state"] for params in callbacks.params()] == ["recording"]
+    hold.release()
+    [end] = await callbacks.ends(1)
+    assert end["record"]["audio"]["format"] == "mp3"
+
+
+@ONLY_SOFT
 async def test_a_daemon_killed_while_it_encodes(
     daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, hold: Hold
 ) -> None:

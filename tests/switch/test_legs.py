@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import Templates
 from controller.switch.facts import LegInfo
-from controller.switch.legs import DIGIT_SECONDS, EslLegs, call_info
+from controller.switch.legs import EslLegs, call_info
 from controller.switch.link import SwitchAddress
 from controller.switch.sounds import SpeechSettings
 from controller.telemetry import Telemetry
@@ -302,23 +301,14 @@ async def test_a_sound_that_cannot_be_played(sound: Sound, message: str) -> None
     assert answers.packets == []
 
 
-async def test_many_digits_are_sent_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_digits_are_sent_in_parts() -> None:
     """FreeSWITCH takes 99 at once and ignores more; the next part goes when the one before is done."""
-    monkeypatch.setattr("controller.switch.legs.DIGIT_SECONDS", 0.0)
     answers = Answers()
     async with connected(answers) as board:
         await EslLegs(board).send_digits(SWITCH, LEG, "1234567890" * 13)
     sent = [line.rsplit(" ", 1)[1] for line in answers.lines]
     assert "".join(sent) == "1234567890" * 13
     assert [len(part) for part in sent] == [64, 64, 2]
-
-
-async def test_digits_take_their_time() -> None:
-    """It is done when they are on the line, pauses included, not when the switch has queued them."""
-    async with connected(Answers()) as board:
-        began = time.monotonic()
-        await EslLegs(board).send_digits(SWITCH, LEG, "1w2")
-    assert time.monotonic() - began >= 2 * DIGIT_SECONDS + 0.5
 
 
 @pytest.mark.parametrize("digits", ["12x", "1\n2", "1+2", "~1", "1@9"])

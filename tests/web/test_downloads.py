@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class World:
         self.receiver = receiver
         self.now = 1000.0
         self.all: list[Downloads] = []
+        self.reading = AsyncExitStack()
 
     async def open(self, **options: Any) -> Downloads:
         """Downloads that may go to loopback."""
@@ -38,11 +40,19 @@ class World:
         return made
 
     async def get(self, path: str = "/a") -> Download:
-        return await self.downloads.get(self.receiver.url(path))
+        """What is there; it is read until `read`."""
+        return await self.had(self.receiver.url(path))
+
+    async def had(self, url: str, account: str = "acme") -> Download:
+        return await self.reading.enter_async_context(self.downloads.get(url, account))
+
+    async def read(self) -> None:
+        """Everything has been read."""
+        await self.reading.aclose()
 
     async def refused(self, url: str) -> str:
         with pytest.raises(FetchFailed) as failed:
-            await self.downloads.get(url)
+            await self.had(url)
         return str(failed.value)
 
     def plan(self, path: str = "/a", body: bytes = BODY, status: int = 200, **headers: str) -> None:
@@ -63,6 +73,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         made = World(tmp_path / "deep" / "fetched", receiver)
         await made.open()
         yield made
+        await made.read()
         for downloads in made.all:
             await downloads.close()
 
@@ -71,7 +82,7 @@ async def test_a_file_is_fetched(world: World) -> None:
     """By GET, whole, whatever its type, readable for us alone; its URL's credentials are Basic and in no name."""
     world.plan(Content_Type="text/html")
     url = world.receiver.url("/a?b=%2f").replace("http://", "http://user:secret@")
-    found = await world.downloads.get(url)
+    found = await world.had(url)
     assert (found.path.read_bytes(), found.size) == (BODY, len(BODY))
     assert found.digest == hashlib.sha256(BODY).hexdigest()
     assert (found.path.parent, found.path.stat().st_mode & 0o777) == (world.directory, 0o600)
@@ -86,7 +97,7 @@ async def test_credentials_are_part_of_what_is_kept(world: World) -> None:
     world.plan(Cache_Control="max-age=60")
     url = world.receiver.url("/a")
     for source in (url.replace("//", "//user:secret@"), url.replace("//", "//user:other@"), url):
-        await world.downloads.get(source)
+        await world.had(source)
     assert len(world.receiver.requests) == 3
 
 
@@ -233,32 +244,132 @@ async def test_a_trickle(world: World) -> None:
 
 @pytest.mark.parametrize("bounds", [{"most_files": 2}, {"most_bytes": 2500}], ids=["files", "bytes"])
 async def test_beyond_the_bound_those_not_given_longest_go(world: World, bounds: dict[str, int]) -> None:
-    """But none that was given lately: then another one has no room."""
+    """But none that is read: where all are, another one has no room."""
     await world.open(**bounds)
-    for name in "abcd":
+    for name in "abc":
         world.plan(f"/{name}", Cache_Control="max-age=9999")
     found = {name: (await world.get(f"/{name}")).path for name in "ab"}
-    world.now += 100
-    await world.get("/a")
     assert "there is no room for it: 2 files are in use" in await world.refused(world.receiver.url("/c"))
-    world.now += 20  # b was given 120 s ago
+    await world.read()
+    await world.get("/a")
     found["c"] = (await world.get("/c")).path
     assert set(await world.files(2)) == {found["a"], found["c"]}
     assert (await world.get("/a")).fresh
     assert world.downloads._bytes == 2 * len(BODY)
 
 
-async def test_what_must_not_be_stored_goes_when_it_was_used(world: World) -> None:
-    """It is there for whoever asked, is never found again, and takes nobody's room for long."""
+@pytest.mark.parametrize("kept", ["", "no-store", "max-age=60"])
+@pytest.mark.parametrize("bounds", [{"most_files": 2}, {"most_bytes": 2500}], ids=["files", "bytes"])
+async def test_distinct_sounds_without_end(world: World, bounds: dict[str, int], kept: str) -> None:
+    """However many in whatever time: what was read makes room for what comes."""
+    await world.open(**bounds)
+    for number in range(20):
+        world.plan(f"/{number}", body=BODY[number:], Cache_Control=kept)
+        assert (await world.get(f"/{number}")).path.read_bytes() == BODY[number:]
+        await world.read()
+    await world.files(2 if kept == "max-age=60" else 0)
+
+
+async def test_what_must_not_be_stored_goes_when_it_was_read(world: World) -> None:
+    """It is there for whoever asked, is never found again, and goes with the last who reads it."""
+    world.receiver.plan("/a", Answer(200, BODY, {"Cache-Control": "no-store"}, delay=0.1))
+    url = world.receiver.url("/a")
+    async with world.downloads.get(url, "acme") as one:
+        other = await world.get()
+        assert one.path != other.path
+        await world.read()
+        assert await world.files(1) == [one.path]
+    await world.files(0)
+
+
+async def test_what_is_read_when_it_is_closed(world: World) -> None:
+    """Who reads it then lets it go without a fault; the next start removes it."""
     world.plan(Cache_Control="no-store")
-    first = await world.get()
-    second = await world.get()
-    assert first.path != second.path
-    assert first.path.exists()
-    world.now += 120
+    found = await world.get()
+    await world.downloads.close()
+    await world.read()
+    assert found.path.exists()
+    await world.open()
+    await world.files(0)
+
+
+async def test_a_full_disk_is_left_to_the_store(world: World) -> None:
+    """Where less than that is free nothing is fetched, and what nobody reads goes."""
+    world.plan(Cache_Control="max-age=9999")
     world.plan("/b")
-    third = await world.get("/b")
-    assert await world.files(1) == [third.path]
+    await world.get()
+    world.downloads._least_free = 1 << 60
+    refused = "there is no room for it now: the disk is too full"
+    assert await world.refused(world.receiver.url("/b")) == refused
+    await world.files(1)
+    await world.read()
+    assert await world.refused(world.receiver.url("/b")) == refused
+    await world.files(0)
+    assert world.downloads._bytes == 0
+
+
+@pytest.mark.parametrize("others", [0, 2])
+async def test_one_who_gives_up_holds_nothing(world: World, others: int) -> None:
+    """Others read what comes all the same; without any it is not kept."""
+    world.receiver.plan("/a", Answer(200, BODY, {"Cache-Control": "no-store"}, delay=0.1))
+    asking = [asyncio.create_task(world.get()) for _ in range(1 + others)]
+    await world.receiver.wait("/a")
+    asking[0].cancel()
+    _, *found = await asyncio.gather(*asking, return_exceptions=True)
+    assert [one.path.exists() for one in found if isinstance(one, Download)] == [True] * others
+    await world.read()
+    async with asyncio.timeout(5):
+        while world.downloads._asking:
+            await asyncio.sleep(0.001)
+    await world.files(0)
+
+
+async def slow(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer, and never end."""
+    writer.write(HEAD + b"\r\n")
+    while True:
+        writer.write(b"R")
+        await writer.drain()
+        await asyncio.sleep(0.5)
+
+
+@pytest.mark.parametrize(("origins", "most"), [(1, 2), (3, 4)], ids=["of one origin", "in all"])
+async def test_one_account_takes_no_others_turns(world: World, origins: int, most: int) -> None:
+    """Slow origins of one account leave places to others, at that very origin and in all."""
+    downloads = await world.open(in_flight=6, each=4, per_origin=4)
+    world.plan()
+
+    async def taken(count: int) -> None:
+        async with asyncio.timeout(5):
+            while downloads._turns.taken < count:
+                await asyncio.sleep(0.001)
+
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(raw(slow)) for _ in range(origins)]
+        hung = [asyncio.create_task(world.had(f"{url}/{n}")) for url in urls for n in range(8)]
+        await taken(most)
+        assert (await world.had(world.receiver.url("/a"), "other")).size == len(BODY)
+        assert downloads._turns.taken == most
+        hung.append(asyncio.create_task(world.had(f"{urls[0]}/x", "other")))
+        await taken(most + 1)
+        await downloads.close()
+        await asyncio.gather(*hung, return_exceptions=True)
+
+
+@pytest.mark.parametrize("kept", ["", "no-cache", "no-store"])
+async def test_the_same_bytes_again_take_no_more_room(world: World, kept: str) -> None:
+    """Whoever asks for a sound that may not be kept gets it, however many do; other bytes are another file."""
+    await world.open(most_files=2, most_bytes=3 * len(BODY))
+    world.plan(Cache_Control=kept)
+    for _ in range(20):
+        await world.read()
+        found = await world.get()
+        assert found.path.read_bytes() == BODY
+    assert len(world.receiver.requests) == 20
+    world.plan(body=BODY[::-1], Cache_Control=kept)
+    other = await world.get()
+    assert (found.path.read_bytes(), other.path.read_bytes()) == (BODY, BODY[::-1])
+    await world.files(2)
 
 
 async def test_a_restart_begins_with_nothing(world: World) -> None:
@@ -273,9 +384,7 @@ async def test_a_restart_begins_with_nothing(world: World) -> None:
 async def test_no_room_on_the_disk(world: World) -> None:
     """It is said where, and what of it was written goes."""
     world.directory.rmdir()
-    assert await world.refused(world.receiver.url("/a")) == (
-        f"can't be kept in {world.directory}: No such file or directory"
-    )
+    assert await world.refused(world.receiver.url("/a")) == ("can't be kept in data_dir: No such file or directory")
 
 
 async def test_closing_gives_up(world: World) -> None:

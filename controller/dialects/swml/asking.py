@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from controller.dialects.swml.callees import groups
-from controller.dialects.swml.methods import LONGEST_REQUEST
+from controller.dialects.swml.methods import USUAL_REQUEST
 from controller.dialects.swml.sounds import sound
 from controller.dialects.swml.values import Value
 from controller.documents.steps import (
@@ -113,13 +113,13 @@ def _request(values: Mapping[str, Value]) -> Request:
     headers = cast("Mapping[str, str]", values.get("headers", {}))
     if body and "content-type" not in {name.lower() for name in headers}:
         headers = {**headers, "Content-Type": _TYPES.get(body.lstrip()[:1], _OTHER_TYPE)}
-    total = _number(values, "timeout") or LONGEST_REQUEST
+    total = _number(values, "timeout") or float(USUAL_REQUEST)
     return Request(
         str(values["method"]),
         str(values["url"]),
         tuple(headers.items()),
         body.encode("utf-8", "replace"),
-        connect=min(_number(values, "connect_timeout") or LONGEST_REQUEST, total),
+        connect=min(_number(values, "connect_timeout") or total, total),
         total=total,
     )
 

@@ -21,6 +21,8 @@ LONGEST_CALL = 86_400
 """Seconds that a `max_duration` may be: a day, as for recordings."""
 
 LONGEST_REQUEST = 600.0
+USUAL_REQUEST = 15
+"""Seconds of a request that names none: the reference has no limit then, but the caller hears nothing meanwhile."""
 """Seconds that a `request` may take: the reference's 0, no limit, means this one."""
 
 _ANSWER = Method(
@@ -75,13 +77,13 @@ _DURATION = Property(
 _SLEEP = Method("sleep", (_DURATION,), bare=_DURATION)
 
 
-def _seconds(name: str, row: str) -> Property:
+def _seconds(name: str, row: str, nought: str) -> Property:
     return Property(
         name,
         Kind.NUMBER,
         row,
         default=0.0,
-        unit="seconds, 0 for the longest",
+        unit=f"seconds, 0 for {nought}",
         at_least=0.0,
         at_most=LONGEST_REQUEST,
         variable=True,
@@ -117,8 +119,16 @@ _REQUEST = Method(
             "Request body. `Content-Type` header should be explicitly set, but if not set, the most likely type will "
             "be set based on the first non-whitespace character.",
         ),
-        _seconds("connect_timeout", "Maximum time in seconds to wait for a connection. Default is `0` (no timeout)."),
-        _seconds("timeout", "Maximum time in seconds to wait for a response. Default is `0` (no timeout)."),
+        _seconds(
+            "connect_timeout",
+            "Maximum time in seconds to wait for a connection. Default is `0` (no timeout).",
+            "timeout",
+        ),
+        _seconds(
+            "timeout",
+            "Maximum time in seconds to wait for a response. Default is `0` (no timeout).",
+            f"{USUAL_REQUEST}",
+        ),
         Property(
             "save_variables",
             Kind.BOOLEAN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from controller.dialects.swml.messages import Wrong, quoted
 from controller.dialects.swml.rows import Kind
@@ -19,6 +19,8 @@ LONGEST_BODY = 65_536
 """Characters of a body."""
 
 _URL = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]+\Z")
+_AUTHORITY = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_UNWRITTEN = re.compile(r'[ "<>\\^`{|}]|[^\x00-\x7f\ud800-\udfff]')
 _HEADER = re.compile(r"(?:accept|authorization|content-type|range|x-[a-z0-9!#$%&'*+.^_`|~-]{1,62})\Z", re.IGNORECASE)
 _VALUE = re.compile(r"[\x20-\x7e\t]*\Z")
 
@@ -44,6 +46,18 @@ def check_url(text: str) -> None:
         raise Wrong(f"must be {Kind.URL} with a host; got {quoted(text)}")
     if not _URL.match(text):
         raise Wrong(f"must be {Kind.URL} whose other characters are percent-encoded; got {quoted(text)}")
+
+
+def encoded(text: str) -> str:
+    """Return a URL in which variables left what it cannot hold, as browsers send it: percent-encoded behind its host.
+
+    Control characters stay as they are: nobody means them.
+    """
+    authority = _AUTHORITY.match(text)
+    if authority is None:
+        return text
+    rest = text[authority.end() :]
+    return authority[0] + _UNWRITTEN.sub(lambda found: quote(found[0], safe=""), rest)
 
 
 def check_header_name(name: str) -> None:

@@ -13,7 +13,7 @@ from controller.dialects.swml.rows import Kind, Property, Served
 from controller.dialects.swml.scope import text as in_words
 from controller.dialects.swml.sounds import MOST_SOUNDS, sound
 from controller.dialects.swml.templates import Malformed, Template, condition, path, template
-from controller.dialects.swml.urls import check_body, check_header, check_url
+from controller.dialects.swml.urls import check_body, check_header, check_url, encoded, is_url
 
 Value = bool | int | float | str | list[Any] | dict[str, Any]
 """What a property is when its method runs."""
@@ -69,6 +69,8 @@ def settle(prop: Property, value: object) -> Value:
             body: Value = value if isinstance(value, dict) else in_words(value)
             check_body(body if isinstance(body, str) else json.dumps(body))
             return body
+        case Kind.URL:
+            return _typed(prop, Scalar(0, encoded(in_words(value))))
         case _:
             return _typed(prop, Scalar(0, in_words(value)))
 
@@ -87,6 +89,8 @@ def _plain(prop: Property, value: object) -> Value:
 
 def _sound(value: object) -> str:
     text = in_words(value)
+    if is_url(text):
+        text = encoded(text)
     sound(text)
     return text
 

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.dialects.swml.scope import LONGEST_TEXT
-from controller.documents.steps import Done, Failed, Outcome, Request, Response, Step, Wait
+from controller.documents.steps import AudioAt, Done, Failed, Outcome, Play, Request, Response, Step, Wait
 from tests.dialects.swml.running import left, outcome_of, run
 from tests.dialects.swml.sample import CALL, DIALECT, document
 
 JSON = ("Content-Type", "application/json")
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
 STEPS: list[tuple[str, Request]] = [
-    ("url: 'http://h/', method: GET", Request("GET", "http://h/", (), b"", connect=600.0, total=600.0)),
-    ("url: 'https://u:p@h/a?b#c', method: DELETE", Request("DELETE", "https://u:p@h/a?b#c", (), b"", 600.0, 600.0)),
+    ("url: 'http://h/', method: GET", Request("GET", "http://h/", (), b"", connect=15.0, total=15.0)),
+    ("url: 'https://u:p@h/a?b#c', method: DELETE", Request("DELETE", "https://u:p@h/a?b#c", (), b"", 15.0, 15.0)),
     ("url: 'http://h/', method: GET, timeout: 10", Request("GET", "http://h/", (), b"", 10.0, 10.0)),
     (
         "url: 'http://h/', method: GET, timeout: 10, connect_timeout: 2.5",
@@ -30,15 +30,15 @@ STEPS: list[tuple[str, Request]] = [
     ),
     (
         "url: 'http://h/', method: POST, body: {pin: '1', é: [1, true, null]}",
-        Request("POST", "http://h/", (JSON,), '{"pin": "1", "é": [1, true, null]}'.encode(), 600.0, 600.0),
+        Request("POST", "http://h/", (JSON,), '{"pin": "1", "é": [1, true, null]}'.encode(), 15.0, 15.0),
     ),
-    ("url: 'http://h/', method: PUT, body: {}", Request("PUT", "http://h/", (JSON,), b"{}", 600.0, 600.0)),
-    ("url: 'http://h/', method: PUT, body: ''", Request("PUT", "http://h/", (), b"", 600.0, 600.0)),
-    ("url: 'http://h/', method: PUT, body: a=b", Request("PUT", "http://h/", (FORM,), b"a=b", 600.0, 600.0)),
-    ("url: 'http://h/', method: PUT, body: ' [1]'", Request("PUT", "http://h/", (JSON,), b" [1]", 600.0, 600.0)),
+    ("url: 'http://h/', method: PUT, body: {}", Request("PUT", "http://h/", (JSON,), b"{}", 15.0, 15.0)),
+    ("url: 'http://h/', method: PUT, body: ''", Request("PUT", "http://h/", (), b"", 15.0, 15.0)),
+    ("url: 'http://h/', method: PUT, body: a=b", Request("PUT", "http://h/", (FORM,), b"a=b", 15.0, 15.0)),
+    ("url: 'http://h/', method: PUT, body: ' [1]'", Request("PUT", "http://h/", (JSON,), b" [1]", 15.0, 15.0)),
     (
         "url: 'http://h/', method: PUT, body: <a/>",
-        Request("PUT", "http://h/", (("Content-Type", "application/xml"),), b"<a/>", 600.0, 600.0),
+        Request("PUT", "http://h/", (("Content-Type", "application/xml"),), b"<a/>", 15.0, 15.0),
     ),
     (
         "url: 'http://h/', method: PUT, body: {a: 1}, headers: {content-type: text/x, X-N: 5, Accept: '*/*'}",
@@ -47,8 +47,8 @@ STEPS: list[tuple[str, Request]] = [
             "http://h/",
             (("content-type", "text/x"), ("X-N", "5"), ("Accept", "*/*")),
             b'{"a": 1}',
-            600.0,
-            600.0,
+            15.0,
+            15.0,
         ),
     ),
 ]
@@ -56,7 +56,7 @@ STEPS: list[tuple[str, Request]] = [
 
 @pytest.mark.parametrize(("written", "step"), STEPS)
 def test_a_request_is_a_step(written: str, step: Request) -> None:
-    """URL, method, headers, body and timeouts as written; a type by the body's first character; 0 is the longest."""
+    """URL, method, headers, body and timeouts as written; a type by the body's first character; 0 is 15 s."""
     assert DIALECT.start(document(f"request: {{{written}}}"), "test", CALL).next(None) == step
 
 
@@ -86,7 +86,7 @@ def test_variables_stand_in_all_of_it() -> None:
 HEADERS = "an object of headers and their values (Accept, Authorization, Content-Type, Range or X-...)"
 HEADER = "must be Accept, Authorization, Content-Type, Range or an X- header; got {}"
 URL = "must be an http or https URL with a host; got {}"
-SECONDS = "must be a number at least 0 and at most 600 (seconds, 0 for the longest); got {}"
+SECONDS = "must be a number at least 0 and at most 600 (seconds, 0 for {}); got {}"
 WRONG: list[tuple[str, list[tuple[str, str]]]] = [
     (
         "request: {}",
@@ -97,8 +97,11 @@ WRONG: list[tuple[str, list[tuple[str, str]]]] = [
     ("url: 'unix:/run/x.sock', method: GET", [(".url", URL.format('"unix:/run/x.sock"'))]),
     ("url: 'http://h/', method: get", [(".method", 'must be "GET", "POST", "PUT" or "DELETE"; got "get"')]),
     ("url: 'http://h/', method: PATCH", [(".method", 'must be "GET", "POST", "PUT" or "DELETE"; got "PATCH"')]),
-    ("url: 'http://h/', method: GET, timeout: -1", [(".timeout", SECONDS.format("-1"))]),
-    ("url: 'http://h/', method: GET, connect_timeout: 601", [(".connect_timeout", SECONDS.format("601"))]),
+    ("url: 'http://h/', method: GET, timeout: -1", [(".timeout", SECONDS.format(15, -1))]),
+    (
+        "url: 'http://h/', method: GET, connect_timeout: 601",
+        [(".connect_timeout", SECONDS.format("timeout", 601))],
+    ),
     ("url: 'http://h/', method: GET, body: 5", [(".body", "must be text or an object; got 5")]),
     ("url: 'http://h/', method: GET, body: [1]", [(".body", "must be text or an object; got a list")]),
     (
@@ -155,9 +158,30 @@ def test_wrong_requests(step: str, expected: list[tuple[str, str]]) -> None:
     assert found == [(3, f"main[0].request{where}", message) for where, message in expected]
 
 
+ENCODED = [
+    ("http://h/${x}", "a b", "http://h/a%20b"),
+    ("http://h/?q=${x}&b=${x}", "Zoë \N{SNOWMAN}", "http://h/?q=Zo%C3%AB%20%E2%98%83&b=Zo%C3%AB%20%E2%98%83"),
+    ("${x}", 'http://u:p@h/a%20b?c="<d>"\\#e|{}', "http://u:p@h/a%20b?c=%22%3Cd%3E%22%5C#e%7C%7B%7D"),
+    ("${x}", "https://h/a%2fb?c=%C3%A9+d&e='1'", "https://h/a%2fb?c=%C3%A9+d&e='1'"),
+]
+
+
+@pytest.mark.parametrize(("url", "x", "sent"), ENCODED)
+def test_what_variables_put_into_a_url(url: str, x: str, sent: str) -> None:
+    """A space or a letter of another alphabet is percent-encoded, what is encoded already stays; in `play` too."""
+    set_x = f"main:\n  - set: {json.dumps({'x': x})}\n"
+    steps, _, _ = run(f"{set_x}  - request: {{url: '{url}', method: GET}}\n  - play: {{url: '{url}'}}\n")
+    request, play = steps
+    assert isinstance(request, Request)
+    assert isinstance(play, Play)
+    assert (request.url, play.items) == (sent, (AudioAt(sent),))
+
+
 WRONG_VALUES: list[tuple[str, dict[str, Any], str]] = [
     ("url: '${x}', method: GET", {"x": "file:///etc/passwd"}, "url must be an http or https URL"),
-    ("url: 'http://h/${x}', method: GET", {"x": "a b"}, "percent-encoded"),
+    ("url: 'http://h/${x}', method: GET", {"x": "a\nb"}, "percent-encoded"),
+    ("url: 'http://${x}/', method: GET", {"x": "a b"}, "url must be an http or https URL"),
+    ("url: 'http://${x}/', method: GET", {"x": "é"}, "percent-encoded"),
     (
         "url: 'http://h/', method: GET, headers: {X-A: '${x}'}",
         {"x": "a\r\nHost: b"},

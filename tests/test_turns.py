@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
-from controller.calls.turns import Turns
+from controller.turns import Turns
 
 
 async def test_who_had_least_goes_first_then_who_asked_first() -> None:
@@ -65,3 +66,46 @@ async def test_who_gives_up_waiting_takes_no_place(given: bool) -> None:
             return True
 
     assert await asyncio.wait_for(again(), 5)
+
+
+async def test_who_has_the_fewest_goes_first() -> None:
+    """A party that wants many gets no more turns than one that wants few; none has more than it may."""
+    turns, served, having = Turns(3, each=2), [], Counter[str]()
+    go = asyncio.Event()
+
+    async def ask(party: str) -> None:
+        async with turns.turn(party=party):
+            having[party] += 1
+            assert having[party] <= 2
+            served.append(party)
+            await go.wait()
+            await asyncio.sleep(0)
+            having[party] -= 1
+
+    asked = [asyncio.create_task(ask("many")) for _ in range(8)]
+    await asyncio.sleep(0)
+    assert (served, turns.taken) == (["many"] * 2, 2)  # the third place is others'
+    asked += [asyncio.create_task(ask("few")) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert served == ["many", "many", "few"]
+    go.set()
+    await asyncio.gather(*asked)
+    assert served[3:5].count("few") == 1  # though more of the other's asked before it
+    assert Counter(served) == {"many": 8, "few": 2}
+    assert turns.taken == 0
+
+
+async def test_who_may_have_no_more_holds_nobody_up() -> None:
+    """One that has all it may waits for its own; a place that is left is had at once, and none is lost."""
+    turns = Turns(2, each=1)
+    async with turns.turn(party="a"):
+        waits = asyncio.create_task(turns.turn(party="a").__aenter__())
+        gives_up = asyncio.create_task(turns.turn(party="a").__aenter__())
+        await asyncio.sleep(0)
+        gives_up.cancel()
+        async with asyncio.timeout(1), turns.turn(party="b"):
+            assert turns.taken == 2
+            assert not waits.done()
+    async with asyncio.timeout(1):
+        await waits
+    assert turns.taken == 1
