@@ -166,7 +166,8 @@ async def _speak(leg: "Leg", argument: str) -> None:
 async def _sound(leg: "Leg", sound: Sound, begin: int = 0) -> tuple[Woken, int]:
     """Play to the end, a break, a terminator or the hangup; why it ended, and how many samples were played."""
     length = max(0, len(sound) - begin)
-    segment = leg.heard.play(sound, leg.switch.position(leg.switch.now()), min(begin, len(sound)))
+    # By whole frames: a recording that begins behind it has none of it.
+    segment = leg.heard.play(sound, leg.written_from(), min(begin, len(sound)))
     leg.begin_output(segment)
     began = leg.switch.now()
     ends = began + length / RATE

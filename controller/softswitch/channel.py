@@ -90,6 +90,10 @@ class Channel(ABC):
         """Where frame `frame` begins on the switch's time line, in samples."""
         return self._position + frame * FRAME
 
+    def written_from(self) -> int:
+        """Where on the time line what is written now is heard from: with the frame that has begun."""
+        return self.frame_position(self.frame_number(self.switch.now()))
+
     async def tick(self) -> None:
         """Wait for the leg's next frame."""
         now = self.switch.now()
@@ -271,7 +275,7 @@ class Channel(ABC):
     def _suspend_output(self) -> None:
         if self._output:
             segment, _ = self._output[-1]
-            now = self.switch.position(self.switch.now())
+            now = self.written_from()
             played = min(now, segment.end if segment.end is not None else now) - segment.start
             Track.cut(segment, now)
             self._output[-1] = (segment, segment.offset + played)
@@ -281,5 +285,5 @@ class Channel(ABC):
             segment, offset = self._output[-1]
             source = segment.source
             if isinstance(source, Track) or offset < len(source):
-                now = self.switch.position(self.switch.now())
+                now = self.written_from()
                 self._output[-1] = (self.heard.play(source, now, offset), 0)

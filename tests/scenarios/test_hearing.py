@@ -56,6 +56,23 @@ async def test_voicemail(daemon: Daemon, switch: Switch, callbacks: Callbacks, t
     assert daemon.unfinished() == []
 
 
+@pytest.mark.parametrize("stereo", [False, True])
+async def test_a_beep_is_not_in_the_file(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, stereo: bool
+) -> None:
+    """Of a recording of both sides: the beep is over before it begins, to the last frame."""
+    daemon.say(record_call(daemon.receiver, beep=True, stereo=stereo), {"sleep": 500}, BUSY)
+    await daemon.start()
+    call = await switch.call(script=(Silence(20),))
+    assert await call.ended(timeout=15) == "USER_BUSY"
+    end = await callbacks.wait("finished")
+    assert await daemon.fetch(end["url"], tmp_path / "a.wav") == 200
+    sound = read_wav(tmp_path / "a.wav")
+    assert sound.seconds > 0.4
+    assert sound.channels == 1 + stereo
+    assert float(abs(sound.samples).max()) < 0.001
+
+
 @pytest.mark.parametrize("at", [0.0, 0.1, 1.0])
 async def test_a_digit_ends_a_prompt(
     daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path, at: float

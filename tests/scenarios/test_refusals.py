@@ -578,7 +578,10 @@ DOCUMENTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "empty": (lambda path: path.write_text(""), ("the document is empty",)),
     "oversized": (lambda path: path.write_text("#" * (1 << 20) + "\n"), ("1048577 bytes", "1048576")),
     "not YAML": (lambda path: path.write_text("version: 1.0.0\nsections: {main: [\n"), ("line",)),
-    "unknown XML": (lambda path: path.write_text("<Response>\n<Rejoice/></Response>"), ("line 2", "Rejoice", "Reject")),
+    "unknown XML": (
+        lambda path: path.write_text("<Response>\n<Rejoice/></Response>"),
+        ("line 2", "Rejoice", "Reject"),
+    ),
     "unknown verb": (
         lambda path: path.write_text("version: 1.0.0\nsections:\n  main:\n    - recrod_call: {}\n"),
         ("line 4", "recrod_call", "record_call"),
