@@ -141,8 +141,14 @@ async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Swit
         sids[name] = created.json["sid"]
     await asyncio.sleep(1.5)
     sounds = {}
+    current = await api.update(child, "Twilio.CURRENT", Status="stopped")
+    assert (current.status, current.json["code"]) == (400, 20001), "the recordings of both legs are the call's"
+    listed = await api.ask("GET", f"/Calls/{child.sid}/Recordings.json")
+    assert {one["sid"] for one in listed.json["recordings"]} == set(sids.values())
     for name, sid in sids.items():
-        assert (await api.update(talking, sid, Status="stopped")).status == 200
+        assert (await api.ask("GET", f"/Calls/{child.sid}/Recordings/{sid}.json")).json["sid"] == sid
+        found_at = child if name == "child" else talking  # a client goes on where it created
+        assert (await api.update(found_at, sid, Status="stopped")).status == 200
         await api.until(sid, "completed")
         url = f"{daemon.url}{TWILIO.prefix}/Accounts/{TWILIO.identity}/Recordings/{sid}.wav"
         assert await daemon.fetch(url, tmp_path / name) == 200
