@@ -278,7 +278,7 @@ class RecordingsApi:
     async def _media(self, request: web.Request, account: Account, place: _Place) -> web.StreamResponse:
         recording = await self._recording(request, account, place, None)
         channels = rest.wanted_channels({name: request.query.getall(name) for name in request.query})
-        if not ready(recording):
+        if not ready(recording) or shapes.absent(recording):  # "absent and inaccessible" (seed 004)
             _not_found(request)
         try:
             variant = await self._control.variant(recording, place.form or "wav", channels)
@@ -371,6 +371,10 @@ async def _parameters(request: web.Request) -> rest.Parameters:
     if len(body) > MAX_BODY:
         raise RestError(413, rest.INVALID, f"The body has more than {MAX_BODY} bytes")
     found: dict[str, list[str]] = {}
+    if request.content_type.startswith("multipart/"):  # read as a form it would be one without a field
+        raise RestError(
+            415, rest.INVALID, "The body must be application/x-www-form-urlencoded or application/json, not multipart"
+        )
     if request.content_type == "application/json":
         for name, value in _json_object(body).items():
             values = value if isinstance(value, list) else [value]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.calls.events import StepFailed
 from tests.harness.audio import read_wav
 from tests.harness.esl import connected
 from tests.harness.receiver import Answer
@@ -112,6 +113,8 @@ async def test_hostile_numbers(daemon: Daemon, switch: Switch, tmp_path: Path, n
     assert after.form["DialCallStatus"] == "failed"
     await call.ended()
     assert not file.exists()
+    (failed,) = daemon.seen(StepFailed)
+    assert "SIP URI" in failed.why if kind == "Sip" else "number" in failed.why
 
 
 async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
