@@ -74,7 +74,7 @@ class ApiDesk:
         owner = Owner(
             call.account,
             dialect,
-            call.parent or call.id,
+            call.told_as,
             call.switch,
             call.leg,
             session=call.id,

@@ -119,16 +119,21 @@ class _Attempt:
     async def carry_out(self, *, resumed: bool) -> Dialled:
         """Ring, and wait; return how it ended. Raises LedgerFailed."""
         if not self._ringing.callees:
-            return Dialled(DialStatus.FAILED, reason="; ".join(self._problems) or "there is nobody to dial")
+            return self._failed("; ".join(self._problems) or "there is nobody to dial")
         if self._problems:
             self._context.failed(self._step, "; ".join(self._problems))
         with self._context.dialling(self._ringing):
             try:
                 await self._command(resumed=resumed)
             except CommandFailed as failure:
-                return Dialled(DialStatus.FAILED, reason=f"the switch did not dial: {failure}")
+                return self._failed(f"the switch did not dial: {failure}")
             await self._wait()
         return self._outcome()
+
+    def _failed(self, reason: str) -> Dialled:
+        """Tell why nobody was rung: an action hears only that it failed."""
+        self._context.failed(self._step, reason)
+        return Dialled(DialStatus.FAILED, reason=reason)
 
     # --- the command ----------------------------------------------------------------------------------------------
 

@@ -83,6 +83,11 @@ class Call:
     connected_at: float | None = None
     parent: str = ""
 
+    @property
+    def told_as(self) -> str:
+        """The call under whose id its recordings are told and found: of a dialled leg, the one that dialled it."""
+        return self.parent or self.id
+
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""
         return replace(self, revision=self.revision + 1, **fields)

@@ -204,7 +204,7 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
 
 async def _change(control: CallControl, call: Call, command: Command) -> Recording:
     """Pause, resume or stop a recording that runs. Raises Refused, and as ``control`` does."""
-    recording = await control.running(call.id, command.control_id)
+    recording = await control.running(call.told_as, command.control_id)
     if recording is None:
         message = "no recording of this control_id is running on the call"
         raise Refused(404, "not_found", message, "params.control_id")

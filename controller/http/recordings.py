@@ -227,7 +227,7 @@ class RecordingsApi:
                 return await self._control.resume(now.id)
 
     def _current(self, request: web.Request, call: Call) -> Recording:
-        active = self._control.active(call.id)
+        active = self._control.active(call.told_as)
         if not active:
             _not_found(request)
         if len(active) > 1:
@@ -248,12 +248,12 @@ class RecordingsApi:
             if last is None:
                 raise RestError(400, rest.BAD_PAGE_TOKEN, "PageToken names no recording of this account")
             cursor = (last.requested_at, last.id)
-        if not asked.nothing and (call is None or asked.call in {None, call.id}):
+        if not asked.nothing and (call is None or asked.call in {None, call.id, call.told_as}):
             wanted = Wanted(
                 limit=asked.size + 1,
                 before=None if asked.backwards else cursor,
                 after=cursor if asked.backwards else None,
-                call=asked.call if call is None else call.id,
+                call=asked.call if call is None else call.told_as,
                 since=asked.since,
                 until=asked.until,
                 deleted=asked.deleted,
@@ -278,7 +278,7 @@ class RecordingsApi:
     async def _media(self, request: web.Request, account: Account, place: _Place) -> web.StreamResponse:
         recording = await self._recording(request, account, place, None)
         channels = rest.wanted_channels({name: request.query.getall(name) for name in request.query})
-        if not ready(recording):
+        if not ready(recording) or shapes.absent(recording):  # "absent and inaccessible" (seed 004)
             _not_found(request)
         try:
             variant = await self._control.variant(recording, place.form or "wav", channels)
@@ -309,7 +309,7 @@ class RecordingsApi:
     async def _recording(self, request: web.Request, account: Account, place: _Place, call: Call | None) -> Recording:
         identity = sids.recording_of(account.vendor, place.sid or "")
         recording = None if identity is None else await self._control.recording_of(account.name, identity)
-        if recording is None or (call is not None and recording.owner.call != call.id):
+        if recording is None or (call is not None and recording.owner.call != call.told_as):
             _not_found(request)
         if recording.deleted_at is not None and not _of_deleted(request, account):
             _not_found(request)
@@ -371,6 +371,10 @@ async def _parameters(request: web.Request) -> rest.Parameters:
     if len(body) > MAX_BODY:
         raise RestError(413, rest.INVALID, f"The body has more than {MAX_BODY} bytes")
     found: dict[str, list[str]] = {}
+    if request.content_type.startswith("multipart/"):  # read as a form it would be one without a field
+        raise RestError(
+            415, rest.INVALID, "The body must be application/x-www-form-urlencoded or application/json, not multipart"
+        )
     if request.content_type == "application/json":
         for name, value in _json_object(body).items():
             values = value if isinstance(value, list) else [value]

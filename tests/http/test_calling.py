@@ -56,6 +56,7 @@ CALL = Call(
     state=CallState.RUNNING,
     started_at=1_640_000_000.25,
 )
+DIALLED = dataclasses.replace(CALL, id="leg-2", leg="leg-2", parent=CALL.id)
 RECORDING = Recording(
     id="recording-1",
     owner=Owner("acme", "swml", "call-1", "fs1", "leg-1"),
@@ -92,7 +93,7 @@ class Control:
         self.failure: Exception | None = None
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        return CALL if (account, call_id) == ("acme", "call-1") else None
+        return {("acme", "call-1"): CALL, ("acme", "leg-2"): DIALLED}.get((account, call_id))
 
     async def running(self, call_id: str, reference: str) -> Recording | None:
         return RECORDING if (call_id, reference) == ("call-1", "control-1") else None
@@ -170,6 +171,12 @@ async def test_a_command_is_carried_out_and_answered_with_the_call(
     assert (response.status, response.content_type) == (200, "application/json")
     assert await response.json() == LEG
     assert control.commanded == [commanded]
+
+
+async def test_a_dialled_legs_recordings_are_its_diallers(client: Client, control: Control) -> None:
+    """Whoever recorded the leg that was dialled can stop that under the same id."""
+    assert (await post(client, {**command(), "id": DIALLED.id})).status == 200
+    assert control.commanded == [("stop", "recording-1", EndReason.API)]
 
 
 UNAUTHORIZED = [

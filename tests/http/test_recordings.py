@@ -251,6 +251,15 @@ async def test_bodies_that_cannot_be_read(client: Client, kind: str, body: bytes
     assert client.control.asked == []
 
 
+async def test_a_body_of_parts(client: Client) -> None:
+    """It is refused, not taken for one without parameters."""
+    body = b'--x\r\nContent-Disposition: form-data; name="RecordingChannels"\r\n\r\ndual\r\n--x--\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await client.ask("POST", f"/Calls/{client.call}/Recordings.json", body, kind)
+    assert refused(answer) == (415, 20001)
+    assert client.control.asked == []
+
+
 async def test_a_body_that_is_too_large(client: Client) -> None:
     """It is refused."""
     answer = await client.form(f"/Calls/{client.call}/Recordings.json", {"Trim": "x" * 70_000})
@@ -422,6 +431,16 @@ async def test_audio(client: Client) -> None:
     assert refused(await client.ask("GET", f"{path}.json", auth=False)) == (401, 20003)
     both = await client.ask("GET", path, headers={"Accept": "text/html, */*;q=0.8"}, auth=False)
     assert both.body == AUDIO
+
+
+@pytest.mark.parametrize("ending", ["", ".wav", ".mp3"])
+async def test_absent_audio(client: Client, ending: str) -> None:
+    """What is absent is inaccessible, whatever of it is kept; what is without speech is not absent."""
+    path = f"/Recordings/{client.sid()}{ending}"
+    client.control.recordings[ID] = recording_of(client.account, **{**READY, "state": State.ABSENT})
+    assert refused(await client.ask("GET", path, auth=False)) == (404, 20404)
+    client.control.recordings[ID] = recording_of(client.account, **{**READY, "state": State.NO_INPUT})
+    assert (await client.ask("GET", path, auth=False)).status == 200
 
 
 async def test_audio_that_cannot_be_had(client: Client) -> None:

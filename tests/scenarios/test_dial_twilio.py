@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.calls.events import StepFailed
 from tests.harness.audio import read_wav
 from tests.harness.esl import connected
 from tests.harness.receiver import Answer
@@ -112,6 +113,8 @@ async def test_hostile_numbers(daemon: Daemon, switch: Switch, tmp_path: Path, n
     assert after.form["DialCallStatus"] == "failed"
     await call.ended()
     assert not file.exists()
+    (failed,) = daemon.seen(StepFailed)
+    assert "SIP URI" in failed.why if kind == "Sip" else "number" in failed.why
 
 
 async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
@@ -141,8 +144,14 @@ async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Swit
         sids[name] = created.json["sid"]
     await asyncio.sleep(1.5)
     sounds = {}
+    current = await api.update(child, "Twilio.CURRENT", Status="stopped")
+    assert (current.status, current.json["code"]) == (400, 20001), "the recordings of both legs are the call's"
+    listed = await api.ask("GET", f"/Calls/{child.sid}/Recordings.json")
+    assert {one["sid"] for one in listed.json["recordings"]} == set(sids.values())
     for name, sid in sids.items():
-        assert (await api.update(talking, sid, Status="stopped")).status == 200
+        assert (await api.ask("GET", f"/Calls/{child.sid}/Recordings/{sid}.json")).json["sid"] == sid
+        found_at = child if name == "child" else talking  # a client goes on where it created
+        assert (await api.update(found_at, sid, Status="stopped")).status == 200
         await api.until(sid, "completed")
         url = f"{daemon.url}{TWILIO.prefix}/Accounts/{TWILIO.identity}/Recordings/{sid}.wav"
         assert await daemon.fetch(url, tmp_path / name) == 200

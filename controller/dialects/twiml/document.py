@@ -186,7 +186,7 @@ class _Reader:
         value: Value | None = None
         match row.kind:
             case Kind.URL:
-                return self._url(element, at, text)
+                return self._url(element, at, row, text)
             case Kind.EVENTS:
                 return self._events(element, at, row, text)
             case Kind.CHOICE:
@@ -208,13 +208,17 @@ class _Reader:
             self._warn(element, at, f"must be {_wanted(row)}; got {_shown(written)}, so it is {instead}", row.code)
         return value
 
-    def _url(self, element: Element, at: str, text: str) -> str | None:
+    def _url(self, element: Element, at: str, row: Attribute, text: str) -> str | None:
+        """Return a whole URL; one that cannot be asked leads a call nowhere, or leaves somebody untold."""
         if not text:
             return None
         try:
             return resolve(self.base, text)
         except BadUrl as bad:
-            self._refuse(element, at, f"{bad}; got {_shown(text)}", BAD_URL)
+            if row.name == "action":
+                self._refuse(element, at, f"{bad}; got {_shown(text)}", row.code)
+            else:
+                self._warn(element, at, f"{bad}; got {_shown(text)}, so nobody is told", row.code)
             return None
 
     def _events(self, element: Element, at: str, row: Attribute, text: str) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from controller.dialects.twiml import sign
 from controller.dialects.twiml.sids import call_sid
@@ -41,7 +41,9 @@ def request(call: Call, account: Account, method: str, url: str, given: Mapping[
     """Return the request that asks a URL for a document of a call; ``given`` is what an action is told beside it."""
     pairs = list({**parameters(call, account), **given}.items())
     if method == "GET":
-        target, body = with_query(url.partition("#")[0], pairs), b""
+        bare = url.partition("#")[0]
+        kept = set(parse_qsl(bare.partition("?")[2], keep_blank_values=True))  # what a redirect led on with its query
+        target, body = with_query(bare, [pair for pair in pairs if pair not in kept]), b""
     else:
         target, body = url.partition("#")[0], urlencode(pairs, errors="replace").encode()
     headers = [("Content-Type", FORM)] if body else []
@@ -77,5 +79,7 @@ def status(call: Call) -> str:
 
 def with_query(url: str, pairs: list[tuple[str, str]]) -> str:
     """Return a URL (without a fragment) with parameters put behind those that it has."""
+    if not pairs:
+        return url
     separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return url + separator + urlencode(pairs, errors="replace")

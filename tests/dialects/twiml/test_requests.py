@@ -364,6 +364,20 @@ def test_a_get_has_it_in_the_query() -> None:
     assert "Content-Type" not in dict(asked.headers)
 
 
+def test_a_redirect_that_keeps_the_query_tells_nothing_twice() -> None:
+    """Servers lead on with the query that they were asked by; an application gets each parameter once, its own too."""
+    asked = dialect().fetch(CALL, TWILIO, "GET", "https://app.example/voice?To=%2B1555", {"Digits": "1 2"})
+    followed = asked.url.replace("/voice?", "/voice/?")
+    again = dialect().fetch(CALL, TWILIO, "GET", followed, {"Digits": "1 2"})
+    assert again.url == followed
+    assert valid(TWILIO, again, dict(again.headers))
+    assert parse_qsl(urlsplit(again.url).query).count(("CallSid", CA)) == 1
+    assert [value for name, value in parse_qsl(urlsplit(again.url).query) if name == "To"] == [
+        "+1555",
+        CALL.info.destination,
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "status"),
     [

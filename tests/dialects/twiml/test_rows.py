@@ -147,6 +147,14 @@ def test_what_is_not_allowed_is_as_if_not_written(attribute: str, code: int) -> 
     assert heard.codes == [code]
 
 
+@pytest.mark.parametrize("written", ["tel:+15551002", "localhost:8080/cb", "ftp://a/b", "http://", "http://[x/"])
+def test_a_callback_that_cannot_be_asked(written: str) -> None:
+    """It is a bad value as any other: the call is recorded, and its author warned that nobody is told."""
+    heard = Heard()
+    assert started(f'recordingStatusCallback="{written}"', heard).status is None
+    assert heard.codes == [11100]
+
+
 def test_names_of_those_without() -> None:
     """Unguessable, each run its own, the same however often one asks."""
     text = "<Response><Start><Recording/></Start></Response>"
