@@ -96,10 +96,10 @@ class Sources:
             raise SourceFailed(f"{told}: documents come from files only")
         last = url
 
-        def render(method: str, url: str) -> DocumentRequest:
+        def render(by: str, url: str) -> DocumentRequest:
             nonlocal last
             last = url
-            return dialect.fetch(call, account, method, url, given)
+            return dialect.fetch(call, account, by, url, given, turned=by != method)
 
         patience = dialect.patience(account, url)
         try:

@@ -95,12 +95,20 @@ class Dialect(Protocol):
         ...
 
     def fetch(
-        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+        self,
+        call: Call,
+        account: Account,
+        method: str,
+        url: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        turned: bool = False,
     ) -> DocumentRequest:
         """Return the request, signed, that asks a URL for the document of a call.
 
         Each redirect that is followed asks anew, with the method and URL that it leads to. ``given`` is what
-        a program's own ``Fetch`` tells, or ``failed``.
+        a program's own ``Fetch`` tells, or ``failed``. ``turned`` is one by GET that a redirect made of a POST:
+        it tells nothing of the call.
         """
         ...
 

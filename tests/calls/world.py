@@ -260,7 +260,14 @@ class ScriptDialect:
         return None
 
     def fetch(
-        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+        self,
+        call: Call,
+        account: Account,
+        method: str,
+        url: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        turned: bool = False,
     ) -> DocumentRequest:
         headers = (("account", account.name), *(() if given is None else (("given", json.dumps(given)),)))
         return DocumentRequest(method, url, headers, f"{call.id} {call.info.answered}".encode())

@@ -347,6 +347,24 @@ async def test_laml(app: Application, switch: Switch) -> None:
     app.signed()
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_of_a_post(app: Application, switch: Switch, status: int) -> None:
+    """It is followed by a GET without what was posted; what was asked for by GET keeps the call in its query."""
+    app.receiver.plan("/voice", Answer(status, b"", {"Location": "/led?a=1"}))
+    made = VoiceResponse()
+    made.redirect("/asked", method="GET")
+    app.answers("/led", made)
+    app.receiver.plan("/asked", Answer(status, b"", {"Location": "/kept"}))
+    app.answers("/kept", VoiceResponse())
+    await app.start()
+    assert await finished(app, await switch.call()) == "NORMAL_CLEARING"
+    (led,) = app.receiver.to("/led")
+    assert (led.method, led.query, led.body) == ("GET", "a=1", b"")
+    (kept,) = app.receiver.to("/kept")
+    assert (kept.method, parameters(kept)["CallSid"]) == ("GET", parameters(app.receiver.to("/voice")[0])["CallSid"])
+    app.signed()
+
+
 async def test_fallbacks(app: Application, switch: Switch) -> None:
     """Of the first document, and of one that follows: asked for with why, by the route's own URL."""
     app.receiver.plan("/voice", 500)

@@ -63,7 +63,14 @@ class SwmlDialect:
         """Return nothing: a fallback is asked as the first document is."""
 
     def fetch(
-        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+        self,
+        call: Call,
+        account: Account,
+        method: str,
+        url: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        turned: bool = False,  # noqa: ARG002 - no request by GET tells anything
     ) -> DocumentRequest:
         """Return the request that asks a URL for the document of a call."""
         return fetch.request(call, account, method, url, given or {})

@@ -39,10 +39,17 @@ class TwimlDialect:
         return fetch.patience(account, url)
 
     def fetch(
-        self, call: Call, account: Account, method: str, url: str, given: Mapping[str, Any] | None = None
+        self,
+        call: Call,
+        account: Account,
+        method: str,
+        url: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        turned: bool = False,
     ) -> DocumentRequest:
         """Return the request that asks a URL for a document of a call."""
-        return fetch.request(call, account, method, url, given or {})
+        return fetch.request(call, account, method, url, given or {}, turned=turned)
 
     def failed(self, url: str, problems: tuple[Problem, ...]) -> Mapping[str, Any]:
         """Return what the request for a fallback tells beside the call: ErrorCode and ErrorUrl, as Twilio's does."""

@@ -43,6 +43,9 @@ MOST_PARTIES = 10
 
 MOST_PROBLEMS = 50
 
+NOWHERE = ""
+"""The value of an action that is written, but that nobody can ask."""
+
 _SHOWN = 40
 _LONGEST_LIST = 1_000  # characters of an event list
 _INAUDIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\s]+")
@@ -209,17 +212,16 @@ class _Reader:
         return value
 
     def _url(self, element: Element, at: str, row: Attribute, text: str) -> str | None:
-        """Return a whole URL; one that cannot be asked leads a call nowhere, or leaves somebody untold."""
+        """Return a whole URL; one that cannot be asked leaves somebody untold, or is an action that is NOWHERE."""
         if not text:
             return None
         try:
             return resolve(self.base, text)
         except BadUrl as bad:
-            if row.name == "action":
-                self._refuse(element, at, f"{bad}; got {_shown(text)}", row.code)
-            else:
-                self._warn(element, at, f"{bad}; got {_shown(text)}, so nobody is told", row.code)
-            return None
+            action = row.name == "action"
+            comes = "so it fails when it is to be asked" if action else "so nobody is told"
+            self._warn(element, at, f"{bad}; got {_shown(text)}, {comes}", row.code)
+            return NOWHERE if action else None
 
     def _events(self, element: Element, at: str, row: Attribute, text: str) -> tuple[str, ...] | None:
         """Return the events of a list as people write them: with spaces, commas, or as Python prints a list."""

@@ -37,9 +37,14 @@ def patience(account: Account, url: str) -> Patience:
     )
 
 
-def request(call: Call, account: Account, method: str, url: str, given: Mapping[str, Any]) -> DocumentRequest:
-    """Return the request that asks a URL for a document of a call; ``given`` is what an action is told beside it."""
-    pairs = list({**parameters(call, account), **given}.items())
+def request(
+    call: Call, account: Account, method: str, url: str, given: Mapping[str, Any], *, turned: bool = False
+) -> DocumentRequest:
+    """Return the request that asks a URL for a document of a call; ``given`` is what an action is told beside it.
+
+    One that a redirect ``turned`` from POST to GET leaves the form behind (spec 1.3).
+    """
+    pairs = [] if turned else list({**parameters(call, account), **given}.items())
     if method == "GET":
         bare = url.partition("#")[0]
         kept = set(parse_qsl(bare.partition("?")[2], keep_blank_values=True))  # what a redirect led on with its query

@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from controller.dialects.twiml.asking import Asking
-from controller.dialects.twiml.document import Document, Instruction, read
+from controller.dialects.twiml.document import NOWHERE, Document, Instruction, read
 from controller.dialects.twiml.formats import whole_seconds
-from controller.dialects.twiml.rows import SCHEMA
+from controller.dialects.twiml.rows import BAD_URL, SCHEMA
 from controller.dialects.twiml.sids import call_sid, recording_sid
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
@@ -211,12 +211,10 @@ class TwimlProgram:
                     return self._act(instruction, {**self._recording(outcome), **digits})
                 self._advance()
             case "Dial":
-                url = self._action(instruction, asks_itself=False)
-                if url:
+                if "action" in instruction.values:
                     ended = outcome if isinstance(outcome, Dialled) else Dialled(DialStatus.FAILED)
-                    self._ask(url, str(instruction.values["method"]), self._dialled(ended))
-                else:
-                    self._advance()
+                    return self._act(instruction, self._dialled(ended))
+                self._advance()
         return None
 
     def _gathered(self, instruction: Instruction, outcome: Outcome) -> End | None:
@@ -228,10 +226,17 @@ class TwimlProgram:
         return self._act(instruction, {"Digits": found.digits, **key})
 
     def _act(self, instruction: Instruction, given: dict[str, str]) -> End | None:
-        """Ask an action, which is the document's own URL where it names none; a file has none, and it ends there."""
+        """Ask an action, which is the document's own URL where it names none; a file has none, and it ends there.
+
+        One that nobody can ask is a document that cannot be had.
+        """
         url = self._action(instruction, asks_itself=True)
         if not url:
-            return End()
+            if instruction.values.get("action") != NOWHERE:
+                return End()
+            where = f"{instruction.verb}.action"
+            self._warn(Problem(instruction.line, where, "no URL that can be asked, so it failed", BAD_URL))
+            return None if self._fall(self._state.base, self._state.fallen, BAD_URL) else End(REFUSED)
         self._ask(url, str(instruction.values["method"]), given)
         return None
 

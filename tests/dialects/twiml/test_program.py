@@ -420,6 +420,21 @@ def test_a_fallback_that_fails() -> None:
     assert (len(found), end) == (2, End("NORMAL_TEMPORARY_FAILURE"))
 
 
+@pytest.mark.parametrize("verb", ["<Gather {}/>", "<Record {}/>", "<Dial {}>1</Dial>"])
+@pytest.mark.parametrize("action", ["localhost:8080/done", "tel:+1", "file:///etc/passwd"])
+def test_an_action_that_nobody_can_ask(verb: str, action: str) -> None:
+    """Its verb is carried out all the same; then the fallback is asked instead, or the call ends: no file is read."""
+    heard = Heard()
+    body = verb.format(f'action="{action}"') + "<Say>x</Say>"
+    found, end = run(body, call=replace(CALL, fallback="https://h/fallback"), heard=heard)
+    told = {"ErrorCode": "11100", "ErrorUrl": BASE}
+    assert type(found[-2]).__name__ in verb
+    assert (found[-1], end) == (Fetch("https://h/fallback", told, "POST"), End())
+    assert heard.codes == [11100, 11100]
+    assert run(body)[1] == End("NORMAL_TEMPORARY_FAILURE")
+    assert farewell(body, RECORDED) is None
+
+
 def test_circles_end() -> None:
     """A redirect to itself ends after so many; one that is heard goes on for as long as the call."""
     heard = Heard()

@@ -364,8 +364,15 @@ def test_a_get_has_it_in_the_query() -> None:
     assert "Content-Type" not in dict(asked.headers)
 
 
+def test_a_redirect_from_post_to_get_leaves_the_form_behind() -> None:
+    """What was posted of a call gets into no URL, and so into nobody's log; the request is signed as it is."""
+    asked = dialect().fetch(CALL, TWILIO, "GET", f"{BASE}#x", {"Digits": "12"}, turned=True)
+    assert (asked.url, asked.body) == (BASE, b"")
+    assert valid(TWILIO, asked, dict(asked.headers))
+
+
 def test_a_redirect_that_keeps_the_query_tells_nothing_twice() -> None:
-    """Servers lead on with the query that they were asked by; an application gets each parameter once, its own too."""
+    """Servers lead on with the query that they were asked by; each parameter comes once, and the own ones."""
     asked = dialect().fetch(CALL, TWILIO, "GET", "https://app.example/voice?To=%2B1555", {"Digits": "1 2"})
     followed = asked.url.replace("/voice?", "/voice/?")
     again = dialect().fetch(CALL, TWILIO, "GET", followed, {"Digits": "1 2"})
