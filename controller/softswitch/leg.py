@@ -6,10 +6,11 @@ hangup. All of that happens on the leg's own 20 ms frames.
 """
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,9 @@ class Leg(Channel):
         self._locked = False
         self._depth = 0
         self._gone = asyncio.Event()
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
         self._last_application: tuple[str, str] = ("", "")
 
     # -- for tests and callers
@@ -416,10 +420,23 @@ class Leg(Channel):
         if zombie:
             return
         # A recorder whose start raced with the hangup is closed only now.
+        await self._unused.wait()
         await self._close_recorders()
         self.fire("CHANNEL_DESTROY")
         self.set_state("CS_DESTROY")
         self.switch.forget(self)
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Hold the leg's lock as a command from outside does: it may hang up, but is not destroyed meanwhile."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
 
     async def _close_recorders(self) -> None:
         finished = [recorder for recorder in list(self.recorders) if await recorder.finish("hangup")]

@@ -367,8 +367,9 @@ async def start(leg: "Leg", path: str, limit: int, variables: Mapping[str, str])
     if file is None:
         leg.variables.set("record_completion_cause", "uri-failure")
         return False
-    # The writer thread is waited for in steps of 10 ms (async:1466)
-    await asyncio.sleep(0.01)
+    # The writer thread is waited for in steps of 10 ms (async:1466); who waits holds the session's lock
+    with leg.in_use():
+        await asyncio.sleep(0.01)
     recorder = Recorder(leg, key, file, options, variables, limit)
     leg.switch.journal.recordings.append(recorder.entry)
     recorder.tell_started()

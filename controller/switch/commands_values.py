@@ -130,7 +130,6 @@ _FIXED = {
     # Beside DESIGN's list, since a dialplan that sets them on the channel would change our recordings: a rate that
     # FreeSWITCH does not know leaves the leg's; a start that is repeated after a lost link must not stop it.
     "record_sample_rate": "0",
-    "RECORD_USE_THREAD": "true",
     "RECORD_TOGGLE_ON_REPEAT": "false",
     "RECORD_CHECK_BRIDGE": "false",
 }
@@ -154,6 +153,7 @@ class RecordingVariables:
         final_timeout_ms: silence after speech that ends it; 0: none.
         silence_threshold: what is silence, as of silence_threshold(); 0: detection off.
         append: continue an existing file.
+        threaded: a thread of its own writes the file; else the leg's media thread does.
 
     """
 
@@ -167,11 +167,12 @@ class RecordingVariables:
     final_timeout_ms: int = 0
     silence_threshold: int = 0
     append: bool = False
+    threaded: bool = True
 
     def __post_init__(self) -> None:
         check.hex_id(self.recording, "recording")
         object.__setattr__(self, "track", Track(self.track))
-        for name in ("stereo", "swap", "answer_required", "bridge_required", "append"):
+        for name in ("stereo", "swap", "answer_required", "bridge_required", "append", "threaded"):
             if getattr(self, name) not in (True, False):
                 raise ValueError(f"{name}: {check.shown(getattr(self, name))} is not allowed; right is True or False")
         if self.stereo and self.track is not Track.BOTH:
@@ -197,6 +198,7 @@ class RecordingVariables:
             "RECORD_SILENCE_THRESHOLD": str(self.silence_threshold),
             **_FIXED,
             "RECORD_APPEND": _PLAIN[self.append],
+            "RECORD_USE_THREAD": _PLAIN[self.threaded],
             "fsrec_recording": self.recording,
         }
         return "{" + ",".join(f"{key}={value}" for key, value in pairs.items()) + "}"
@@ -218,6 +220,7 @@ class RecordingVariables:
                 final_timeout_ms=int(given["RECORD_FINAL_TIMEOUT_MS"]),
                 silence_threshold=int(given["RECORD_SILENCE_THRESHOLD"]),
                 append=given["RECORD_APPEND"] == "true",
+                threaded=given["RECORD_USE_THREAD"] == "true",
             )
         except KeyError as missing:
             raise ValueError(f"recording variables: {missing} is missing; right is the whole block") from None

@@ -30,7 +30,11 @@ _TRACKS = {
 
 
 def recording_variables(recording: model.Recording) -> RecordingVariables:
-    """Return the whole variable block of a recording; silence is judged on the recorded track(s)."""
+    """Return the whole variable block of a recording; silence is judged on the recorded track(s).
+
+    A start from outside may meet the leg's hangup: a thread that began then would wait for ever and hold the leg's
+    lock, and FreeSWITCH could never be rid of the leg (measured). So the media thread writes that file.
+    """
     request = recording.request
     initial, final = timeouts(recording)
     rate = recording.owner.clock or recording.owner.rate
@@ -40,6 +44,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
         stereo=request.channel_count == 2,
         swap=request.channel_count == 2 and recording.owner.child,
         append=bool(recording.breaks),
+        threaded=not recording.owner.outside,
         initial_timeout_ms=round(initial * 1000),
         final_timeout_ms=round(final * 1000),
         silence_threshold=silence_threshold(request.sensitivity, rate) if initial or final else 0,

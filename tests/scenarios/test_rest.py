@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -224,6 +225,31 @@ async def test_a_call_that_has_ended(daemon: Daemon, switch: Switch, tenant: Ten
     assert (await api.update(up, "Twilio.CURRENT", Status="stopped")).status == 404
     listed = (await api.ask("GET", f"/Calls/{up.sid}/Recordings.json")).json["recordings"]
     assert [one["sid"] for one in listed] == [made["sid"]]
+
+
+async def test_creates_while_the_caller_hangs_up(daemon: Daemon, switch: Switch) -> None:
+    """Refused as one that has ended, or a recording that has its end soon; the switch is rid of each leg."""
+    prepare(daemon)
+    await daemon.start()
+    api, told = Api(daemon, TWILIO), {"RecordingStatusCallback": daemon.receiver.url("/cb")}
+    made = []
+    for number in range(24):
+        up = await line(daemon, switch, TWILIO)
+        creating = asyncio.ensure_future(api.create(up, **told, RecordingStatusCallbackEvent="completed absent"))
+        await asyncio.sleep(0.004 * (number % 8))
+        await up.caller.hangup()
+        answer = await creating
+        if answer.status == 201:
+            made.append(answer.json["sid"])
+        else:
+            assert (answer.status, answer.json["code"]) == (400, 21220)
+    await daemon.until(lambda: not daemon.unfinished() and daemon.quiet(), 15)
+    ends = [dict(parse_qsl(one.body.decode()))["RecordingSid"] for one in daemon.receiver.to("/cb")]
+    assert len(ends) == len(set(ends))
+    assert set(made) <= set(ends)
+    async with connected(switch.direct) as esl, asyncio.timeout(10):
+        while json.loads(await esl.api("show channels as json"))["row_count"]:
+            await asyncio.sleep(0.05)
 
 
 async def test_many_creates_at_once(daemon: Daemon, switch: Switch) -> None:

@@ -546,6 +546,25 @@ async def test_hangup_right_after_start(client: Client, soft_switch: Softswitch,
     assert not any(event.get("Application-UUID") == "mine" for event in client.events)
 
 
+async def test_hangup_amid_a_start_from_outside(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """It began on a leg that was going, which is destroyed only when the start is over: its recorder ends with it."""
+    legs = [await soft_switch.call(f"10{number:02}", TALKER, answered=True) for number in range(10)]
+    paths = [tmp_path / f"{leg.uuid}.wav" for leg in legs]
+
+    async def raced(leg: Leg, path: Path) -> str:
+        started = asyncio.ensure_future(client.api(f"uuid_record {leg.uuid} start {path} 60 {{{EXACT}}}"))
+        await eventually(path.exists)  # the file is open, the recorder not yet there
+        leg.hangup()
+        await leg.wait_hangup()
+        return await started
+
+    for leg, path in zip(legs, paths, strict=True):
+        assert await raced(leg, path) == "+OK Success\n"
+        await client.event("RECORD_STOP", Record_File_Path=str(path))
+        assert soft_switch.journal.recording(str(path)).reason == "hangup"
+        assert leg.recorders == []
+
+
 async def test_a_leg_on_hold(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
     """Recorders get no frame of it: what is said meanwhile, and the time, are missing; afterwards they do again."""
     leg = await soft_switch.call("1001", TALKER, answered=True)

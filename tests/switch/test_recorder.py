@@ -57,6 +57,14 @@ def bugs(*paths: str) -> str:
 # --- variables ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("outside", [False, True])
+def test_who_writes(outside: bool) -> None:
+    """From outside no thread begins that could keep a leg that hangs up just then."""
+    made = recording_variables(replace(RECORDING, owner=replace(RECORDING.owner, outside=outside)))
+    assert f"RECORD_USE_THREAD={str(not outside).lower()}" in str(made)
+    assert type(made).parse(str(made)) == made
+
+
 @pytest.mark.parametrize(
     ("channels", "track", "initial", "final"),
     list(product(Channels, Track, (0.0, 2.5), (0.0, 0.0004, 3.0))),

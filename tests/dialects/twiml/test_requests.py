@@ -372,7 +372,7 @@ def test_a_redirect_from_post_to_get_leaves_the_form_behind() -> None:
 
 
 def test_a_redirect_that_keeps_the_query_tells_nothing_twice() -> None:
-    """Servers lead on with the query that they were asked by; each parameter comes once, and the own ones."""
+    """Servers lead on with the query that they were asked by; each parameter comes once, beside the own ones."""
     asked = dialect().fetch(CALL, TWILIO, "GET", "https://app.example/voice?To=%2B1555", {"Digits": "1 2"})
     followed = asked.url.replace("/voice?", "/voice/?")
     again = dialect().fetch(CALL, TWILIO, "GET", followed, {"Digits": "1 2"})
