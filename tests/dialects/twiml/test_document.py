@@ -94,6 +94,8 @@ def test_refused(text: str, line: int, code: int, words: str) -> None:
         ("<Dial/>", 13223, "nobody is named"),
         ("<Dial><Number/></Dial>", 13223, "nobody is dialled for it"),
         ("<Dial><Sip/></Dial>", 13243, "nobody is dialled for it"),
+        ("<Dial callerId='client:bob'>1</Dial>", 13214, "a number, or a name of letters"),
+        ("<Dial callerId='1,loopback/x'>1</Dial>", 13214, "so it is none"),
         ("<Dial ringTone='us'>1</Dial>", 12200, "not supported in this version"),
         ("<Dial record='always'>1</Dial>", 12200, "must be do-not-record"),
         ("<Start/>", 12200, "write <Recording/> in it"),
