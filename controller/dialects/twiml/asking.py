@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from controller.dialects.twiml.document import MOST_NESTED, Instruction, loops
+from controller.dialects.twiml.formats import bare_number
 from controller.dialects.twiml.rows import Value
 from controller.dialects.twiml.urls import BadUrl, resolve
 from controller.dialects.twiml.verbs import MOST_DIGITS
@@ -41,7 +42,6 @@ REASONS = {"rejected": "CALL_REJECTED", "busy": "USER_BUSY"}
 Values = Mapping[str, Value]
 
 _GENDERS = {"man": "male", "woman": "female", "alice": "female"}
-_PUNCTUATION = str.maketrans("", "", " -.()")
 _OTHER_URL = "https://invalid/"
 
 
@@ -178,7 +178,7 @@ class Asking:
             groups,
             timeout=float(_whole(values["timeout"])),
             limit=float(_whole(values["timeLimit"])),
-            caller=_number(str(values.get("callerId", ""))),
+            caller=bare_number(str(values.get("callerId", ""))),
             hangup_on_star=bool(values["hangupOnStar"]),
             recording=self._dialled(values, reference),
         )
@@ -196,12 +196,7 @@ class Asking:
 def _party(verb: str, text: str) -> Party:
     if verb == "Dial.Sip":
         return Party(PartyKind.SIP, text)
-    return Party(PartyKind.NUMBER, _number(text))
-
-
-def _number(text: str) -> str:
-    """Return a number without what people put between its digits."""
-    return text.translate(_PUNCTUATION)
+    return Party(PartyKind.NUMBER, bare_number(text))
 
 
 def _whole(value: Value) -> int:

@@ -1,10 +1,12 @@
-"""How Twilio and SignalWire write times and lengths, in callbacks and in their REST API alike."""
+"""How Twilio and SignalWire write times and lengths, in callbacks and in their REST API alike, and people numbers."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
 from email.utils import format_datetime
+
+_PUNCTUATION = str.maketrans("", "", " -.()")
 
 
 def rfc2822(at: float) -> str:
@@ -18,3 +20,8 @@ def whole_seconds(duration: float) -> int:
     No source says how the vendors round; an application that divides by it must not meet 0 for what can be heard.
     """
     return max(math.floor(duration + 0.5), 1 if duration > 0 else 0)
+
+
+def bare_number(text: str) -> str:
+    """Return a number without what people put between its digits."""
+    return text.translate(_PUNCTUATION)
