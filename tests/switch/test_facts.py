@@ -113,7 +113,7 @@ def test_a_parked_leg_is_told_with_all_that_is_known() -> None:
 
 def test_a_phone_that_holds_its_own_call() -> None:
     """Of its leg silence is read: it is no hold of others; that it holds no more is told all the same."""
-    own = {"Event-Calling-File": "switch_channel.c"}
+    own: dict[str, object] = {"Event-Calling-File": "switch_channel.c"}
     assert facts.parse(changed("CHANNEL_HOLD", own)) is None
     assert facts.parse(changed("CHANNEL_UNHOLD", own)) == LegHeld(SIP_LEG, 1795166048.149003, held=False)
     assert isinstance(facts.parse(changed("CHANNEL_HOLD", {"Event-Calling-File": "mod_x.c"})), Forged)
