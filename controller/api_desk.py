@@ -103,6 +103,8 @@ class ApiDesk:
         """Refuse a call that cannot be recorded now. Raises NotPossible, SwitchAway."""
         if call.state is CallState.ENDED or call.cause is not None:
             raise NotPossible("the call has ended")
+        if self.desk.held(call.switch, call.leg):
+            raise NotPossible("the call is on hold, where nothing can be recorded; take it off hold first")
         if call.info.answered:
             return
         try:  # what others did to a leg since it was let go, nobody told us

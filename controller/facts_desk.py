@@ -17,6 +17,7 @@ from controller.switch.facts import (
     LegAnswered,
     LegGone,
     LegHangup,
+    LegHeld,
     LegParked,
     LegUnparked,
     RecordStarted,
@@ -51,6 +52,8 @@ class FactsDesk:
                 self.desk.hanging_up(switch, leg, cause)
             case LegUnparked(leg=leg):
                 self.desk.unparked(switch, leg)
+            case LegHeld(leg=leg, held=held):
+                self.desk.hold(switch, leg, held=held)
             case LegGone(leg=leg, at=at, cause=cause):
                 self.recordings.leg_ended(switch, leg, at)
                 self.desk.gone(switch, leg, cause)

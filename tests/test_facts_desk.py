@@ -21,6 +21,7 @@ from controller.switch.facts import (
     LegAnswered,
     LegGone,
     LegHangup,
+    LegHeld,
     LegInfo,
     LegMoved,
     LegParked,
@@ -48,7 +49,7 @@ class Rooms:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *values: self.log.append((name, *values))
+        return lambda *values, **named: self.log.append((name, *values, *named.values()))
 
     def knows(self, identity: str, path: str) -> bool:
         return (identity, path) == (self.known, "/a.wav")
@@ -91,6 +92,7 @@ def executed(application: str, event_uuid: str, response: str = "_none_") -> Exe
             [("bridged", "fs1", "leg", ID, 5.0, "USER_BUSY")],
         ),
         (LegHangup("leg", 5.0, "USER_BUSY"), [("hanging_up", "fs1", "leg", "USER_BUSY")]),
+        (LegHeld("leg", 5.0, held=True), [("hold", "fs1", "leg", True)]),
         (LegUnparked("leg", 5.0), [("unparked", "fs1", "leg")]),
         (
             LegGone("leg", 5.0, "USER_BUSY"),

@@ -43,6 +43,7 @@ class CallDesk:
     limit: int = 2000
     second_look: float = SECOND_LOOK
     patrol: float = PATROL
+    _held: set[tuple[str, str]] = field(default_factory=set)
     _living: Living = field(init=False)
     _opening: Opening = field(init=False)
     _looks: Looks = field(init=False)
@@ -56,6 +57,7 @@ class CallDesk:
 
     def parked(self, leg: ParkedLeg) -> None:
         """Take a parked leg over where somebody claims it; one that is ours already is parked again."""
+        self._held.discard((leg.switch, leg.leg))  # a transfer ends the hold of a bridged leg, and no event tells
         ours = self._living.runs.get((leg.switch, leg.leg))
         if ours is not None:
             ours.again = leg
@@ -99,6 +101,14 @@ class CallDesk:
         if run is not None:
             run.answered()
 
+    def hold(self, switch: str, leg: str, *, held: bool) -> None:
+        """CHANNEL_HOLD and CHANNEL_UNHOLD: whether nothing of a leg's sound is read now."""
+        (self._held.add if held else self._held.discard)((switch, leg))
+
+    def held(self, switch: str, leg: str) -> bool:
+        """Tell whether others are known to hold a leg; of one held while there was no link it is not known."""
+        return (switch, leg) in self._held
+
     def executed(self, switch: str, leg: str, execution: str, problem: str) -> None:
         """CHANNEL_EXECUTE_COMPLETE of what was played, by its command's id; ``problem`` says why it was not heard."""
         run = self._living.runs.get((switch, leg))
@@ -107,6 +117,7 @@ class CallDesk:
 
     def bridged(self, switch: str, leg: str, execution: str, at: float, cause: str) -> None:
         """CHANNEL_EXECUTE_COMPLETE of what dialled, by its command's id; ``cause`` says how it ended."""
+        self._held.discard((switch, leg))
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:
             run.runner.bridged(execution, at, cause)
@@ -135,6 +146,7 @@ class CallDesk:
 
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE of a leg."""
+        self._held.discard((switch, leg))
         for left in self._living.leaving:
             left.add((switch, leg))
         self._living.dialled.gone(switch, leg, cause)
@@ -145,6 +157,9 @@ class CallDesk:
 
     def connecting(self, switch: str) -> None:
         """Hear that a link is there: no step begins on a leg that may have been taken by others meanwhile."""
+        self._held = {
+            (place, leg) for place, leg in self._held if place != switch
+        }  # what was let go is not told again
         for run in self._living.of(switch):
             run.unsure = True
             if run.runner is not None:

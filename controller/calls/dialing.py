@@ -19,6 +19,7 @@ from functools import partial
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
 from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
+from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
 from controller.recordings.model import EndReason, Owner, new_id
@@ -47,6 +48,8 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     await context.begin(resumed=resumed)
     if step.answer and isinstance(answered := await context.answer(), Failed):
         return Dialled(DialStatus.FAILED, reason=answered.reason)
+    if step.timeout > context.rooms.rings and not resumed:
+        context.observe(RingingShortened(context.call.id, context.call.step, step.timeout, context.rooms.rings))
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
     recorder = _DialRecorder(context, step.recording)
     try:

@@ -86,6 +86,16 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RingingShortened:
+    """A document wished to ring for ``asked`` seconds; the settings' ``dial.timeout`` lets it ring for ``rings``."""
+
+    call: str
+    number: int
+    asked: float
+    rings: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallTurnedAway:
     """A parked leg was hung up because ``limit`` calls live already."""
 

@@ -238,6 +238,7 @@ class Channel(ABC):
         self._settle_recorders()
         self.held = held
         self.reschedule_recorders()
+        self.fire("CHANNEL_HOLD" if held else "CHANNEL_UNHOLD")
 
     def reschedule_recorders(self) -> None:
         """Let recorders look at their gates and timers again."""

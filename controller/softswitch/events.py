@@ -44,6 +44,8 @@ _ORIGINS = {
     "CALL_UPDATE": ("switch_channel.c", "switch_channel_flip_cid", "3279"),
     "CHANNEL_PARK": ("switch_ivr.c", "switch_ivr_park", "1002"),
     "CHANNEL_UNPARK": ("switch_ivr.c", "switch_ivr_park", "1213"),
+    "CHANNEL_HOLD": ("switch_ivr.c", "switch_ivr_hold", "1558"),
+    "CHANNEL_UNHOLD": ("switch_ivr.c", "switch_ivr_unhold", "1638"),
     "PLAYBACK_START": ("switch_ivr_play_say.c", "switch_ivr_play_file", "1649"),
     "PLAYBACK_STOP": ("switch_ivr_play_say.c", "switch_ivr_play_file", "2023"),
     "RECORD_START": ("switch_ivr_async.c", "record_callback", "1482"),

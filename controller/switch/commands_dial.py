@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT
 from controller.switch import commands_text as check
 from controller.switch.commands_execute import Execute
 
@@ -23,12 +24,6 @@ MOST_CALLEES = 20
 LONGEST_RINGING = 3600
 """Seconds."""
 
-_NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
-_USER = r"[A-Za-z0-9+*][A-Za-z0-9._+*-]{0,63}"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})?"
-_SIP_URI = re.compile(
-    rf"sips?:(?:{_USER}@)?{_LABEL}(?:\.{_LABEL}){{0,16}}(?::[0-9]{{1,5}})?(?:;transport=(?:udp|tcp|tls))?"
-)
 _TEMPLATE = re.compile(r"[a-z][a-z0-9_]{0,30}/(?:[A-Za-z0-9._@:;=+*/-]|\{(?:number|uri)\}){1,200}")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9_]{0,30}/[A-Za-z0-9._@:;=+*#/-]{1,400}")
 _CALLER = re.compile(r"\+?[0-9*#]{1,32}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -52,13 +47,12 @@ def template(value: str, placeholder: str) -> str:
 
 def number(value: str) -> str:
     """Check a number as it is dialled. Raises ValueError."""
-    return check.matching(value, "number", _NUMBER, "an optional + and 1 to 32 of 0-9 * #")
+    return check.matching(value, "number", NUMBER, NUMBER_RIGHT)
 
 
 def sip_uri(value: str) -> str:
     """Check a SIP URI as it is dialled. Raises ValueError."""
-    right = "sip:user@host[:port][;transport=udp|tcp|tls], of letters, digits and . _ + * -"
-    return check.matching(value, "SIP URI", _SIP_URI, right)
+    return check.matching(value, "SIP URI", SIP_URI, SIP_URI_RIGHT)
 
 
 @dataclass(frozen=True, slots=True)

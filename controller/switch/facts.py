@@ -51,6 +51,7 @@ from controller.switch.facts_types import (
     LegAnswered,
     LegGone,
     LegHangup,
+    LegHeld,
     LegInfo,
     LegMoved,
     LegParked,
@@ -72,6 +73,7 @@ __all__ = [
     "LegAnswered",
     "LegGone",
     "LegHangup",
+    "LegHeld",
     "LegInfo",
     "LegMoved",
     "LegParked",
@@ -169,6 +171,9 @@ def _heartbeat(event: _Event, at: float) -> Fact:
     )
 
 
+_OWN_HOLD = "switch_channel.c"
+"""Where the events of a phone come from that holds its own call."""
+
 _KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact]]] = {
     "CHANNEL_PARK": (frozenset({"switch_ivr.c"}), _parked),
     "CHANNEL_UNPARK": (frozenset({"switch_ivr.c"}), lambda event, at: LegUnparked(_leg(event), at)),
@@ -190,6 +195,14 @@ _KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact]]] = {
         frozenset({"switch_core_session.c"}),
         lambda event, at: LegMoved(_leg(event), at, _leg(event, "Old-Unique-ID")),
     ),
+    "CHANNEL_HOLD": (
+        frozenset({"switch_ivr.c"}),
+        lambda event, at: LegHeld(_leg(event), at, held=True),
+    ),
+    "CHANNEL_UNHOLD": (
+        frozenset({"switch_ivr.c", _OWN_HOLD}),
+        lambda event, at: LegHeld(_leg(event), at, held=False),
+    ),
     "DTMF": (frozenset({"switch_channel.c", "switch_ivr_async.c"}), _digit),
     "RECORD_START": (frozenset({"switch_ivr_async.c"}), _started),
     "RECORD_STOP": (frozenset({"switch_ivr_async.c"}), _stopped),
@@ -204,6 +217,7 @@ def parse(event: object) -> Fact | None:
     """Make a fact of one event, or None if it is none of ours; never raises, whatever JSON it is.
 
     RECORD_START and RECORD_STOP of the foreground application ``record`` are genuine but not of our recorder: None.
+    So is the CHANNEL_HOLD of a phone that holds its own call.
     """
     if not isinstance(event, Mapping):
         return None
@@ -216,6 +230,8 @@ def parse(event: object) -> Fact | None:
     if "Command" in event:
         return Forged(name)
     if file == _FOREGROUND and name in {"RECORD_START", "RECORD_STOP"}:
+        return None
+    if file == _OWN_HOLD and name == "CHANNEL_HOLD":
         return None
     if not isinstance(file, str) or file not in files:
         return Forged(name)

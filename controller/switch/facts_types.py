@@ -15,6 +15,8 @@ EVENTS: tuple[str, ...] = (
     "CHANNEL_DESTROY",
     "CHANNEL_EXECUTE_COMPLETE",
     "CHANNEL_UUID",
+    "CHANNEL_HOLD",
+    "CHANNEL_UNHOLD",
     "DTMF",
     "RECORD_START",
     "RECORD_STOP",
@@ -212,6 +214,18 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class LegHeld:
+    """CHANNEL_HOLD or CHANNEL_UNHOLD: others hold a leg (``uuid_hold``), or let it go; nothing of its sound is read.
+
+    Not what a phone does that holds its own call: of such a leg silence is read.
+    """
+
+    leg: str
+    at: float
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Forged:
     """An event of ours that the core did not write: to be counted, not believed."""
 
@@ -233,6 +247,7 @@ Fact = (
     | LegHangup
     | LegGone
     | LegMoved
+    | LegHeld
     | Executed
     | DigitPressed
     | RecordStarted

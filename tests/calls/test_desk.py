@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from controller.calls.desk import CONGESTED, REFUSED, SECOND_LOOK
+from controller.calls.desk import CONGESTED, REFUSED, SECOND_LOOK, CallDesk
 from controller.calls.events import (
     CallEnded,
     CallFailed,
@@ -92,6 +93,34 @@ async def test_a_claimed_leg_is_ours() -> None:
     assert world.daemon.desk.count == 1
     assert world.daemon.desk.find(call.id) == replace(call, marked=True)
     assert world.daemon.desk.find("another") is None
+
+
+@pytest.mark.parametrize(
+    ("happens", "held"),
+    [
+        (lambda _, desk: desk.hold(SWITCH, "leg", held=True), True),
+        (lambda _, desk: desk.hold(SWITCH, "leg", held=False), False),
+        (lambda world, desk: desk.parked(world.parked(world.legs["leg"])), False),
+        (lambda _, desk: desk.bridged(SWITCH, "leg", "whose ever", 1.0, ""), False),
+        (lambda _, desk: desk.gone(SWITCH, "leg", "NORMAL_CLEARING"), False),
+        (lambda _, desk: desk.connecting(SWITCH), False),
+        (lambda _, desk: desk.connecting("another"), True),
+        (lambda _, desk: desk.gone(SWITCH, "another", "NORMAL_CLEARING"), True),
+    ],
+)
+def test_how_long_a_leg_is_on_hold(happens: Callable[[World, CallDesk], None], held: bool) -> None:
+    """Until it is let go, or whatever may have ended its hold without a word: no call is on hold for ever."""
+
+    async def run() -> None:
+        world = await started()
+        assert world.daemon is not None
+        desk = world.daemon.desk
+        assert not desk.held(SWITCH, "leg")
+        desk.hold(SWITCH, "leg", held=True)
+        happens(world, desk)
+        assert desk.held(SWITCH, "leg") is held
+
+    run_virtually(run())
 
 
 @virtual

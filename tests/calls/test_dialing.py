@@ -10,7 +10,7 @@ import pytest
 
 from controller.calls.dialing import callee_id
 from controller.calls.dialled import REMEMBERED, DialledLegs, Ringing
-from controller.calls.events import CallReleased, CallResumed, StepFailed
+from controller.calls.events import CallReleased, CallResumed, RingingShortened, StepFailed
 from controller.calls.looks import PATROL
 from controller.calls.ports import Callee
 from controller.documents.call import CallState
@@ -90,6 +90,18 @@ async def test_groups_are_tried_in_turn() -> None:
     found = world.legs["leg"]
     assert found.bridged == callee_id(world.call.id, 1, 2, 1)
     assert 6.4 < world.call.connected_at - world.call.started_at < 6.7  # type: ignore[operator]  # it has one
+
+
+@pytest.mark.parametrize(("timeout", "told"), [(60.0, []), (90.0, [(90.0, 60.0)])])
+def test_nobody_rings_longer_than_the_settings_say(timeout: float, told: list[tuple[float, float]]) -> None:
+    """A document that wishes more is told of, once; it is rung for as long as may be."""
+
+    async def run() -> None:
+        world = await dialling([["3"], ["2"]], 150.0, timeout=timeout)
+        assert outcome(world).status is DialStatus.BUSY
+        assert [(shortened.asked, shortened.rings) for shortened in world.of(RingingShortened)] == told
+
+    run_virtually(run())
 
 
 @virtual

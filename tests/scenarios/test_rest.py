@@ -16,7 +16,7 @@ from tests.harness.audio import Interval, read_wav
 from tests.harness.esl import connected
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import Daemon, swml
-from tests.scenarios.rest import LAML, SID, TENANTS, TWILIO, Api, Line, Tenant, line, prepare
+from tests.scenarios.rest import LAML, SID, TENANTS, TWILIO, Answer, Api, Line, Tenant, line, prepare
 
 each_tenant = pytest.mark.parametrize("tenant", TENANTS, ids=lambda one: one.name)
 ENDED = {TWILIO: "completed", LAML: "stopped"}
@@ -167,25 +167,94 @@ async def test_a_bridged_call(daemon: Daemon, switch: Switch, tmp_path: Path) ->
     assert sounds["mono"].seconds < sounds["dual"].seconds + 0.2
 
 
+async def _held(up: Line, api: Api, switch: Switch) -> Answer:
+    """Put a leg on hold; returns what a create is answered as soon as the daemon has heard of it."""
+    async with connected(switch.direct) as esl:
+        assert (await esl.api(f"uuid_hold {up.caller.leg}")).startswith("+OK")
+    async with asyncio.timeout(5):
+        while (answer := await api.create(up)).status == 201:
+            await asyncio.sleep(0.05)
+    return answer
+
+
 async def test_a_leg_on_hold(daemon: Daemon, switch: Switch) -> None:
-    """A switch gives recorders nothing of a leg on hold: one that runs lacks that time, and a new one is absent."""
+    """A switch gives recorders nothing of a leg on hold: one that runs lacks that time, a new one is refused."""
     prepare(daemon)
     await daemon.start()
     up, api = await line(daemon, switch, TWILIO), Api(daemon, TWILIO)
     first = (await api.create(up)).json["sid"]
     await asyncio.sleep(1.6)
-    async with connected(switch.direct) as esl:
-        assert (await esl.api(f"uuid_hold {up.caller.leg}")).startswith("+OK")
-    second = await api.create(up)
-    assert (second.status, second.json["status"]) == (201, "in-progress")
+    refused = await _held(up, api, switch)
+    assert (refused.status, refused.json["code"]) == (400, 21220)
+    assert "on hold" in refused.json["message"]
     await asyncio.sleep(2.5)
-    for sid in (first, second.json["sid"]):
-        assert (await api.update(up, sid, Status="stopped")).status == 200
+    assert (await api.update(up, first, Status="stopped")).status == 200
     assert (await api.until(first, "completed"))["duration"] in {"1", "2"}
-    absent = await api.until(second.json["sid"], "absent")
-    assert absent["error_code"] == 16101
-    assert absent["duration"] in {"0", "1"}  # a frame or two may come while the hold takes effect
     assert up.caller.alive
+
+
+@pytest.mark.parametrize("switch", ["soft"], indirect=True)  # a real one lets no leg go whose endpoint holds nothing
+async def test_a_leg_off_hold(daemon: Daemon, switch: Switch) -> None:
+    """It is recorded as any other."""
+    prepare(daemon)
+    await daemon.start()
+    up, api = await line(daemon, switch, TWILIO), Api(daemon, TWILIO)
+    await _held(up, api, switch)
+    async with connected(switch.direct) as esl:
+        assert (await esl.api(f"uuid_hold off {up.caller.leg}")).startswith("+OK")
+    async with asyncio.timeout(5):
+        while (again := await api.create(up)).status != 201:
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(1.6)
+    assert (await api.update(up, again.json["sid"], Status="stopped")).status == 200
+    assert (await api.until(again.json["sid"], "completed"))["duration"] in {"1", "2"}
+
+
+async def test_a_recording_that_is_too_short(daemon: Daemon, switch: Switch) -> None:
+    """What is absent has neither length nor price, though a moment of it was heard."""
+    prepare(daemon)
+    await daemon.start()
+    up, api = await line(daemon, switch, TWILIO), Api(daemon, TWILIO)
+    sid = (await api.create(up)).json["sid"]
+    await asyncio.sleep(0.6)
+    assert (await api.update(up, sid, Status="stopped")).status == 200
+    absent = await api.until(sid, "absent")
+    assert (absent["error_code"], absent["duration"], absent["price"], absent["price_unit"]) == (
+        16101,
+        "0",
+        None,
+        None,
+    )
+
+
+async def test_what_a_pause_leaves(daemon: Daemon, switch: Switch, tmp_path: Path) -> None:
+    """`skip` leaves the paused time out, `silence` keeps it and hushes it, an unpaused one beside them has it all."""
+    prepare(daemon)
+    await daemon.start()
+    up, api = await line(daemon, switch, TWILIO), Api(daemon, TWILIO)
+    names = ("skip", "silence", "whole")
+    sids = {name: (await api.create(up, RecordingTrack="inbound")).json["sid"] for name in names}
+    await asyncio.sleep(1.5)
+    for name in ("skip", "silence"):
+        assert (await api.update(up, sids[name], Status="paused", PauseBehavior=name)).json["status"] == "paused"
+    await asyncio.sleep(2)
+    for name in ("skip", "silence"):
+        assert (await api.update(up, sids[name], Status="in-progress")).json["status"] == "in-progress"
+    await asyncio.sleep(1.5)
+    for sid in sids.values():
+        assert (await api.update(up, sid, Status="stopped")).status == 200
+    sounds = {}
+    for name, sid in sids.items():
+        await api.until(sid, "completed")
+        got = await api.ask("GET", f"/Recordings/{sid}.wav", auth=False)
+        (tmp_path / f"{name}.wav").write_bytes(got.body)
+        sounds[name] = read_wav(tmp_path / f"{name}.wav")
+    whole = sounds["whole"].seconds
+    assert sounds["skip"].seconds == pytest.approx(whole - 2, abs=0.5)
+    assert sounds["silence"].seconds == pytest.approx(whole, abs=0.5)
+    hushed = {name: sum(gap.end - gap.start for gap in sound.silent()) for name, sound in sounds.items()}
+    assert hushed["silence"] == pytest.approx(hushed["whole"] + 2, abs=0.5)
+    assert hushed["skip"] < hushed["whole"] + 0.5
 
 
 @pytest.mark.parametrize("media", ["none", "early"])

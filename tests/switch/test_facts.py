@@ -27,6 +27,7 @@ from controller.switch.facts import (
     LegAnswered,
     LegGone,
     LegHangup,
+    LegHeld,
     LegInfo,
     LegMoved,
     LegParked,
@@ -48,6 +49,7 @@ BY_NAME: dict[str, dict[str, Any]] = {event["Event-Name"]: event for event in GE
 
 LEG = "171ca04a-438f-4d0c-bb1c-ef5a183be56e"
 OTHER = "18a40427-6c2b-4e87-9186-423999e0dfbe"
+SIP_LEG = "c705aa39-2fed-4c57-a4cb-70444bcfb93d"
 RECORDING = "df3fb9e140d544c9a897cce814c86425"
 CALL = "2d79933e53e04cd083d4202fa6f27e0a"
 WAV = "/var/lib/fsrec/recordings/a.wav"
@@ -66,6 +68,8 @@ def changed(name: str, headers: dict[str, object]) -> dict[str, Any]:
     ("name", "fact"),
     [
         ("CHANNEL_UUID", LegMoved(LEG, 1795147986.782406, "6aac4a11-fea5-474e-b445-eb78c1454442")),
+        ("CHANNEL_HOLD", LegHeld(SIP_LEG, 1795166047.828997, held=True)),
+        ("CHANNEL_UNHOLD", LegHeld(SIP_LEG, 1795166048.149003, held=False)),
         ("CHANNEL_ANSWER", LegAnswered(LEG, 1795147986.782406)),
         ("RECORD_START", RecordStarted(LEG, 1795147987.42238, WAV, RECORDING)),
         (
@@ -105,6 +109,14 @@ def test_a_parked_leg_is_told_with_all_that_is_known() -> None:
     ours = facts.parse(changed("CHANNEL_PARK", {"variable_fsrec_call": CALL, "variable_fsrec_account": None}))
     assert isinstance(ours, LegParked)
     assert (ours.marker, ours.account) == (CALL, None)
+
+
+def test_a_phone_that_holds_its_own_call() -> None:
+    """Of its leg silence is read: it is no hold of others; that it holds no more is told all the same."""
+    own: dict[str, object] = {"Event-Calling-File": "switch_channel.c"}
+    assert facts.parse(changed("CHANNEL_HOLD", own)) is None
+    assert facts.parse(changed("CHANNEL_UNHOLD", own)) == LegHeld(SIP_LEG, 1795166048.149003, held=False)
+    assert isinstance(facts.parse(changed("CHANNEL_HOLD", {"Event-Calling-File": "mod_x.c"})), Forged)
 
 
 def test_every_event_subscribed_to_is_read_but_the_links_own() -> None:

@@ -28,6 +28,7 @@ from controller.dialects.twiml.rows import (
 )
 from controller.dialects.twiml.urls import BadUrl, resolve
 from controller.dialects.twiml.verbs import LATER, MOST_LOOPS, NOUNS, VERBS
+from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT
 from controller.documents.dialect import DocumentError, Problem
 from controller.documents.xml import Element, Unreadable
 from controller.documents.xml import read as read_xml
@@ -309,10 +310,24 @@ class _Reader:
         if len(instruction.nested) > MOST_PARTIES:
             message = f"at most {MOST_PARTIES} nouns; got {len(instruction.nested)}"
             self._refuse_that(instruction, message, BAD_NESTING)
+        if not instruction.nested and instruction.text:
+            self._dialled(Instruction("Dial.Number", instruction.line, {}, instruction.text), "Dial")
         for inner in instruction.nested:
-            if not inner.text:
+            if inner.text:
+                self._dialled(inner, inner.verb)
+            else:
                 code = BAD_SIP_URI if inner.verb.endswith("Sip") else BAD_NUMBER
                 self._warn_of(inner, "it is empty, so nobody is dialled for it", code)
+
+    def _dialled(self, noun: Instruction, where: str) -> None:
+        """Warn of an address that cannot be dialled: the dialling of it fails, the document runs."""
+        if noun.verb == "Dial.Sip":
+            known, right, code = SIP_URI.fullmatch(noun.text), SIP_URI_RIGHT, BAD_SIP_URI
+        else:
+            known, right, code = NUMBER.fullmatch(bare_number(noun.text)), NUMBER_RIGHT, BAD_NUMBER
+        if not known and len(self.warnings) < MOST_PROBLEMS:
+            message = f"must be {right}; got {_shown(noun.text)}, so nobody is dialled for it"
+            self.warnings.append(Problem(noun.line, where, message, code))
 
     def _stops(self, instruction: Instruction) -> bool:
         if instruction.verb == "Stop.Recording" and "name" not in instruction.values:

@@ -163,7 +163,9 @@ def source(recording: Recording, vendor: Vendor) -> str:
 
 
 def duration(recording: Recording) -> str | None:
-    """Return the length in whole seconds, once it is known."""
+    """Return the length in whole seconds, once it is known: an absent one has none, however little was heard."""
+    if absent(recording):
+        return "0"
     return None if recording.measured is None else str(whole_seconds(recording.measured.duration))
 
 
@@ -177,8 +179,8 @@ def error_code(recording: Recording) -> int | None:
 
 
 def _price(recording: Recording, account: Account) -> str | None:
-    """Return what it costs, a minute begun being a minute; None while it is not known."""
-    if recording.measured is None or not recording.state.final:
+    """Return what it costs, a minute begun being a minute; None while it is not known, and of what is absent."""
+    if recording.measured is None or not recording.state.final or absent(recording):
         return None
     minutes = math.ceil(recording.measured.duration / 60)
     return f"{-account.price_per_minute * minutes:.4f}" if account.price_per_minute and minutes else "0.0"

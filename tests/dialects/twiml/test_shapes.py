@@ -166,6 +166,15 @@ def test_price(seconds: float, price: str) -> None:
     assert shown["price"] == price
 
 
+@pytest.mark.parametrize("account", [TWILIO, LAML], ids=["twilio", "laml"])
+@pytest.mark.parametrize("state", [State.ABSENT, State.FAILED])
+def test_what_is_absent_costs_nothing(state: State, account: Account) -> None:
+    """However much was heard, it has no length and no price."""
+    absent = replace(DONE, state=state, absence=Absence.TOO_SHORT, measured=Measured(0.6, 1, 1))
+    shown = shapes.shape(absent, replace(account, price_per_minute=0.0025), URL, of_call=True)
+    assert (shown["status"], shown["duration"], shown["price"]) == ("absent", "0", None)
+
+
 META = {"end", "first_page_uri", "next_page_uri", "page", "page_size", "previous_page_uri", "start", "uri"}
 
 
