@@ -39,7 +39,7 @@ class ApiDesk:
         """Return the account's call of that id, as it is now or, once it is over, was."""
         call = self.desk.find(call_id)
         if call is None:
-            call = await self.store.read(lambda reader: reader.call(call_id))
+            call = self.desk.past_leg(call_id) or await self.store.read(lambda reader: reader.call(call_id))
         return call if call is not None and call.account == account else None
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:

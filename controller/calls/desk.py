@@ -219,6 +219,10 @@ class CallDesk:
         calls = (*(run.latest for run in living.runs.values()), *living.departed, *living.dialled)
         return next((living for living in calls if living.id == call), None)
 
+    def past_leg(self, leg: str) -> Call | None:
+        """Return a dialled leg that is over, one of the last, as a call that has ended: it has no row."""
+        return self._living.dialled.past(leg)
+
     @property
     def count(self) -> int:
         """How many calls live."""

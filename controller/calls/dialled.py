@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.calls.ports import Callee
-from controller.documents.call import Call
+from controller.documents.call import Call, CallState
+
+REMEMBERED = 1_000
+"""Dialled legs that are over, which still are found: clients go on under the id that they recorded under."""
 
 LOST = "LOSE_RACE"
 """Cause of a callee that rang, or answered, while another was connected."""
@@ -63,9 +66,10 @@ class Ringing:
 
 @dataclass(slots=True)
 class DialledLegs:
-    """The attempts under way, by the legs that they ring."""
+    """The attempts under way, by the legs that they ring, and the legs of those that were last."""
 
     _attempts: dict[tuple[str, str], Ringing] = field(default_factory=dict)
+    _past: dict[str, Call] = field(default_factory=dict)
 
     def begin(self, switch: str, ringing: Ringing) -> None:
         """Hear of these legs from now on."""
@@ -74,7 +78,15 @@ class DialledLegs:
     def end(self, switch: str, ringing: Ringing) -> None:
         """Hear of them no more."""
         for callee in ringing.callees:
-            self._attempts.pop((switch, callee.leg), None)
+            if self._attempts.pop((switch, callee.leg), None) is not None:
+                # Without its document's text, which may be long: nothing runs on it.
+                self._past[callee.leg] = replace(_as_call(callee.leg, ringing), state=CallState.ENDED, text="")
+        while len(self._past) > REMEMBERED:
+            del self._past[next(iter(self._past))]
+
+    def past(self, leg: str) -> Call | None:
+        """Return one of the last that are over, as a call that has ended, or None."""
+        return self._past.get(leg)
 
     def answered(self, switch: str, leg: str, at: float) -> None:
         """CHANNEL_ANSWER."""
@@ -91,7 +103,12 @@ class DialledLegs:
     def __iter__(self) -> Iterator[Call]:
         """Give the legs that are dialled now, as calls of their own: each is its dialler's account's."""
         for (_, leg), ringing in self._attempts.items():
-            parent = ringing.dialler()
-            answered = leg in ringing.answered
-            info = replace(parent.info, direction="outbound", answered=answered, channel_name="", profile_at=None)
-            yield replace(parent, id=leg, leg=leg, info=info, parent=parent.id)
+            yield _as_call(leg, ringing)
+
+
+def _as_call(leg: str, ringing: Ringing) -> Call:
+    parent = ringing.dialler()
+    info = replace(
+        parent.info, direction="outbound", answered=leg in ringing.answered, channel_name="", profile_at=None
+    )
+    return replace(parent, id=leg, leg=leg, info=info, parent=parent.id)

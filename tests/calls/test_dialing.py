@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.calls.dialing import callee_id
-from controller.calls.dialled import Ringing
+from controller.calls.dialled import REMEMBERED, DialledLegs, Ringing
 from controller.calls.events import CallReleased, CallResumed, RingingShortened, StepFailed
 from controller.calls.looks import PATROL
 from controller.calls.ports import Callee
@@ -168,6 +168,9 @@ async def test_the_caller_hangs_up_while_it_rings() -> None:
     assert {world.legs[callee.leg].cause for callee in world.rung[0].callees} == {"ORIGINATOR_CANCEL"}
     assert world.daemon is not None
     assert world.daemon.desk.find(world.rung[0].callees[0].leg) is None
+    past = world.daemon.desk.past_leg(world.rung[0].callees[0].leg)
+    assert past is not None
+    assert (past.state, past.told_as) == (CallState.ENDED, world.call.id)
 
 
 @virtual
@@ -368,3 +371,18 @@ def test_links_lost_anywhere(document: list[list[Any]], away: float) -> None:
             assert told[0] == told[1], tenths
 
     run_virtually(run())
+
+
+def test_the_last_legs_are_remembered() -> None:
+    """As ended calls of their dialler, with no document's text; only so many of them."""
+    legs, dialler = DialledLegs(), running()
+    for number in range(REMEMBERED + 1):
+        ringing = Ringing(f"e-{number}", (Callee(f"leg-{number}", Party(PartyKind.NUMBER, "1")),), lambda: dialler)
+        legs.begin(SWITCH, ringing)
+        assert legs.past(f"leg-{number}") is None
+        legs.end(SWITCH, ringing)
+    assert legs.past("leg-0") is None
+    found = legs.past("leg-1")
+    assert found is not None
+    assert (found.id, found.told_as, found.state, found.text) == ("leg-1", dialler.id, CallState.ENDED, "")
+    assert list(legs) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.calls.events import StepFailed
+from controller.calls.events import CallEnded, StepFailed
 from tests.harness.audio import read_wav
 from tests.harness.esl import connected
 from tests.harness.receiver import Answer
@@ -167,3 +167,9 @@ async def test_a_bridged_call_is_recorded_over_rest(daemon: Daemon, switch: Swit
             sounds["mono"], loud(sounds["mono"], 0), 1300.0
         )
     await talking.caller.hangup()
+    await daemon.until(lambda: len(daemon.seen(CallEnded)) == 1)
+    for name, sid in sids.items():
+        after = await api.ask("GET", f"/Calls/{child.sid}/Recordings/{sid}.json")
+        assert (after.status, after.json["status"]) == (200, "completed"), name
+    refused = await api.create(child)
+    assert (refused.status, refused.json["code"]) == (400, 21220), "what is over is no longer in progress"

@@ -56,6 +56,7 @@ _TONES = re.compile(r"[0-9A-D*#wW]{1,256}\Z")
 _WHOLE = re.compile(r"[0-9]{1,9}\Z")
 _LISTED = re.compile(r"[\s,\[\]'\"]+")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
+_CALLER = re.compile(r"\+?[0-9*#]{1,32}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FLAGS = {"true": True, "false": False}
 _SPEECH_MARKUP = frozenset(
     ("break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w", "mark", "voice")
@@ -204,6 +205,10 @@ class _Reader:
                 value = text if _KEYS.match(text) else None
             case Kind.TONES:
                 value = text if _TONES.match(text) else None
+            case Kind.CALLER:
+                if not text:
+                    return None
+                value = bare if _CALLER.fullmatch(bare := bare_number(text)) else None
             case Kind.TEXT:
                 if not text:
                     return None

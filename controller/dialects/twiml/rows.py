@@ -13,6 +13,7 @@ UNREADABLE = 12100
 BAD_URL = 11100
 BAD_METHOD = 13221
 BAD_DIGITS = 13222
+BAD_CALLER = 13214
 BAD_NESTING = 13215
 BAD_NUMBER = 13223
 BAD_SIP_URI = 13243
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     INTEGER = "a whole number"
     BOOLEAN = "true or false"
     KEYS = "keys among 0-9, * and #"
+    CALLER = "a number, or a name of letters, digits and . _ -"
     TONES = "digits among 0-9, A-D, *, #, w and W"
     EVENTS = "events, separated by spaces"
 

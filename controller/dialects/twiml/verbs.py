@@ -6,6 +6,7 @@ Sources: seed 004 (``<Start><Recording>``), spec/twiml_laml_plivo.md 1.1 and 1.4
 from __future__ import annotations
 
 from controller.dialects.twiml.rows import (
+    BAD_CALLER,
     BAD_DIGITS,
     BAD_EVENT,
     BAD_METHOD,
@@ -182,7 +183,7 @@ DIAL = Verb(
         _whole("timeout", "s", 30, at_least=1, at_most=600),
         _whole("timeLimit", "s", 14400, at_least=1),
         _flag("hangupOnStar", default=False),
-        Attribute("callerId", Kind.TEXT, "number", "the caller's"),
+        Attribute("callerId", Kind.CALLER, "number", "the caller's", code=BAD_CALLER),
         _flag("answerOnBridge", default=False, served=Served.MOOT),
         Attribute("record", Kind.CHOICE, " | ".join(RECORDS[:-2]), "do-not-record", "do-not-record", RECORDS),
         _trim("do-not-trim"),

@@ -98,6 +98,8 @@ def test_refused(text: str, line: int, code: int, words: str) -> None:
         ("<Dial><Number>1,loopback/x</Number></Dial>", 13223, "so nobody is dialled for it"),
         ("<Dial><Sip>1000</Sip></Dial>", 13243, "must be sip:user@host"),
         ("<Dial><Sip>sip:a@b c</Sip></Dial>", 13243, "so nobody is dialled for it"),
+        ("<Dial callerId='client:bob'>1</Dial>", 13214, "a number, or a name of letters"),
+        ("<Dial callerId='1,loopback/x'>1</Dial>", 13214, "so it is none"),
         ("<Dial ringTone='us'>1</Dial>", 12200, "not supported in this version"),
         ("<Dial record='always'>1</Dial>", 12200, "must be do-not-record"),
         ("<Start/>", 12200, "write <Recording/> in it"),

@@ -420,6 +420,16 @@ def test_a_fallback_that_fails() -> None:
     assert (len(found), end) == (2, End("NORMAL_TEMPORARY_FAILURE"))
 
 
+@pytest.mark.parametrize(
+    ("written", "caller"), [("+1 (555) 010-0", "+15550100"), ("bob", "bob"), ("client:bob", ""), ("", "")]
+)
+def test_who_is_shown_to_the_dialled(written: str, caller: str) -> None:
+    """A number or a name; with another one they are dialled all the same, and are shown the caller's own."""
+    (step,) = steps(f"<Dial callerId='{written}'>1</Dial>")
+    assert isinstance(step, Dial)
+    assert step.caller == caller
+
+
 @pytest.mark.parametrize("verb", ["<Gather {}/>", "<Record {}/>", "<Dial {}>1</Dial>"])
 @pytest.mark.parametrize("action", ["localhost:8080/done", "tel:+1", "file:///etc/passwd"])
 def test_an_action_that_nobody_can_ask(verb: str, action: str) -> None:
