@@ -178,7 +178,7 @@ class Asking:
             groups,
             timeout=float(_whole(values["timeout"])),
             limit=float(_whole(values["timeLimit"])),
-            caller=bare_number(str(values.get("callerId", ""))),
+            caller=str(values.get("callerId", "")),
             hangup_on_star=bool(values["hangupOnStar"]),
             recording=self._dialled(values, reference),
         )
