@@ -54,11 +54,6 @@ class Reader:
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.unfinished_on == column_text(switch))
         return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
 
-    def recordings_of_call(self, call: str) -> list[Recording]:
-        """Return a call's recordings, oldest first."""
-        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.call == column_text(call))
-        return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
-
     def recordings(
         self,
         account: str,

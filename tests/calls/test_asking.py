@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 
 from controller.calls.events import DocumentFetched
-from controller.calls.ports import AudioFailed
-from controller.calls.rooms import NoAudio, NoRequests
 from controller.calls.runner import LARGE
 from controller.documents.call import CallState
 from controller.documents.fetch import FetchFailed
-from controller.documents.steps import Fetched, Request, Response
+from controller.documents.steps import Fetched, Response
 from tests.calls.test_playing import ended, playing
 from tests.calls.test_runner import played
-from tests.calls.world import FETCH, SWITCH, World, running
+from tests.calls.world import FETCH, SWITCH, World
 from tests.recordings.virtual import run_virtually, virtual
 
 URL = "http://user:secret@app/x?key=secret"
@@ -115,14 +113,6 @@ def test_a_large_document_is_read_beside_other_calls(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("controller.calls.runner.asyncio.to_thread", counted)
     run_virtually(run())
     assert taken == [LARGE]
-
-
-async def test_rooms_that_have_nothing() -> None:
-    """Where no audio and no client were given each wish is refused, saying so."""
-    with pytest.raises(AudioFailed, match="http://app/x: nobody has sounds"):
-        await NoAudio().file(running(), URL, 0.0)
-    with pytest.raises(FetchFailed, match="no PUT requests are sent"):
-        await NoRequests().send(Request("PUT", URL))
 
 
 @virtual

@@ -26,7 +26,7 @@ async def saved(store: Store, *values: Any) -> None:
 
 
 async def test_recordings_are_found(store: Store) -> None:
-    """By id, as unfinished of a switch, and as a call's, oldest first."""
+    """By id, as unfinished of a switch oldest first, and as a call's newest first."""
     late = recording(requested_at=3.0, state=State.PAUSED)
     early = recording(requested_at=1.0, state=State.RECORDING)
     over = recording(requested_at=2.0, state=State.COMPLETED)
@@ -35,7 +35,7 @@ async def test_recordings_are_found(store: Store) -> None:
     assert await store.read(lambda reader: reader.recording(over.id)) == over
     assert await store.read(lambda reader: reader.recording("no\ud800ne")) is None
     assert await store.read(lambda reader: reader.unfinished("fs1")) == [early, late]
-    assert await store.read(lambda reader: reader.recordings_of_call("call-1")) == [early, over, late]
+    assert await store.read(lambda reader: reader.recordings("acme", call="call-1")) == [late, over, early]
     await saved(store, recording(id=early.id, requested_at=1.0, state=State.FAILED, revision=1))
     assert await store.read(lambda reader: reader.unfinished("fs1")) == [late]
 
