@@ -13,3 +13,10 @@ SIP_URI = re.compile(
     rf"sips?:(?:{_USER}@)?{_LABEL}(?:\.{_LABEL}){{0,16}}(?::[0-9]{{1,5}})?(?:;transport=(?:udp|tcp|tls))?"
 )
 SIP_URI_RIGHT = "sip:user@host[:port][;transport=udp|tcp|tls], of letters, digits and . _ + * -"
+
+_PUNCTUATION = str.maketrans("", "", " -.()")
+
+
+def bare_number(text: str) -> str:
+    """Return a number without what people put between its digits."""
+    return text.translate(_PUNCTUATION)

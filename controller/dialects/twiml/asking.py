@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from controller.dialects.twiml.document import MOST_NESTED, Instruction, loops
-from controller.dialects.twiml.formats import bare_number
-from controller.dialects.twiml.rows import Value
-from controller.dialects.twiml.urls import BadUrl, resolve
 from controller.dialects.twiml.verbs import MOST_DIGITS
+from controller.documents.addresses import bare_number
+from controller.documents.attributes import Value
 from controller.documents.dialect import Account
 from controller.documents.steps import (
     Answer,
@@ -31,6 +30,7 @@ from controller.documents.steps import (
     StopRecording,
     Wait,
 )
+from controller.documents.urls import BadUrl, resolve
 from controller.recordings.model import Channels, RecordingRequest, StatusTarget, Track
 
 START_RECORDING, RECORD_VERB, DIAL_VERB = "StartCallRecordingTwiML", "RecordVerb", "DialVerb"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from controller.dialects.twiml import fetch, render, sign
+from controller.dialects.twiml.codes import UNREADABLE
 from controller.dialects.twiml.document import read
 from controller.dialects.twiml.events import DocumentWarned
 from controller.dialects.twiml.program import NOT_FETCHED, BadSnapshot, TwimlProgram, Warn
-from controller.dialects.twiml.rows import UNREADABLE
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, Patience, is_url, shown

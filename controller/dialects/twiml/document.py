@@ -8,28 +8,35 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-from controller.dialects.twiml.formats import bare_number
-from controller.dialects.twiml.rows import (
+from controller.dialects.twiml.codes import (
     BAD_NESTING,
     BAD_NUMBER,
     BAD_SIP_URI,
     BAD_URL,
     SCHEMA,
     UNREADABLE,
+)
+from controller.dialects.twiml.verbs import LATER, MOST_LOOPS, NOUNS, VERBS
+from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT, bare_number
+from controller.documents.attributes import (
+    LONGEST_SHOWN,
     Attribute,
     Kind,
     Served,
     Value,
     Verb,
+    cut,
+    either,
+    nearest,
+    quoted,
+    value_of,
+    wanted,
 )
-from controller.dialects.twiml.urls import BadUrl, resolve
-from controller.dialects.twiml.verbs import LATER, MOST_LOOPS, NOUNS, VERBS
-from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT
 from controller.documents.dialect import DocumentError, Problem
+from controller.documents.urls import BadUrl, resolve
 from controller.documents.xml import Element, Unreadable
 from controller.documents.xml import read as read_xml
 
@@ -48,16 +55,9 @@ MOST_PROBLEMS = 50
 NOWHERE = ""
 """The value of an action that is written, but that nobody can ask."""
 
-_SHOWN = 40
 _LONGEST_LIST = 1_000  # characters of an event list
 _INAUDIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\s]+")
-_KEYS = re.compile(r"[0-9*#]{0,12}\Z")
-_TONES = re.compile(r"[0-9A-D*#wW]{1,256}\Z")
-_WHOLE = re.compile(r"[0-9]{1,9}\Z")
 _LISTED = re.compile(r"[\s,\[\]'\"]+")
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,256}\Z")
-_CALLER = re.compile(r"\+?[0-9*#]{1,32}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FLAGS = {"true": True, "false": False}
 _SPEECH_MARKUP = frozenset(
     ("break", "emphasis", "lang", "p", "phoneme", "prosody", "s", "say-as", "sub", "w", "mark", "voice")
 )
@@ -109,7 +109,7 @@ class _Reader:
     def document(self, root: Element) -> tuple[Instruction, ...]:
         """Return the instructions of a whole document."""
         if root.name != ROOT:
-            self._refuse(root, "", f"the document must be <{ROOT}>…</{ROOT}>; got {_shown(root.name)}")
+            self._refuse(root, "", f"the document must be <{ROOT}>…</{ROOT}>; got {quoted(root.name)}")
             return ()
         self._leftovers(root, ROOT, {})
         self._stray(root, ROOT)
@@ -148,14 +148,14 @@ class _Reader:
             if noun is not None:
                 found.append(self._instruction(inner, noun, f"{verb.name}.{inner.name}"))
             elif inner.name in verb.refused:
-                supported = _either(f"<{name}>" for name in verb.nested)
+                supported = either(f"<{name}>" for name in verb.nested)
                 self._refuse(inner, verb.name, f"<{inner.name}> is not supported in this version: {supported}")
             elif len(self.problems) < MOST_PROBLEMS:
                 code = BAD_NESTING if verb.name == "Dial" else SCHEMA
                 right = (
-                    f"only {_either(f'<{name}>' for name in verb.nested)} may lie" if verb.nested else "nothing lies"
+                    f"only {either(f'<{name}>' for name in verb.nested)} may lie" if verb.nested else "nothing lies"
                 )
-                message = f"{right} in <{verb.name}>; got {_shown(inner.name)}{_nearest(inner.name, verb.nested)}"
+                message = f"{right} in <{verb.name}>; got {quoted(inner.name)}{nearest(inner.name, verb.nested)}"
                 self._refuse(inner, verb.name, message, code)
         return tuple(found)
 
@@ -184,38 +184,24 @@ class _Reader:
             if len(self.warnings) >= MOST_PROBLEMS:  # hints cost time, and nobody reads so many
                 return
             if name not in rows and not name.startswith(("xml", "xsi:")):
-                self._warn(element, f"{where}.{name[:_SHOWN]}", f"unknown, so it is ignored{_nearest(name, rows)}")
+                self._warn(
+                    element, f"{where}.{name[:LONGEST_SHOWN]}", f"unknown, so it is ignored{nearest(name, rows)}"
+                )
 
     def _value(self, element: Element, at: str, row: Attribute, written: str) -> Value | None:
         """Return what an attribute is, None where it is as if it were not written."""
         text = written.strip()
-        value: Value | None = None
         match row.kind:
             case Kind.URL:
                 return self._url(element, at, row, text)
             case Kind.EVENTS:
                 return self._events(element, at, row, text)
-            case Kind.CHOICE:
-                value = next((choice for choice in row.choices if choice.lower() == text.lower()), None)
-            case Kind.BOOLEAN:
-                value = _FLAGS.get(text.lower())
-            case Kind.INTEGER:
-                value = int(text) if _WHOLE.match(text) and _within(row, int(text)) else None
-            case Kind.KEYS:
-                value = text if _KEYS.match(text) else None
-            case Kind.TONES:
-                value = text if _TONES.match(text) else None
-            case Kind.CALLER:
-                if not text:
-                    return None
-                value = bare if _CALLER.fullmatch(bare := bare_number(text)) else None
-            case Kind.TEXT:
-                if not text:
-                    return None
-                value = text if _NAME.match(text) else None
+            case Kind.CALLER | Kind.TEXT if not text:
+                return None
+        value = value_of(row, text)
         if value is None:
             instead = "none" if row.default is None else json.dumps(row.default)
-            self._warn(element, at, f"must be {_wanted(row)}; got {_shown(written)}, so it is {instead}", row.code)
+            self._warn(element, at, f"must be {wanted(row)}; got {quoted(written)}, so it is {instead}", row.code)
         return value
 
     def _url(self, element: Element, at: str, row: Attribute, text: str) -> str | None:
@@ -227,7 +213,7 @@ class _Reader:
         except BadUrl as bad:
             action = row.name == "action"
             comes = "so it fails when it is to be asked" if action else "so nobody is told"
-            self._warn(element, at, f"{bad}; got {_shown(text)}, {comes}", row.code)
+            self._warn(element, at, f"{bad}; got {quoted(text)}, {comes}", row.code)
             return NOWHERE if action else None
 
     def _events(self, element: Element, at: str, row: Attribute, text: str) -> tuple[str, ...] | None:
@@ -236,7 +222,7 @@ class _Reader:
         known = tuple(dict.fromkeys(word.lower() for word in words if word.lower() in row.choices))
         for word in words:
             if word.lower() not in row.choices:
-                self._warn(element, at, f"events are {_either(row.choices)}; got {_shown(word)}", row.code)
+                self._warn(element, at, f"events are {either(row.choices)}; got {quoted(word)}", row.code)
         return known or None
 
     # --- texts and what verbs mean ---------------------------------------------------------------------------------
@@ -245,7 +231,7 @@ class _Reader:
         if verb.name == "Say":
             for inner in element.elements:
                 if inner.name not in _SPEECH_MARKUP and ":" not in inner.name:
-                    self._refuse(inner, where, f"only text and speech markup lie in <Say>; got {_shown(inner.name)}")
+                    self._refuse(inner, where, f"only text and speech markup lie in <Say>; got {quoted(inner.name)}")
             if element.elements:
                 self._warn(element, where, "speech markup is not supported in this version: its text alone is said")
             said = _INAUDIBLE.sub(" ", element.text).strip()
@@ -285,13 +271,13 @@ class _Reader:
         try:
             resolve(self.base, instruction.text)
         except BadUrl as bad:
-            self._refuse_that(instruction, f"{bad}; got {_shown(instruction.text)}", BAD_URL)
+            self._refuse_that(instruction, f"{bad}; got {quoted(instruction.text)}", BAD_URL)
 
     def _gathers(self, instruction: Instruction) -> None:
         if "speech" in str(instruction.values["input"]).lower():
             self._refuse_that(instruction, 'input: speech is not supported in this version; "dtmf" is')
         elif str(instruction.values["input"]).lower() != "dtmf":
-            self._warn_of(instruction, f'input: must be "dtmf"; got {_shown(str(instruction.values["input"]))}')
+            self._warn_of(instruction, f'input: must be "dtmf"; got {quoted(str(instruction.values["input"]))}')
         for inner in instruction.nested:
             self._means_something(Instruction(inner.verb.rpartition(".")[2], inner.line, inner.values, inner.text))
         self._asks(instruction)
@@ -326,7 +312,7 @@ class _Reader:
         else:
             known, right, code = NUMBER.fullmatch(bare_number(noun.text)), NUMBER_RIGHT, BAD_NUMBER
         if not known and len(self.warnings) < MOST_PROBLEMS:
-            message = f"must be {right}; got {_shown(noun.text)}, so nobody is dialled for it"
+            message = f"must be {right}; got {quoted(noun.text)}, so nobody is dialled for it"
             self.warnings.append(Problem(noun.line, where, message, code))
 
     def _stops(self, instruction: Instruction) -> bool:
@@ -342,13 +328,13 @@ class _Reader:
             return
         supported = ", ".join(VERBS)
         said = "is no verb of its own here" if element.name in LATER else "is no known verb"
-        hint = "" if element.name in LATER else _nearest(element.name, VERBS)
-        self._refuse(element, "", f"<{_cut(element.name)}> {said}{hint}; supported are {supported}")
+        hint = "" if element.name in LATER else nearest(element.name, VERBS)
+        self._refuse(element, "", f"<{cut(element.name)}> {said}{hint}; supported are {supported}")
 
     def _stray(self, element: Element, where: str) -> None:
         text = element.own_text.strip()
         if text:
-            self._warn(element, where, f"text means nothing here: {_shown(text)}")
+            self._warn(element, where, f"text means nothing here: {quoted(text)}")
 
     def _refuse(self, element: Element, where: str, message: str, code: int = SCHEMA) -> None:
         self.problems.append(Problem(element.line, where, message, code))
@@ -357,44 +343,12 @@ class _Reader:
         self.problems.append(Problem(instruction.line, instruction.verb, message, code))
 
     def _warn(self, element: Element, where: str, message: str, code: int = SCHEMA) -> None:
-        self.warnings.append(Problem(element.line, where, message, code))
+        self.warnings.append(Problem(element.line, where, message, code or SCHEMA))
 
     def _warn_of(self, instruction: Instruction, message: str, code: int = SCHEMA) -> None:
-        self.warnings.append(Problem(instruction.line, instruction.verb, message, code))
+        self.warnings.append(Problem(instruction.line, instruction.verb, message, code or SCHEMA))
 
 
 def loops(instruction: Instruction) -> int:
     """Return how often a sound within a Gather is heard; endless ones end at a bound, as the digits end them."""
     return int(str(instruction.values["loop"])) or MOST_LOOPS
-
-
-def _within(row: Attribute, number: int) -> bool:
-    return (row.at_least is None or number >= row.at_least) and (row.at_most is None or number <= row.at_most)
-
-
-def _wanted(row: Attribute) -> str:
-    if row.choices:
-        return _either(row.choices)
-    if row.kind is Kind.INTEGER:
-        return f"{row.kind} from {row.at_least} to {row.at_most}"
-    return "text of 1 to 256 printable characters" if row.kind is Kind.TEXT else str(row.kind)
-
-
-def _either(choices: Iterable[str]) -> str:
-    *first, last = choices
-    return f"{', '.join(first)} or {last}" if first else last
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-
-
-def _shown(text: str) -> str:
-    """Return a hostile text quoted, escaped and cut, fit for a message."""
-    return json.dumps(_cut(text))
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name[:64].lower(), sorted(by_lower), n=1, cutoff=0.6)
-    return f" (did you mean {by_lower[close[0]]}?)" if close else ""

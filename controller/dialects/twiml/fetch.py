@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from controller.dialects.twiml import sign
 from controller.dialects.twiml.sids import call_sid
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.documents.fetch import DocumentRequest, Patience
+from controller.documents.forms import FORM, encoded, with_query
 from controller.documents.fragments import Retried, Timeouts, split_url
 
 API_VERSION = "2010-04-01"
-FORM = "application/x-www-form-urlencoded"
 
 TWILIO = Patience(connect=5.0, read=15.0, total=15.0, redirects=3, retries=1, retried=frozenset({Retried.CONNECT}))
 LAML = Patience(connect=2.0, read=5.0, total=15.0, redirects=3)
@@ -50,7 +50,7 @@ def request(
         kept = set(parse_qsl(bare.partition("?")[2], keep_blank_values=True))  # what a redirect led on with its query
         target, body = with_query(bare, [pair for pair in pairs if pair not in kept]), b""
     else:
-        target, body = url.partition("#")[0], urlencode(pairs, errors="replace").encode()
+        target, body = url.partition("#")[0], encoded(pairs)
     headers = [("Content-Type", FORM)] if body else []
     headers += sign.headers(account, method, target, body).items()
     return DocumentRequest(method, target, tuple(headers), body)
@@ -80,11 +80,3 @@ def status(call: Call) -> str:
     if call.state is CallState.ENDED:
         return "completed"
     return "in-progress" if call.info.answered else "ringing"
-
-
-def with_query(url: str, pairs: list[tuple[str, str]]) -> str:
-    """Return a URL (without a fragment) with parameters put behind those that it has."""
-    if not pairs:
-        return url
-    separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
-    return url + separator + urlencode(pairs, errors="replace")

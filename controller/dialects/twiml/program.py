@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from controller.dialects.twiml.asking import Asking
+from controller.dialects.twiml.codes import BAD_URL, SCHEMA
 from controller.dialects.twiml.document import NOWHERE, Document, Instruction, read
-from controller.dialects.twiml.formats import whole_seconds
-from controller.dialects.twiml.rows import BAD_URL, SCHEMA
 from controller.dialects.twiml.sids import call_sid, recording_sid
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import is_url, shown
+from controller.documents.forms import whole_seconds
 from controller.documents.steps import (
     Dialled,
     DialStatus,

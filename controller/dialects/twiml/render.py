@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlencode
 
-from controller.dialects.twiml.fetch import API_VERSION, FORM, with_query
-from controller.dialects.twiml.formats import rfc2822, whole_seconds
+from controller.dialects.twiml.fetch import API_VERSION
+from controller.dialects.twiml.formats import rfc2822
 from controller.dialects.twiml.sids import call_sid, recording_of, recording_sid
 from controller.documents.dialect import Account
 from controller.documents.fetch import shown
+from controller.documents.forms import FORM, encoded, whole_seconds, with_query
 from controller.recordings.model import Absence, Delivery, Notice, NoticeKind, Recording
 
 IN_PROGRESS, COMPLETED, ABSENT = "in-progress", "completed", "absent"
@@ -81,7 +81,7 @@ def render(notice: Notice, account: Account, public_url: str, dialect: str) -> D
         target.method,
         target.url,
         headers,
-        urlencode(pairs, errors="replace").encode(),
+        encoded(pairs),
     )
 
 

@@ -14,8 +14,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from controller.dialects.twiml import sids
-from controller.dialects.twiml.urls import MAX_URL, BadUrl, resolve
 from controller.documents.dialect import Account
+from controller.documents.urls import MAX_URL, BadUrl, resolve
 from controller.recordings.model import Channels, PauseBehavior, RecordingRequest, StatusTarget, Track
 
 Parameters = Mapping[str, Sequence[str]]

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from controller.dialects.twiml import sids
-from controller.dialects.twiml.formats import rfc2822, whole_seconds
+from controller.dialects.twiml.formats import rfc2822
 from controller.dialects.twiml.render import (
     LAML_SOURCES,
     SILENT,
@@ -23,6 +23,7 @@ from controller.dialects.twiml.render import (
 )
 from controller.dialects.twiml.rest import LAML, TWILIO, Listing, Vendor, vendor_of
 from controller.documents.dialect import Account
+from controller.documents.forms import whole_seconds
 from controller.recordings.model import Absence, Recording, State
 
 VERSION = "2010-04-01"

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from urllib.parse import parse_qsl
 
 from controller.documents.dialect import Account
+from controller.documents.forms import signed_url
 
 TWILIO = "X-Twilio-Signature"
 SIGNALWIRE = "X-SignalWire-Signature"
@@ -32,12 +33,3 @@ def signature(key: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str:
     """Return the signature of a request to ``url`` with the parameters ``form``."""
     signed = signed_url(url) + "".join(name + value for name, value in sorted(set(form)))
     return base64.b64encode(hmac.new(key.encode(), signed.encode(), "sha1").digest()).decode()
-
-
-def signed_url(url: str) -> str:
-    """Return the URL as its receiver sees it: neither fragment nor ``user:password@``, all else as it was written."""
-    url = url.partition("#")[0]
-    scheme, separator, rest = url.partition("://")
-    ends = [at for at in (rest.find("/"), rest.find("?")) if at >= 0]
-    authority = rest[: min(ends)] if ends else rest
-    return scheme + separator + authority.rpartition("@")[2] + rest[len(authority) :]

@@ -5,18 +5,15 @@ Sources: seed 004 (``<Start><Recording>``), spec/twiml_laml_plivo.md 1.1 and 1.4
 
 from __future__ import annotations
 
-from controller.dialects.twiml.rows import (
+from controller.dialects.twiml.codes import (
     BAD_CALLER,
     BAD_DIGITS,
     BAD_EVENT,
     BAD_METHOD,
     BAD_TRIM,
     BAD_URL,
-    Attribute,
-    Kind,
-    Served,
-    Verb,
 )
+from controller.documents.attributes import Attribute, Kind, Served, Verb
 
 LONGEST_WAIT = 86_400
 """Seconds of one pause, timeout or recording: a day."""

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twilio.twiml.voice_response import Dial, Gather, Start, Stop, VoiceResponse
 
-from controller.dialects.twiml import document
 from controller.dialects.twiml.document import MOST_PROBLEMS, Document, read
-from controller.dialects.twiml.urls import BadUrl, resolve
 from controller.dialects.twiml.verbs import NOUNS, VERBS
+from controller.documents import attributes
 from controller.documents.dialect import DocumentError, Problem
+from controller.documents.urls import BadUrl, resolve
 from tests.dialects.twiml.sample import BASE, dialect
 
 
@@ -265,7 +265,7 @@ def _guess(guesses: list[object]) -> Callable[..., list[str]]:
 def test_so_much_that_is_wrong(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is meant is guessed for as much as is told, not for all of a hostile document."""
     guesses: list[object] = []
-    monkeypatch.setattr(document, "get_close_matches", _guess(guesses))
+    monkeypatch.setattr(attributes, "get_close_matches", _guess(guesses))
     try:
         told = read(response(body), "test", BASE).warnings
     except DocumentError as refused:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from controller.dialects.twiml import sign
-from controller.dialects.twiml.formats import rfc2822, whole_seconds
+from controller.dialects.twiml.formats import rfc2822
 from controller.dialects.twiml.render import event_of
 from controller.dialects.twiml.sids import call_of, call_sid, recording_of, recording_sid
 from controller.documents.call import CallState
 from controller.documents.dialect import Account, Problem
 from controller.documents.fetch import DocumentRequest
+from controller.documents.forms import signed_url, whole_seconds
 from controller.documents.fragments import Retried
 from controller.recordings.model import (
     Absence,
@@ -85,7 +86,7 @@ def valid(account: Account, request: Delivery | DocumentRequest, headers: dict[s
     """What Twilio's own validator says, which SignalWire's scheme shares."""
     name = "X-SignalWire-Signature" if account is LAML else "X-Twilio-Signature"
     told = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) if request.method == "POST" else {}
-    bare = sign.signed_url(request.url)
+    bare = signed_url(request.url)
     return bool(RequestValidator(account.signing_key).validate(bare, told, headers[name]))
 
 

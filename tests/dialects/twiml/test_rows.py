@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.dialects.twiml.asking import START_RECORDING
-from controller.dialects.twiml.rows import Kind, Verb
 from controller.dialects.twiml.verbs import DIAL, GATHER, RECORD, RECORDING, SAY
+from controller.documents.attributes import Kind, Verb
 from controller.documents.steps import Record, StartRecording
 from controller.recordings.model import Channels, RecordingRequest, StatusTarget, Track
 from tests.dialects.twiml.sample import CALL, LAML, Heard, dialect
