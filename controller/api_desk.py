@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 
 from controller.calls.commanding import unheard
 from controller.calls.desk import CallDesk
-from controller.calls.ports import Beep
 from controller.documents.call import Call, CallState
+from controller.documents.steps import Beep
 from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
-from controller.recordings.model import EndReason, Owner, PauseBehavior, Recording, RecordingRequest, new_id
+from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
 from controller.recordings.ports import CommandFailed, NotPossible
 from controller.recordings.service import RecordingService
 from controller.store.store import Store
@@ -71,18 +71,7 @@ class ApiDesk:
         """
         self.board.session(call.switch)
         await self._check(call)
-        owner = Owner(
-            call.account,
-            dialect,
-            call.told_as,
-            call.switch,
-            call.leg,
-            session=call.id,
-            rate=call.info.rate,
-            clock=call.info.clock,
-            outside=not request.beep,
-            child=bool(call.parent),
-        )
+        owner = call.owner(call.id, dialect=dialect, outside=not request.beep)
 
         def beep() -> None:
             unheard(self.desk.rooms.legs.play(call.switch, call.leg, Beep(), gain=0.0, execution=new_id()))

@@ -285,7 +285,7 @@ class App:
         fallback = None if route.fallback is None else str(route.fallback)
         return Claim(self.accounts[route.account], str(route.document), fallback, route.method, route.dialect or "")
 
-    def _render(self, notice: Notice) -> Delivery | None:
+    def _render(self, notice: Notice) -> tuple[Delivery, ...]:
         owner = notice.recording.owner
         account = self.accounts.get(owner.account)
         if account is None:

@@ -22,7 +22,7 @@ from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
-from controller.recordings.model import EndReason, Owner, new_id
+from controller.recordings.model import EndReason, new_id
 from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
 
 END_AGAIN = 5.0
@@ -295,20 +295,9 @@ class _DialRecorder:
             return
         identity = new_id()
         call = context.call = context.call.changed(recording=identity, **fields)
-        owner = Owner(
-            call.account,
-            call.dialect,
-            call.id,
-            call.switch,
-            call.leg,
-            session=context.session,
-            rate=call.info.rate,
-            clock=call.info.clock,
-            outside=True,
-        )
         try:
             await context.rooms.recordings.start(
-                owner,
+                call.owner(context.session, outside=True),
                 self.wished.request,
                 core_uuid=call.core_uuid,
                 identity=identity,

@@ -11,6 +11,7 @@ from controller.calls.ports import AudioFailed, Sound, SoundFile
 from controller.documents.fetch import named
 from controller.documents.steps import (
     AudioAt,
+    Beep,
     Done,
     Failed,
     Gather,
@@ -198,4 +199,6 @@ def _named(item: Item) -> str:
             return f"{seconds:g} s of silence"
         case Ringing(country):
             return f"the ring of {country!r}"
+        case Beep():
+            return "the beep"
     return f"speech {item.text[:40]!r}"

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from controller.documents.call import Call, CallInfo
 from controller.documents.dialect import Account, Dialect
-from controller.documents.steps import Party, Quiet, Request, Response, Ringing, Speech
+from controller.documents.steps import Beep, Party, Quiet, Request, Response, Ringing, Speech
+from controller.recordings.model import Delivery
 from controller.recordings.ports import Along
 
 
@@ -40,7 +41,7 @@ class Claim:
     """Who takes a leg: the account, and where its document lies; ``fallback`` is tried where that is refused.
 
     Both are paths or http(s) URLs; ``method`` (POST or GET) is how URLs are asked, ``dialect`` in whose way, empty
-    for the vendor's own.
+    for the vendor's own. ``hangup_url`` is told of the call's end, by the same method.
     """
 
     account: Account
@@ -48,6 +49,7 @@ class Claim:
     fallback: str | None = None
     method: str = "POST"
     dialect: str = ""
+    hangup_url: str | None = None
 
 
 Claims = Callable[[ParkedLeg], Claim | None]
@@ -58,11 +60,6 @@ class SoundFile:
     """A sound file, by its path on the switch."""
 
     path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Beep:
-    """The tone that tells a caller to speak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +184,12 @@ class Legs(Protocol):
 class CallLedger(Protocol):
     """Where calls are kept. Writes return when durable and raise ``LedgerFailed``."""
 
-    def save(self, call: Call) -> Awaitable[None]:
-        """Store a call."""
+    def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
+        """Store a call, and in the same transaction what is told of it; what is stored already is not told again."""
         ...
 
-    def along(self, call: Call) -> Along:
-        """Return the storing of a call as work for another room's transaction."""
+    def along(self, call: Call, told: Sequence[Delivery] = ()) -> Along:
+        """Return the same as work for another room's transaction."""
         ...
 
     async def live(self, switch: str) -> Sequence[Call]:

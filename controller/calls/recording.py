@@ -6,8 +6,8 @@ import asyncio
 
 from controller.calls.commanding import unheard
 from controller.calls.context import CallContext
-from controller.calls.ports import Beep
 from controller.documents.steps import (
+    Beep,
     Done,
     Failed,
     Record,
@@ -17,7 +17,7 @@ from controller.documents.steps import (
     StartRecording,
     StopRecording,
 )
-from controller.recordings.model import EndReason, Owner, Recording, RecordingRequest, State, new_id
+from controller.recordings.model import EndReason, Recording, RecordingRequest, State, new_id
 from controller.recordings.ports import NotPossible
 
 READY_WITHIN = 15.0
@@ -96,19 +96,9 @@ async def _begun(context: CallContext, request: RecordingRequest, *, resumed: bo
     if identity is None:
         identity = new_id()
         call = context.call = context.call.changed(recording=identity)
-        owner = Owner(
-            call.account,
-            call.dialect,
-            call.id,
-            call.switch,
-            call.leg,
-            session=context.session,
-            rate=call.info.rate,
-            clock=call.info.clock,
-        )
         try:
             await recordings.start(
-                owner,
+                call.owner(context.session),
                 request,
                 core_uuid=call.core_uuid,
                 identity=identity,

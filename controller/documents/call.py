@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from controller.recordings.model import Owner
+
 
 class CallState(StrEnum):
     """``running``: its document runs. ``released``: others took it, recordings go on. ``ended``: leg gone."""
@@ -54,7 +56,8 @@ class Call:
     ``parent`` is of a dialled leg, which has no row of its own: the call that dialled it.
 
     A row without ``text`` is one whose document is still being fetched; ``method`` is how URLs are asked for it, and
-    ``fallback`` what is tried after ``document``, so that after a restart it is fetched anew.
+    ``fallback`` what is tried after ``document``, so that after a restart it is fetched anew. ``hangup_url`` is told
+    of its end by the same method. ``answered_at`` is when the leg was answered, as far as it is known.
     """
 
     id: str
@@ -82,11 +85,31 @@ class Call:
     limited: bool = False
     connected_at: float | None = None
     parent: str = ""
+    hangup_url: str | None = None
+    answered_at: float | None = None
 
     @property
     def told_as(self) -> str:
         """The call under whose id its recordings are told and found: of a dialled leg, the one that dialled it."""
         return self.parent or self.id
+
+    def owner(self, session: str, **fields: Any) -> Owner:
+        """Return whose a recording is that is started on the call's own leg; ``fields`` are those of others' legs."""
+        whose = Owner(
+            self.account,
+            self.dialect,
+            self.told_as,
+            self.switch,
+            self.leg,
+            session=session,
+            rate=self.info.rate,
+            clock=self.info.clock,
+            child=bool(self.parent),
+            caller=self.info.caller_number,
+            called=self.info.destination,
+            direction=self.info.direction,
+        )
+        return replace(whose, **fields)
 
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""

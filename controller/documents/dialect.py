@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from controller.documents.call import Call
 from controller.documents.fetch import DocumentRequest, Patience
-from controller.documents.steps import End, Fetch, Outcome, Step
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.documents.messages import Message
+from controller.documents.steps import End, Fetch, Outcome, Step, Tell
+from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Account:
     ``identity`` is the vendor's public id (project_id, account_sid, auth_id), ``token`` the secret of its API,
     ``signing_key`` the secret that signs webhooks where the vendor has a separate one. Secrets stay out of reprs.
     ``absent_below`` (seconds) and ``absent_when_silent`` say when TwiML and LaML tell a recording as absent.
-    ``price_per_minute`` is what its API says that a recording costs.
+    ``price_per_minute`` is what its API says that a recording costs. ``main_token`` is the secret of the main account
+    that this one is a part of, where it has another; ``older_signatures``: requests bear the vendor's older ones too.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Account:
     absent_below: float = 0.0
     absent_when_silent: bool = False
     price_per_minute: float = 0.0
+    main_token: str = field(default="", repr=False)
+    older_signatures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,8 @@ class Program(Protocol):
         """
         ...
 
-    def farewell(self, outcome: Outcome | None) -> Fetch | None:
-        """Return what is still to be asked, whatever it answers, when the leg ended while a step was carried out.
+    def farewell(self, outcome: Outcome | None) -> Fetch | Tell | None:
+        """Return what is still to be asked or told, whatever it answers, when the leg ended within a step.
 
         ``outcome`` is what became of that step, as far as it is known. The run is over.
         """
@@ -139,8 +143,16 @@ class Dialect(Protocol):
         """Return the id of the recording that a URL of ours means, as ``recording_url`` gives it, or None."""
         ...
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
-        """Return the callback of a notice, or None where its receiver did not ask for it."""
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        """Return the callbacks of a notice, each with an id of its own; none where nobody asked for it."""
+        ...
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:
+        """Return what is told of a call, under the id ``identity``; None where the vendor has nothing of the kind."""
+        ...
+
+    def transcribed(self, transcription: Transcription, recording: Recording, account: Account) -> Delivery | None:
+        """Return how a transcription that is over is told, under an id of its own; None where nobody asked for it."""
         ...
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:

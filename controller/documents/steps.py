@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from controller.recordings.model import EndReason, RecordingRequest
+from controller.recordings.model import EndReason, RecordingRequest, StatusTarget
 
 MOST_ANSWERED = 262_144
 """Characters of JSON that the values of one ``Evaluate`` may have together."""
@@ -25,6 +25,13 @@ class Answer:
     """
 
     longest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """End the call ``seconds`` from now, whatever it does then; a later limit is instead of it. Done at once."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,12 @@ class Ringing:
     seconds: float | None = None
 
 
-Item = AudioAt | Speech | Quiet | Ringing
+@dataclass(frozen=True, slots=True)
+class Beep:
+    """The tone that tells a caller to speak, or to press."""
+
+
+Item = AudioAt | Speech | Quiet | Ringing | Beep
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +148,42 @@ class PartyKind(StrEnum):
 class Party:
     """Somebody to dial: a number (digits, ``*``, ``#``, a leading ``+``) or a SIP URI. Hostile text.
 
-    ``caller`` is shown to this one instead of the step's.
+    ``caller`` is shown to this one instead of the step's. ``digits`` are sent to it once it is connected (as
+    ``SendDigits`` has them). ``headers`` are SIP headers of its INVITE: names and values, hostile text too.
     """
 
     kind: PartyKind
     address: str
     caller: str = ""
+    digits: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class DialRecording:
     """A recording of a dialled conversation, from its answer on, or with ``early`` from the ringing on.
 
-    Its first channel is the leg that dials, its second one who is dialled.
+    Its first channel is the leg that dials, its second one who is dialled. A ``lasting`` one does not end with the
+    conversation, but with the call. ``identity`` is its id where that was told to somebody before.
     """
 
     request: RecordingRequest
     early: bool = False
+    lasting: bool = False
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What who answers hears before being connected, while the caller goes on hearing it ring.
+
+    Only who presses ``key`` meanwhile, or within ``timeout`` seconds of the first item, is connected; without a key
+    everybody is, once the items are over. Who does not is hung up.
+    """
+
+    items: tuple[Item, ...]
+    key: str = ""
+    timeout: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +193,13 @@ class Dial:
     Answers first where ``answer``; else the leg is answered when somebody is connected with it.
     ``groups`` are tried in turn until one answers; the parties of one group ring together. Each group rings for
     ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: for ever). ``caller`` is shown
-    to who is dialled, empty: the leg's own number. With ``hangup_on_star`` the leg's party ends it by ``*``.
+    to who is dialled, empty: the leg's own number; ``caller_name`` beside it. With ``hangup_on_star`` the leg's party
+    ends it by ``*``.
+
+    While nobody talks an answered leg hears ``music``, in the place of what callees send themselves; with None it
+    hears these, or a ring where they send nothing. ``confirmation`` is asked of who answers. ``status`` is told
+    (messages of ``documents.messages``) of the conversation's begin and end, and each time that the leg's party has
+    pressed one of ``matches``, or the other party one of ``callee_matches``, within it.
     """
 
     groups: tuple[tuple[Party, ...], ...]
@@ -172,6 +209,12 @@ class Dial:
     hangup_on_star: bool = False
     recording: DialRecording | None = None
     answer: bool = False
+    caller_name: str = ""
+    music: tuple[Item, ...] | None = None
+    confirmation: Confirmation | None = None
+    status: StatusTarget | None = None
+    matches: tuple[str, ...] = ()
+    callee_matches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +245,17 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell a URL something in the dialect's own way, and go on: it is durable with the step, nobody minds its answer.
+
+    ``given`` (JSON types) is what is told beside the call.
+    """
+
+    target: StatusTarget
+    given: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluate:
     """Evaluate JavaScript expressions away from everything: each sees ``scope``'s names (JSON types) and no more.
 
@@ -227,6 +281,7 @@ class End:
 
 Step = (
     Answer
+    | Limit
     | Wait
     | Play
     | Gather
@@ -237,6 +292,7 @@ Step = (
     | Dial
     | Request
     | Fetch
+    | Tell
     | Evaluate
 )
 
@@ -307,7 +363,8 @@ class Dialled:
     """How a dialling ended, who answered, on which leg, and how many seconds they talked.
 
     ``call`` is our id of the dialled leg (made before it is dialled), ``recording`` and ``url`` are those of its
-    recording; empty where there was none. ``reason`` is in words, for what failed.
+    recording; empty where there was none. ``reason`` is in words, for what failed; ``cause`` is the switch's name for
+    why the dialled leg ended, empty where there was none, or several.
     """
 
     status: DialStatus
@@ -317,6 +374,7 @@ class Dialled:
     recording: str = ""
     url: str = ""
     reason: str = ""
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

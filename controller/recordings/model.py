@@ -118,6 +118,13 @@ class StatusTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptionWish:
+    """That a recording's words are wanted as text, and who is told it (None: whoever asks for it)."""
+
+    target: StatusTarget | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingRequest:
     """What a dialect asks for. The dialects hold the defaults; the core has none to speak of.
 
@@ -125,6 +132,7 @@ class RecordingRequest:
     recordings. ``max_length`` counts recorded audio: skipped spans excluded, silenced ones included; None is no
     limit. ``initial_timeout`` and ``end_silence_timeout`` of 0 never end it. ``sensitivity`` is 0 to 100. One that
     has less than ``absent_below`` seconds (after ``trim``), or is silent where ``absent_when_silent``, is ``absent``.
+    ``at_hangup`` is told beside ``status`` when the leg's end ended it: nobody else is left to tell of it.
     """
 
     channels: Channels
@@ -142,6 +150,8 @@ class RecordingRequest:
     status: StatusTarget | None = None
     absent_below: float = 0.0
     absent_when_silent: bool = False
+    at_hangup: StatusTarget | None = None
+    transcription: TranscriptionWish | None = None
 
     @property
     def channel_count(self) -> int:
@@ -176,7 +186,8 @@ class Owner:
     ``session`` is the dialect's id of the document run (SWML's session id); ``rate`` the leg's samples per second;
     ``clock`` what its codec calls its rate where that is another (G.722), else 0. ``outside``: its recorder is
     started from outside the leg's thread, which is busy with what must not be waited for (a bridge, a playback).
-    ``child``: the leg is one that the call dialled; the call's own party is still the first channel.
+    ``child``: the leg is one that the call dialled; the call's own party is still the first channel. ``caller``,
+    ``called`` and ``direction`` are the call's, as its document is told them: text of others.
     """
 
     account: str
@@ -189,6 +200,9 @@ class Owner:
     clock: int = 0
     outside: bool = False
     child: bool = False
+    caller: str = ""
+    called: str = ""
+    direction: str = "inbound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,3 +345,41 @@ class Delivery:
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+class TranscriptionState(StrEnum):
+    """``waiting`` for its turn (or its recording), ``running``, then ``done`` or ``failed``."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing leaves this state any more."""
+        return self in {TranscriptionState.DONE, TranscriptionState.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """The text of one recording, whose id it has, as it is stored.
+
+    ``requested_at`` and ``finished_at`` are Unix seconds of this machine; ``progress`` is how many seconds of the
+    recording have been heard, ``seconds`` how many it has. ``text`` is what was said, ``error`` why it is not known.
+    ``charge`` is what it cost, ``rate`` what a minute costs. ``tries`` counts the daemons that began it.
+    """
+
+    recording: str
+    account: str
+    state: TranscriptionState
+    requested_at: float
+    target: StatusTarget | None = None
+    finished_at: float | None = None
+    progress: float = 0.0
+    seconds: float = 0.0
+    text: str = ""
+    error: str = ""
+    charge: float = 0.0
+    rate: float = 0.0
+    tries: int = 0

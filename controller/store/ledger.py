@@ -12,15 +12,14 @@ from controller.store.store import Store
 from controller.store.transaction import Transaction
 from controller.telemetry import Hook
 
-Render = Callable[[Notice], Delivery | None]
+Render = Callable[[Notice], Sequence[Delivery]]
 
 
 class StoreLedger:
     """Implements ``recordings.ports.Ledger``.
 
-    ``render`` makes the delivery of a notice, or None where nobody asked for it; it is called before the transaction,
-    in the caller's task. ``after_commit`` is called on the event loop when a commit that may have filled the outbox
-    is durable.
+    ``render`` makes the deliveries of a notice; it is called before the transaction, in the caller's task.
+    ``after_commit`` is called on the event loop when a commit that may have filled the outbox is durable.
     """
 
     def __init__(self, store: Store, render: Render, after_commit: Callable[[], None], observe: Hook) -> None:
@@ -42,8 +41,8 @@ class StoreLedger:
         def work(transaction: Transaction) -> None:
             for recording in recordings:
                 transaction.save_recording(recording)
-            for notice, delivery, error in rendered:
-                transaction.add_notice(notice, delivery, error)
+            for notice, deliveries, error in rendered:
+                transaction.add_notice(notice, deliveries, error)
             if along is not None:
                 along(transaction)
 
@@ -60,13 +59,13 @@ class StoreLedger:
         """Return every recording of a switch whose state is not final."""
         return await self._store.read(lambda reader: reader.unfinished(switch))
 
-    def _rendered(self, notice: Notice) -> tuple[Notice, Delivery | None, str | None]:
+    def _rendered(self, notice: Notice) -> tuple[Notice, Sequence[Delivery], str | None]:
         try:
             return notice, self._render(notice), None
         except Exception as error:  # a renderer's fault must not cost the recording its truth
             text = f"{type(error).__name__}: {error}"
             self._observe(NoticeUnrendered(notice.id, notice.recording.id, notice.kind.value, text))
-            return notice, None, text
+            return notice, (), text
 
     def _stored(self, stored: Future[None]) -> None:
         if stored.cancelled() or stored.exception() is None:  # cancelled: its waiter gave up, the work did not

@@ -7,8 +7,9 @@ touched nothing. A work that reads after writing, or asks for the connection, ge
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Connection, NestedTransaction
 
@@ -161,19 +162,22 @@ class Transaction(Reader):
             self._own.texts[text] = row
         self._own.add_call(call_columns(call, text))
 
-    def add_notice(self, notice: Notice, delivery: Delivery | None, error: str | None = None) -> None:
-        """Store a notice of a stored recording and put its delivery, if there is one, into the outbox.
+    def add_notice(self, notice: Notice, deliveries: Sequence[Delivery], error: str | None = None) -> None:
+        """Store a notice of a stored recording and put its deliveries into the outbox.
 
-        ``error`` says why there is none though there should be. The same ids again change nothing.
+        ``error`` says why there are none though there should be. The same ids again change nothing.
         """
         recording, now, sequence = notice.recording.id, self.now, notice.sequence
         self._own.notices.append(notice_columns(notice, error))
         if notice.kind.last:
             self._own.moves.append((recording, lambda lane: lane.hurry(sequence, now)))
-        if delivery is not None:
-            identity = delivery.id
+        for delivery in deliveries:
             self._own.deliveries.append(delivery_columns(notice, delivery, now))
-            self._own.moves.append((recording, lambda lane: lane.add(identity, sequence, now)))
+            self._own.moves.append((recording, partial(Lane.add, identity=delivery.id, sequence=sequence, now=now)))
+
+    def add_message(self, call: Call, delivery: Delivery) -> None:
+        """Put something that is told of a stored call into the outbox, behind what was told of it before."""
+        raise NotImplementedError
 
     def attempt_made(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
         """Keep an attempt of a pending delivery and what follows from it; the next of its recording may go now."""

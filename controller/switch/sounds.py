@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from controller.calls.ports import Beep, Sound, SoundFile
-from controller.documents.steps import Quiet, Ringing, Speech
+from controller.calls.ports import Sound, SoundFile
+from controller.documents.steps import Beep, Quiet, Ringing, Speech
 from controller.switch.commands import Joined, LocalFile, SilenceStream, Source, Spoken, Tone
 
 NO_ENGINE = "none"

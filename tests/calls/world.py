@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
-from controller.calls.ports import AudioFailed, Beep, Callee, Claim, Languages, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import AudioFailed, Callee, Claim, Languages, ParkedLeg, Sound, SoundFile
 from controller.calls.rooms import Rooms
 from controller.calls.sounds import FENCE
 from controller.calls.source import LIMIT, Files, SourceFailed, Sources
@@ -25,6 +25,7 @@ from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, R
 from controller.documents.steps import (
     Answer,
     AudioAt,
+    Beep,
     Dial,
     Dialled,
     DialRecording,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from controller.calls.ports import Beep, Callee, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import Callee, ParkedLeg, Sound, SoundFile
 from controller.documents.call import CallInfo
-from controller.documents.steps import Party, PartyKind, Ringing, Speech
+from controller.documents.steps import Beep, Party, PartyKind, Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import Templates

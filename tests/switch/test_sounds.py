@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from controller.calls.ports import Beep, SoundFile
-from controller.documents.steps import Quiet, Ringing, Speech
+from controller.calls.ports import SoundFile
+from controller.documents.steps import Beep, Quiet, Ringing, Speech
 from controller.switch.commands import Joined, LocalFile, SilenceStream, Spoken, Tone
 from controller.switch.sounds import (
     LEAD_IN,

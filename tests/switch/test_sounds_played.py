@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from controller.calls.ports import Beep, SoundFile
 from controller.calls.ports import Sound as AnySound
-from controller.documents.steps import Quiet, Ringing
+from controller.calls.ports import SoundFile
+from controller.documents.steps import Beep, Quiet, Ringing
 from controller.documents.steps import Speech as Say
 from controller.softswitch.script import Script, Silence
 from controller.switch.commands import Answer, Joined, Playback, Source, Spoken, Tone, UuidSetvars

@@ -14,7 +14,8 @@ from controller.dialects.swml.program import BadSnapshot, SwmlProgram
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, Patience
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.documents.messages import Message
+from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
 KEPT = 1_048_576
 """Characters of documents that are kept as they were read; what is read of one takes twenty times as much."""
@@ -105,9 +106,23 @@ class SwmlDialect:
         """Return the id of the recording that a URL of ours means, None for other URLs."""
         return render.recording_of(self._public_url, url)
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
-        """Return the callback of a notice, or None where its receiver did not ask for it."""
-        return render.render(notice, account, self._public_url, self.name)
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        """Return the callback of a notice; none where its receiver did not ask for it."""
+        rendered = render.render(notice, account, self._public_url, self.name)
+        return () if rendered is None else (rendered,)
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:  # noqa: ARG002 - nothing of the kind
+        """Return nothing: no document of this dialect has anything told of its call."""
+        return None
+
+    def transcribed(
+        self,
+        transcription: Transcription,  # noqa: ARG002 - there are none
+        recording: Recording,  # noqa: ARG002
+        account: Account,  # noqa: ARG002
+    ) -> Delivery | None:
+        """Return nothing: this dialect has no transcriptions."""
+        return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:  # noqa: ARG002 - SignalWire's scheme has no time in it
         """Return the headers that sign one attempt; none where the account has no signing key."""

@@ -13,7 +13,8 @@ from controller.dialects.twiml.program import NOT_FETCHED, BadSnapshot, TwimlPro
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, Patience, is_url, shown
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.documents.messages import Message
+from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
 Observe = Callable[[object], None]
 
@@ -96,9 +97,23 @@ class TwimlDialect:
         """Return the id of the recording that a URL of ours means, None for other URLs."""
         return render.recording_of_url(self._public_url, url)
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
-        """Return the callback of a notice, or None where its receiver did not ask for it."""
-        return render.render(notice, account, self._public_url, self.name)
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        """Return the callback of a notice; none where its receiver did not ask for it."""
+        rendered = render.render(notice, account, self._public_url, self.name)
+        return () if rendered is None else (rendered,)
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:  # noqa: ARG002 - nothing of the kind
+        """Return nothing: no document of this dialect has anything told of its call."""
+        return None
+
+    def transcribed(
+        self,
+        transcription: Transcription,  # noqa: ARG002 - there are none
+        recording: Recording,  # noqa: ARG002
+        account: Account,  # noqa: ARG002
+    ) -> Delivery | None:
+        """Return nothing: this dialect has no transcriptions."""
+        return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:  # noqa: ARG002 - the scheme has no time in it
         """Return the header that signs one attempt."""

@@ -16,8 +16,7 @@ from tests.dialects.swml.test_render import MOMENTS
 
 def body(kind: NoticeKind, of: Recording | None = None) -> dict[str, Any]:
     """What the receiver gets."""
-    delivery = DIALECT.render(notice(kind, of or MOMENTS[kind]), ACCOUNT)
-    assert delivery is not None
+    (delivery,) = DIALECT.render(notice(kind, of or MOMENTS[kind]), ACCOUNT)
     found: dict[str, Any] = orjson.loads(delivery.body)
     return found
 
