@@ -11,7 +11,7 @@ from controller.demo.sound import Sound
 from controller.softswitch import Digits, Script, Silence, Speech
 
 STATUS_URL = "STATUS_URL"
-"""Stands in a document for the receiver's URL."""
+"""Stands in a document for where the receiver's URLs begin."""
 
 MOST, LEAST = 0.9, 0.1
 """Shares of loud windows from which on, or up to which, a stretch counts as spoken, or as silent."""
@@ -49,7 +49,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One call: ``states`` are its callbacks', ``judge`` says what is wrong with its file."""
+    """One call to an account's document: ``states`` are its callbacks', ``judge`` says what is wrong with its file."""
 
     number: str
     title: str
@@ -58,6 +58,7 @@ class Part:
     judge: Callable[[Sound, list[dict[str, Any]]], Iterator[str]]
     states: tuple[str, ...] = ("recording", "finished")
     plays_back: bool = True
+    account: str = "demo"
 
 
 # --- a voicemail: the reference's example of `record`, with a status_url ------------------------------------------
@@ -71,7 +72,7 @@ sections:
     - record:
         end_silence_timeout: 3
         beep: true
-        status_url: '{STATUS_URL}'
+        status_url: '{STATUS_URL}/swml'
     - play:
         url: 'say:Recording ${{record_result}}. Playing back recording:'
     - play:
@@ -107,7 +108,7 @@ sections:
     - record_call:
         beep: true
         terminators: '#'
-        status_url: '{STATUS_URL}'
+        status_url: '{STATUS_URL}/swml'
     - play:
         urls:
           - 'say:Leave your message now'
@@ -148,7 +149,7 @@ sections:
     - record_call:
         control_id: whole-call
         stereo: true
-        status_url: '{STATUS_URL}'
+        status_url: '{STATUS_URL}/swml'
     - sleep: -1
 """
 STRETCH = 1.5
@@ -182,6 +183,51 @@ def judge_whole_call(sound: Sound, told: list[dict[str, Any]]) -> Iterator[str]:
     yield from _silent(sound, paused + CLOSE, resumed - CLOSE)
     yield from _spoken(sound, resumed + CLOSE, sound.seconds - 0.1)
     yield from _silent(sound, 0.0, sound.seconds, channel=1)
+
+
+# --- TwiML: a call recorded from its first word on --------------------------------------------------------------------
+
+GREETED = f"""
+<Response>
+  <Start>
+    <Recording recordingStatusCallback="{STATUS_URL}/twiml" recordingStatusCallbackEvent="in-progress completed"
+               trim="do-not-trim"/>
+  </Start>
+  <Say>Please hold the line</Say>
+  <Pause length="3"/>
+</Response>
+"""
+
+
+async def hold_the_line(stage: Stage) -> None:
+    """Speak when the greeting is over."""
+    await stage.recording()
+    stage.say((Silence(ASKED + 0.3), Speech(ANSWER)))
+
+
+def judge_greeted(sound: Sound, _told: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what is wrong: the caller is on the left, what the caller heard is on the right."""
+    if sound.channels != 2:
+        yield f"{sound.channels} channels, not 2"
+        return
+    yield from _spoken(sound, 0.3, 1.0, channel=1)
+    yield from _silent(sound, 0.0, ASKED, channel=0)
+    yield from _spoken(sound, ASKED + 0.3 + LATE, ASKED + 0.3 + ANSWER - 0.1, channel=0)
+    yield from _silent(sound, sound.seconds - 1.0, sound.seconds, channel=1)
+
+
+# --- Plivo XML: a voicemail, with its text where there is an engine -----------------------------------------------
+
+PLIVO_VOICEMAIL = f"""
+<Response>
+  <Speak>Leave your message now</Speak>
+  <Record action="{STATUS_URL}/plivo/action" callbackUrl="{STATUS_URL}/plivo/callback" fileFormat="wav"
+          timeout="5" maxLength="30" finishOnKey="#"/>
+</Response>
+"""
+PLIVO_TRANSCRIBED = PLIVO_VOICEMAIL.replace(
+    'finishOnKey="#"', f'finishOnKey="#" transcriptionType="auto" transcriptionUrl="{STATUS_URL}/plivo/transcription"'
+)
 
 
 def _spoken(sound: Sound, start: float, end: float, channel: int = 0) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""The customer's application: it gets the callbacks, fetches what they tell of, and commands from outside."""
+"""The customer's applications: they get the callbacks, fetch what these tell of, and command from outside.
+
+One for each vendor: SignalWire's is told in JSON, Twilio's and Plivo's by forms.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +19,22 @@ from controller.demo.sound import Sound
 from controller.demo.timeline import Timeline
 
 
+ANSWER = "<Response><Hangup/></Response>"
+"""What an action is answered with."""
+
+Told = dict[str, Any]
+"""A callback's parameters as they came; and for all vendors ``state``, ``about``, ``url``, ``duration`` (seconds)."""
+
+
 @dataclass(slots=True)
 class Receiver:
-    """What one call's callbacks told: each one's ``params`` with its ``timestamp``, in their order; the file's sound.
+    """What one call's callbacks told, in their order, and the sound of the file that they tell of.
 
-    ``problems`` is why the demo fails, whoever found it.
+    ``problems`` is why the demo fails, whoever found it. ``url`` is where all of them begin.
     """
 
     timeline: Timeline
-    told: list[dict[str, Any]] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     sound: Sound | None = None
     over: bool = False
     problems: list[str] = field(default_factory=list)
@@ -35,12 +45,14 @@ class Receiver:
     async def listening(self) -> AsyncIterator[Receiver]:
         """Listen on a free port of loopback."""
         app = web.Application()
-        app.router.add_post("/status", self._take)
+        app.router.add_post("/swml", self._swml)
+        app.router.add_post("/twiml", self._twiml)
+        app.router.add_post("/plivo/{state}", self._plivo)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/status"
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
@@ -85,25 +97,54 @@ class Receiver:
             if response.status != 200:
                 await self.tell(f"{name}: status {response.status}")
 
-    async def _take(self, request: web.Request) -> web.Response:
+    # --- what comes ----------------------------------------------------------------------------------------------
+
+    async def _swml(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
         params = {**body["params"], "timestamp": body["timestamp"]}
-        self.timeline.say("callback", f"{params['control_id']}: {params['state']} {params.get('duration', '')}")
-        self.told.append(params)
-        if params["state"] == "finished":
-            await self._fetch(params)
-        await self.tell()
+        await self._take({**params, "about": params["control_id"]}, last="finished")
         return web.Response(status=204)
 
-    async def _fetch(self, params: dict[str, Any]) -> None:
-        async with aiohttp.ClientSession() as client, client.get(str(params["url"])) as response:
+    async def _twiml(self, request: web.Request) -> web.Response:
+        params = dict((await request.post()).items())
+        told = {
+            "state": params["RecordingStatus"],
+            "about": params["RecordingSid"],
+            "url": params["RecordingUrl"],
+            "duration": float(str(params.get("RecordingDuration", 0))),
+        }
+        await self._take({**params, **told}, last="completed")
+        return web.Response(status=204)
+
+    async def _plivo(self, request: web.Request) -> web.Response:
+        params = dict((await request.post()).items())
+        told = {
+            "state": request.match_info["state"],
+            "about": params.get("RecordingID", params.get("recording_id")),
+            "url": params.get("RecordUrl"),
+            "duration": float(str(params.get("RecordingDurationMs", 0))) / 1000,
+        }
+        await self._take({**params, **told}, last="callback")
+        return web.Response(text=ANSWER, content_type="text/xml")
+
+    async def _take(self, told: Told, *, last: str) -> None:
+        """Note a callback; with the state ``last`` the file must be there."""
+        words = told["transcription"] if "transcription" in told else told.get("duration", "")
+        self.timeline.say("callback", f"{told['about']}: {told['state']} {words}")
+        self.told.append(told)
+        if told["state"] == last:
+            await self._fetch(told)
+        await self.tell()
+
+    async def _fetch(self, told: Told) -> None:
+        async with aiohttp.ClientSession() as client, client.get(str(told["url"])) as response:
             body = await response.read()
-        if response.status != 200 or len(body) != params["size"]:
-            await self.tell(f"{params['url']}: status {response.status}, {len(body)} bytes of {params['size']}")
+        if response.status != 200 or len(body) != told.get("size", len(body)):
+            await self.tell(f"{told['url']}: status {response.status}, {len(body)} bytes of {told.get('size')}")
             return
         try:
             self.sound = Sound.read(body)
         except ValueError as error:
-            await self.tell(f"{params['url']}: {error}")
+            await self.tell(f"{told['url']}: {error}")
             return
-        self.timeline.say("fetched", f"{params['control_id']}: {self.sound.seconds:.2f} s, {len(body)} bytes")
+        self.timeline.say("fetched", f"{told['about']}: {self.sound.seconds:.2f} s, {len(body)} bytes")
