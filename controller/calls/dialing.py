@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import uuid
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +19,7 @@ from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
+from controller.calls.telling import made_id
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
 from controller.recordings.model import EndReason, new_id
 from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
@@ -95,8 +94,7 @@ async def _stay(context: CallContext) -> None:
 
 def callee_id(call: str, step: int, group: int, place: int) -> str:
     """Return the id of a leg to be dialled, or with place -1 of the command that dials its group."""
-    digest = hashlib.sha256(f"{call}:{step}:{group}:{place}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return made_id(call, step, group, place)
 
 
 class _Attempt:
