@@ -219,7 +219,7 @@ def test_no_name_and_no_header_adds_anything(name: str, header: str, value: str)
     plain = bridge("a/b").argument()
     for changed in ({"name": name}, {"headers": ((header, value),)}):
         try:
-            command = bridge("a/b", **changed)  # type: ignore[arg-type]  # one or the other
+            command = bridge("a/b", **changed)
         except ValueError:
             continue
         argument = command.argument()
