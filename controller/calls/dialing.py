@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
 from controller.calls.context import CallContext
@@ -215,7 +216,7 @@ class _Attempt:
         context, step, winner = self._context, self._step, self._ringing.winner
         assert winner is not None  # noqa: S101 - who calls this has seen one
         limit = None if step.limit is None else context.rooms.clock() + step.limit
-        fields = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
+        fields: dict[str, Any] = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
         if step.recording is not None and context.call.recording is None and self._ringing.over is None:
             await self._recorder.start(**fields)
         if context.call.connected_at is None:
