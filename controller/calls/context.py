@@ -64,10 +64,10 @@ class CallContext:
 
     # --- what is heard -------------------------------------------------------------------------------------------
 
-    def answered(self) -> None:
-        """CHANNEL_ANSWER came."""
+    def answered(self, at: float = 0.0) -> None:
+        """CHANNEL_ANSWER came, at that time of the switch's; 0 where that is not told."""
         self._answered.set()
-        self.call = replace(self.call, info=replace(self.call.info, answered=True))
+        self.call = self.call.as_answered(at, self.rooms.clock())
 
     def pressed(self, digit: str) -> None:
         """Hear a digit of the leg's party; nobody's where none is listened for."""
@@ -87,11 +87,14 @@ class CallContext:
         if self._ringing is not None:
             self._ringing.suspect()
 
-    def relinked(self, *, answered: bool) -> None:
-        """Send again what may have been lost with the link, now that it is back and the leg is still ours."""
+    def relinked(self, *, answered: float | None) -> None:
+        """Send again what may have been lost with the link, now that it is back and the leg is still ours.
+
+        ``answered`` is when the leg was seen to be answered; None: it is not.
+        """
         self.sure.set()
-        if answered:
-            self.answered()
+        if answered is not None:
+            self.answered(answered)
         if self._taken:
             self._taken = False
             self.arrive()

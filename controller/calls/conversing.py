@@ -12,6 +12,7 @@ from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.ports import Callee
 from controller.calls.telling import made_id, told
+from controller.documents.call import Call
 from controller.documents.messages import DialConnected, DialDigits, DialOver, Message
 from controller.documents.steps import Dial, Dialled, DialStatus
 from controller.recordings.model import Delivery, new_id
@@ -38,12 +39,12 @@ def pressed(context: CallContext, step: Dial, ringing: Ringing) -> Told:
     return made
 
 
-def over(context: CallContext, step: Dial, outcome: Dialled) -> Told:
-    """Return how the end of the conversation is told; nothing where there was none."""
+def over(context: CallContext, step: Dial, outcome: Dialled, call: Call | None = None) -> Told:
+    """Return how the end of the conversation is told, of the call as it is or of ``call``; nothing if it was none."""
     if step.status is None or outcome.status is not DialStatus.ANSWERED or outcome.party is None:
         return ()
     message = DialOver(step.status, outcome.party, outcome.call, outcome.seconds, outcome.cause)
-    return _told(context, "parted", message)
+    return _told(context, "parted", message, call)
 
 
 def send_digits(context: CallContext, step: Dial, winner: Callee) -> None:
@@ -63,7 +64,7 @@ def send_digits(context: CallContext, step: Dial, winner: Callee) -> None:
         sending.add_done_callback(sent)
 
 
-def _told(context: CallContext, kind: str, message: Message) -> Told:
-    call = context.call
+def _told(context: CallContext, kind: str, message: Message, call: Call | None = None) -> Told:
+    call = call or context.call
     identity = made_id(call.id, call.step, kind) if kind else new_id()
     return told(context.rooms, context.observe, call, identity, message)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from functools import partial
 
 from controller.calls import conversing
@@ -21,7 +22,9 @@ from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
 from controller.calls.telling import made_id
+from controller.documents.call import Call
 from controller.documents.steps import Dial, Dialled, DialStatus, Failed
+from controller.recordings.model import Delivery
 from controller.recordings.ports import CommandFailed, SwitchAway
 
 END_AGAIN = 5.0
@@ -36,6 +39,7 @@ SETTLE = 1.0
 _NO_ANSWER = frozenset(
     {"NO_ANSWER", "NO_USER_RESPONSE", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT", "RECOVERY_ON_TIMER_EXPIRE"}
 )
+_LEFT = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
 _BUSY = frozenset({"USER_BUSY", "CALL_REJECTED", "BUSY_EVERYWHERE", "DECLINE"})
 
 
@@ -65,17 +69,40 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     return await recorder.told(outcome)
 
 
-async def left(context: CallContext, step: Dial) -> Dialled:
+async def left(context: CallContext, step: Dial, ended: Call) -> Dialled:
     """Return how a dialling ended that the end of its own leg broke off."""
-    call, ringing = context.call, context.rung
-    outcome = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
+    return await DialRecorder(context, step.recording).told(_broken_off(context, step, ended))
+
+
+def parting(context: CallContext, step: Dial, call: Call) -> tuple[Delivery, ...]:
+    """Return what is still told of a conversation that the end of the leg broke off, or others who took it.
+
+    It is stored with ``call``, which is the call since then.
+    """
+    ringing, outcome = context.rung, _broken_off(context, step, call)
+    last = () if ringing is None else conversing.pressed(context, step, ringing)
+    return *last, *conversing.over(context, step, outcome, call)
+
+
+def _broken_off(context: CallContext, step: Dial, after: Call) -> Dialled:
+    """Return what became of a dialling with its leg. Its cause is the leg's own where the callee's is not heard yet.
+
+    Of a leg that ended while no daemon ran it is not known when, nor which of several was connected.
+    """
+    call, ringing, clock = context.call, context.rung, context.rooms.clock
     if ringing is not None and ringing.execution == callee_id(call.id, call.step, call.item, -1):
         winner = ringing.winner
-        if winner is not None:
-            since = call.connected_at or ringing.answered[winner.leg]
-            seconds = max(0.0, (ringing.over or context.rooms.clock()) - since)
-            outcome = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
-    return await DialRecorder(context, step.recording).told(outcome)
+        if winner is None:
+            return _LEFT
+        since, until = call.connected_at or ringing.answered[winner.leg], ringing.over or clock()
+        talked = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, max(0.0, until - since))
+        return replace(talked, cause=ringing.gone.get(winner.leg) or ringing.cause or after.cause or "")
+    if call.connected_at is None:
+        return _LEFT
+    talked = Dialled(DialStatus.ANSWERED, seconds=max(0.0, (after.ended_at or clock()) - call.connected_at))
+    if len(step.groups[call.item]) > 1:
+        return talked
+    return replace(talked, party=step.groups[call.item][0], call=callee_id(call.id, call.step, call.item, 0))
 
 
 async def _stay(context: CallContext) -> None:
@@ -257,7 +284,12 @@ class _Attempt:
                 alive = alive or found is not None
                 if found is not None and found.info.answered and not ringing.answered:
                     ringing.hear_answer(callee.leg, call.connected_at or found.at)
-            if alive or clock() - self._told_at < YOUNG:
+            if alive:
+                return
+            young = YOUNG - (clock() - self._told_at)
+            if young > 0:  # nobody is there yet, or any more
+                await asyncio.sleep(young)
+                ringing.doubt = True
                 return
             await asyncio.sleep(SETTLE)  # the end of it may be on its way
             own = await insist(lambda: legs.look(call.switch, call.leg), context.sure)

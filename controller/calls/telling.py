@@ -10,11 +10,13 @@ import hashlib
 import uuid
 
 from controller.calls.commanding import report
+from controller.calls.context import CallContext
 from controller.calls.events import MessageUnrendered
 from controller.calls.rooms import Rooms
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
-from controller.documents.messages import CallOver, Message
+from controller.documents.messages import CallOver, Message, Said
+from controller.documents.steps import Done, Failed, Tell
 from controller.recordings.model import Delivery, StatusTarget
 from controller.telemetry import Hook
 
@@ -57,6 +59,23 @@ def made(rooms: Rooms, call: Call, identity: str, message: Message) -> tuple[Del
         report("a message of a call could not be made", error)
         raise Untold(f"{type(error).__name__}: {error}") from None
     return () if delivery is None else (delivery,)
+
+
+async def tell(context: CallContext, step: Tell, *, resumed: bool) -> Done | Failed:
+    """Carry the step out: what it tells is stored with its row, and by nothing later. Raises LedgerFailed."""
+    call, problem = context.call, ""
+    deliveries: tuple[Delivery, ...] = ()
+    try:
+        deliveries = made(context.rooms, call, made_id(call.id, call.step, "told"), Said(step.target, step.given))
+    except Untold as failure:
+        problem = f"it could not be told: {failure}"
+    await context.begin(resumed=resumed, told=deliveries)
+    return Failed(problem) if problem else Done()
+
+
+def last_word(rooms: Rooms, observe: Hook, ended: Call, step: Tell) -> tuple[Delivery, ...]:
+    """Return what is stored with an ended call to have its document's farewell told."""
+    return told(rooms, observe, ended, made_id(ended.id, "farewell"), Said(step.target, step.given))
 
 
 def over(rooms: Rooms, observe: Hook, ended: Call) -> tuple[Delivery, ...]:

@@ -360,7 +360,7 @@ async def test_digits_that_are_not_sent() -> None:
 
 # --- what is told of it ---------------------------------------------------------------------------------------------
 
-TOLD = {"status": "http://app/dial", "matches": ["1", "12", "#"], "callee_matches": ["9"]}
+TOLD: dict[str, Any] = {"status": "http://app/dial", "matches": ["1", "12", "#"], "callee_matches": ["9"]}
 
 
 def messages(world: World) -> list[dict[str, Any]]:
@@ -461,6 +461,31 @@ async def test_a_daemon_that_stops_ends_no_conversation() -> None:
     world.hang_up(callee_id(world.call.id, 1, 0, 0))
     await world.settle(5)
     assert [told["message"] for told in messages(world)] == ["DialConnected", "DialDigits", "DialOver"]
+
+
+@virtual
+async def test_the_end_by_the_callers_hangup_is_told() -> None:
+    """With the call that has ended, and its cause."""
+    world = await dialling([["5"]], 4.0, **TOLD)
+    world.hang_up("leg", "ORIGINATOR_GONE")
+    await world.settle(5)
+    over = messages(world)[-1]
+    assert (over["message"], over["call"]["state"], over["cause"]) == ("DialOver", "ended", "ORIGINATOR_GONE")
+    assert over["seconds"] == pytest.approx(2.0, abs=0.2)
+    assert len(world.messages) == 2
+
+
+@virtual
+async def test_the_end_while_no_daemon_runs_is_told() -> None:
+    """Of who was dialled alone: of several nobody knows which one talked."""
+    for group in (["5"], ["3", "5"]):
+        world = await dialling([group], 4.0, **TOLD)
+        await world.kill()
+        world.hang_up("leg")
+        await world.boot().connected()
+        await world.settle(30)
+        assert world.call.state is CallState.ENDED
+        assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"][: 3 - len(group)]
 
 
 @pytest.mark.parametrize(
