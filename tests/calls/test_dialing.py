@@ -465,12 +465,12 @@ async def test_a_daemon_that_stops_ends_no_conversation() -> None:
 
 @virtual
 async def test_the_end_by_the_callers_hangup_is_told() -> None:
-    """With the call that has ended, and its cause."""
+    """With the call that has ended, and the callee's own cause."""
     world = await dialling([["5"]], 4.0, **TOLD)
-    world.hang_up("leg", "ORIGINATOR_GONE")
+    world.hang_up("leg")
     await world.settle(5)
     over = messages(world)[-1]
-    assert (over["message"], over["call"]["state"], over["cause"]) == ("DialOver", "ended", "ORIGINATOR_GONE")
+    assert (over["message"], over["call"]["state"], over["cause"]) == ("DialOver", "ended", "ORIGINATOR_CANCEL")
     assert over["seconds"] == pytest.approx(2.0, abs=0.2)
     assert len(world.messages) == 2
 
