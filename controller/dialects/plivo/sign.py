@@ -2,9 +2,9 @@
 
 V3 signs ``scheme://host[:port]/path``, then ``?`` and the query's parameters as ``k=v`` joined by ``&``, then those
 of a body as ``kv`` joined by nothing, ``.`` between the two where both are there, then ``.`` and the nonce; each
-sorted by name, the values of one name among themselves. A POST that has a body and no query keeps the ``?``. Values are those
-that a receiver reads, decoded. Neither fragment, nor ``user:password@``, nor what follows ``;`` in the last part of a
-path is signed: Plivo's package leaves the latter out. A path that is empty is ``/``, as it is on the wire.
+sorted by name, the values of one name among themselves. A POST that has a body and no query keeps the ``?``. Values
+are those that a receiver reads, decoded. Neither fragment, nor ``user:password@``, nor what follows ``;`` in the last
+part of a path is signed: Plivo's package leaves the latter out. A path that is empty is ``/``, as it is on the wire.
 
 ``X-Plivo-Signature-V3`` is by the account's own token, ``-Ma-V3`` by its main account's. V2, of URL without query and
 nonce, is for applications that are old (``Account.older_signatures``).
