@@ -283,7 +283,14 @@ class App:
         if route is None:
             return None
         fallback = None if route.fallback is None else str(route.fallback)
-        return Claim(self.accounts[route.account], str(route.document), fallback, route.method, route.dialect or "")
+        return Claim(
+            self.accounts[route.account],
+            str(route.document),
+            fallback,
+            route.method,
+            route.dialect or "",
+            route.hangup_url,
+        )
 
     def _render(self, notice: Notice) -> tuple[Delivery, ...]:
         owner = notice.recording.owner
