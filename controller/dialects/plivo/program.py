@@ -20,6 +20,7 @@ from typing import Any
 from controller.dialects.plivo import asking, told
 from controller.dialects.plivo.asking import REASONS, Asking
 from controller.dialects.plivo.document import Document, Instruction, read, read_sounds
+from controller.dialects.plivo.urls import media_url
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import shown
@@ -137,9 +138,9 @@ class PlivoProgram:
         document: Document,
         call: Call,
         account: Account | None,
+        snapshot: Mapping[str, Any],
         public_url: str,
         warn: Warn,
-        snapshot: Mapping[str, Any],
     ) -> PlivoProgram:
         """Return the program that ``snapshot`` was taken of. Raises BadSnapshot, DocumentError."""
         program = cls(document, call, account, public_url, warn)
@@ -444,8 +445,8 @@ class PlivoProgram:
     # --- names -----------------------------------------------------------------------------------------------------
 
     def _url_of(self, recording: str, fmt: str) -> str:
-        auth_id = "" if self._account is None else self._account.identity
-        return told.recording_url(self._public_url, auth_id, recording, fmt)
+        auth_id = self._call.account if self._account is None else self._account.identity
+        return media_url(self._public_url, auth_id, recording, fmt)
 
     def _made(self, what: str) -> str:
         """Return an id that nobody guesses: of the recording that is next, the same however often one asks."""

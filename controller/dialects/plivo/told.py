@@ -1,15 +1,10 @@
-"""What actions are told in Plivo's terms, and what callbacks share with them: a recording's URL and parameters."""
+"""What actions are told in Plivo's terms: of a recording (seed 003), of a dialling (spec 3.3, Plivo's page of Dial)."""
 
 from __future__ import annotations
 
-import math
-
-from controller.documents.forms import whole_seconds
+from controller.dialects.plivo.formats import UNKNOWN, lengths
 from controller.documents.steps import Dialled, DialStatus, RecordingEnded
 from controller.recordings.model import State
-
-UNKNOWN = -1
-"""Of each time and length of a recording that goes on, or has not begun (seed 003)."""
 
 STATUSES = {
     DialStatus.ANSWERED: "completed",
@@ -30,22 +25,9 @@ CAUSES = {
 """DialHangupCause where the switch told none, or several."""
 
 
-def recording_url(public_url: str, auth_id: str, recording: str, fmt: str) -> str:
-    """Return where a recording is, or will be: from before it begins until it is deleted (DESIGN section 8)."""
-    return f"{public_url.rstrip('/')}/v1/Account/{auth_id}/Recording/{recording}.{fmt}"
-
-
 def running(recording: str, url: str) -> dict[str, str]:
     """Return what the action of a recording is told that goes on, or will begin: times and lengths are -1."""
-    return {**_parameters(recording, url, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN), "RecordFile": url, "Digits": ""}
-
-
-def ended(
-    recording: str, url: str, seconds: float, started_at: float | None, ended_at: float | None
-) -> dict[str, str]:
-    """Return what is told of a recording that is over. Times are Unix seconds; one that is not known is -1."""
-    milliseconds = math.floor(seconds * 1000 + 0.5)
-    return _parameters(recording, url, whole_seconds(seconds), milliseconds, _epoch(started_at), _epoch(ended_at))
+    return _recording(recording, url, dict.fromkeys(lengths(0.0, None, None), UNKNOWN), "")
 
 
 def is_told(ended_: RecordingEnded) -> bool:
@@ -55,9 +37,8 @@ def is_told(ended_: RecordingEnded) -> bool:
 
 def recorded(outcome: RecordingEnded) -> dict[str, str]:
     """Return what the action of a recording in the foreground is told."""
-    times = _length(outcome), outcome.started_at, outcome.ended_at
-    given = ended(outcome.recording, outcome.url, *times)
-    return {**given, "RecordFile": outcome.url, "Digits": outcome.digit}
+    times = lengths(_length(outcome), outcome.started_at, outcome.ended_at)
+    return _recording(outcome.recording, outcome.url, times, outcome.digit)
 
 
 def dialled(call: str, outcome: Dialled) -> dict[str, str]:
@@ -84,16 +65,5 @@ def _length(outcome: RecordingEnded) -> float:
     return max(0.0, outcome.ended_at - outcome.started_at)
 
 
-def _parameters(recording: str, url: str, duration: int, duration_ms: int, start: int, end: int) -> dict[str, str]:
-    return {
-        "RecordUrl": url,
-        "RecordingID": recording,
-        "RecordingDuration": str(duration),
-        "RecordingDurationMs": str(duration_ms),
-        "RecordingStartMs": str(start),
-        "RecordingEndMs": str(end),
-    }
-
-
-def _epoch(at: float | None) -> int:
-    return UNKNOWN if at is None else math.floor(at * 1000 + 0.5)
+def _recording(recording: str, url: str, times: dict[str, str], digits: str) -> dict[str, str]:
+    return {"RecordUrl": url, "RecordFile": url, "RecordingID": recording, **times, "Digits": digits}
