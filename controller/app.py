@@ -217,7 +217,7 @@ class App:
                 SpeechSettings(speech.engine, speech.voice, speech.voices),
                 Templates(settings.dial.number, settings.dial.sip),
             ),
-            ledger=StoreCalls(self.store),
+            ledger=StoreCalls(self.store, self.outbox.wake),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
@@ -283,7 +283,14 @@ class App:
         if route is None:
             return None
         fallback = None if route.fallback is None else str(route.fallback)
-        return Claim(self.accounts[route.account], str(route.document), fallback, route.method, route.dialect or "")
+        return Claim(
+            self.accounts[route.account],
+            str(route.document),
+            fallback,
+            route.method,
+            route.dialect or "",
+            route.hangup_url,
+        )
 
     def _render(self, notice: Notice) -> tuple[Delivery, ...]:
         owner = notice.recording.owner

@@ -11,7 +11,7 @@ import functools
 import json
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
@@ -22,6 +22,7 @@ from controller.calls.source import LIMIT, Files, SourceFailed, Sources
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
+from controller.documents.messages import Message
 from controller.documents.steps import (
     Answer,
     AudioAt,
@@ -55,7 +56,7 @@ from controller.documents.steps import (
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
-from controller.recordings.model import Delivery, Notice, Recording, new_id
+from controller.recordings.model import Delivery, Notice, Recording, StatusTarget, Transcription, new_id
 from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -102,6 +103,7 @@ class Rung:
     execution: str
     winner: str = ""
     over: bool = False
+    began: float = 0.0
 
 
 @dataclass
@@ -136,6 +138,8 @@ def item(name: str) -> Item:
             return Quiet(float(rest))
         case "ring":
             return Ringing(rest)
+        case "beep":
+            return Beep()
     return AudioAt(f"{AUDIO}/{name}")
 
 
@@ -171,11 +175,29 @@ def word(outcome: Outcome) -> str:
     return "good"
 
 
-def dialled(groups: list[list[str]], *, record: str = "", early: bool = False, **fields: Any) -> Dial:
-    """A step that dials numbers; ``record`` names its recording."""
-    parties = tuple(tuple(Party(PartyKind.NUMBER, address) for address in group) for group in groups)
-    recording = DialRecording(replace(REQUEST, reference=record), early) if record else None
-    return Dial(parties, recording=recording, **fields)
+def party(written: str) -> Party:
+    """``number`` or ``number/digits``, which it is sent when it is connected."""
+    address, _, digits = written.partition("/")
+    return Party(PartyKind.NUMBER, address, digits=digits)
+
+
+def dialled(
+    groups: list[list[str]],
+    *,
+    record: str = "",
+    early: bool = False,
+    lasting: str = "",
+    status: str = "",
+    matches: Sequence[str] = (),
+    callee_matches: Sequence[str] = (),
+    **fields: Any,
+) -> Dial:
+    """A step that dials numbers; ``record`` names its recording, which goes on where ``lasting`` gives it an id."""
+    parties = tuple(tuple(map(party, group)) for group in groups)
+    wished = DialRecording(replace(REQUEST, reference=record), early, bool(lasting), lasting) if record else None
+    target = StatusTarget(status) if status else None
+    told = Dial(parties, recording=wished, status=target)
+    return replace(told, matches=tuple(matches), callee_matches=tuple(callee_matches), **fields)
 
 
 class Script:
@@ -297,7 +319,20 @@ class ScriptDialect:
     def recording_of(self, url: str) -> str | None:
         return None
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        return ()
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:
+        """JSON of everything that it could be made of; to `mute` nothing is told, `bug` raises."""
+        if message.target.url == "http://bug":
+            raise ZeroDivisionError("a message's bug")
+        if message.target.url == "http://mute":
+            return None
+        made = {"message": type(message).__name__, "call": asdict(call), **asdict(message)}
+        body = json.dumps(made).encode()
+        return Delivery(identity, account.name, self.name, message.target.method, message.target.url, (), body)
+
+    def transcribed(self, transcription: Transcription, recording: Recording, account: Account) -> Delivery | None:
         return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
@@ -402,6 +437,8 @@ class World:
     recordings: dict[str, Recording] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
+    messages: dict[str, Delivery] = field(default_factory=dict)
+    digits: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
@@ -531,7 +568,7 @@ class World:
 
     def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
-        rung = Rung(leg, callees, execution)
+        rung = Rung(leg, callees, execution, began=self.now)
         self.rung.append(rung)
         for callee in callees:
             does = self.callees.get(callee.party.address, Behaviour())
@@ -770,6 +807,7 @@ class WorldLegs:
         *,
         call: str,
         caller: str,
+        caller_name: str = "",
         rings: float,
         execution: str,
     ) -> Awaitable[None]:
@@ -778,11 +816,11 @@ class WorldLegs:
             "dial",
             leg,
             lambda found: self.world.ring(found, tuple(callees), execution),
-            f" {names} {caller}".rstrip(),
+            f" {names} {caller} {caller_name}".rstrip(),
         )
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        return self._post("send_digits", leg, lambda found: None, f" {digits}")
+        return self._post("send_digits", leg, lambda _: self.world.digits.append((leg, digits)), f" {digits}")
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
         def happen() -> ParkedLeg | None:
@@ -806,14 +844,21 @@ class WorldCalls:
     world: World
     daemon: Daemon
 
-    def save(self, call: Call) -> Awaitable[None]:
-        def happen() -> None:
-            self.world.calls[call.id] = call
+    def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
+        work = self.along(call, told)
+        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, lambda: work(None), link=False))
 
-        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, happen, link=False))
+    def along(self, call: Call, told: Sequence[Delivery] = ()) -> Along:
+        """As the store: no older row after a newer, and what was told is not told again."""
 
-    def along(self, call: Call) -> Along:
-        return lambda calls: calls.update({call.id: call})
+        def work(_transaction: object) -> None:
+            known = self.world.calls.get(call.id)
+            if known is None or known.revision <= call.revision:
+                self.world.calls[call.id] = call
+            for delivery in told:
+                self.world.messages.setdefault(delivery.id, delivery)
+
+        return work
 
     async def live(self, switch: str) -> Sequence[Call]:
         found = [call for call in self.world.calls.values() if call.state is not CallState.ENDED]
@@ -835,7 +880,7 @@ class WorldLedger:
         def happen() -> None:
             self.world.recordings.update({recording.id: recording for recording in recordings})
             if along is not None:
-                along(self.world.calls)
+                along(None)
 
         return asyncio.ensure_future(self.world.do(self.daemon, "commit", COMMIT, happen, link=False))
 
