@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controller.dialects.plivo.sources import API
+from controller.dialects.plivo.urls import recording_of
 from controller.documents.attributes import either, quoted
 from controller.documents.dialect import Account
 from controller.documents.urls import MAX_URL, BadUrl, resolve
@@ -38,11 +39,12 @@ _HALF = 0.5e-6
 
 
 class RestError(Exception):
-    """A request that is answered with an error: HTTP's status, and the text that clients show (``error``)."""
+    """A request that is answered with an error: HTTP's status, the text that clients show, further headers."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.headers = headers or {}
 
 
 # --- a call's recordings -------------------------------------------------------------------------------------------
@@ -76,15 +78,14 @@ def _transcription(parameters: Parameters) -> TranscriptionWish | None:
     return TranscriptionWish(target) if kind or target is not None else None
 
 
-def stopped(parameters: Parameters) -> str | None:
-    """Return the id of the one recording that ``DELETE Call/{uuid}/Record/`` stops, None for all. Raises RestError."""
+def stopped(parameters: Parameters, public_url: str) -> str | None:
+    """Return which recording ``DELETE Call/{uuid}/Record/`` stops, None for all of the call. Raises RestError."""
     url = one(parameters, "URL") or one(parameters, "url")
     if not url:
         return None
-    name = re.split(r"[?#]", url, maxsplit=1)[0].rstrip("/").rpartition("/")[2]
-    found = identity(name.rpartition(".")[0] or name)
+    found = recording_of(public_url, url)
     if found is None:
-        raise RestError(404, f"URL names no recording of this call: {quoted(url)}")
+        raise RestError(404, f"URL is of no recording: {quoted(url)}")
     return found
 
 

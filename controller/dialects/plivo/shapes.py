@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from controller.dialects.plivo.formats import exact, length_of, milliseconds
 from controller.dialects.plivo.rest import DAY, Listing, cursor
+from controller.dialects.plivo.urls import recording_url
 from controller.documents.dialect import Account
 from controller.recordings.model import Recording, Transcription, TranscriptionState
 
-VERSION = "v1"
 STARTED, TRANSCRIBING, ACCEPTED = "call recording started", "transcription in progress", "request accepted"
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS = {
     TranscriptionState.WAITING: "in-progress",
     TranscriptionState.RUNNING: "in-progress",
@@ -31,18 +30,13 @@ _STATUS = {
 
 def root(account: Account) -> str:
     """Return the account's own path."""
-    return f"/{VERSION}/Account/{account.identity}"
-
-
-def recording_url(recording: Recording, account: Account, public_url: str) -> str:
-    """Return where a recording's file will be, in the format asked for (DESIGN section 8)."""
-    return f"{public_url}{root(account)}/Recording/{recording.id}.{recording.request.format}"
+    return f"/v1/Account/{account.identity}"
 
 
 def started(recording: Recording, account: Account, public_url: str) -> dict[str, Any]:
     """Return the answer of a start; ``api_id`` is that of the request which began it, its callback tells the same."""
     return {
-        "url": recording_url(recording, account, public_url),
+        "url": recording_url(public_url, account, recording),
         "message": STARTED,
         "recording_id": recording.id,
         "api_id": recording.request.reference,
@@ -51,15 +45,15 @@ def started(recording: Recording, account: Account, public_url: str) -> dict[str
 
 def shape(recording: Recording, account: Account, public_url: str, now: float) -> dict[str, Any]:
     """Return the resource of a recording that has a file, at ``now`` (Unix seconds)."""
-    owner, seconds = recording.owner, _seconds(recording)
+    owner, seconds = recording.owner, length_of(recording)
     began, ended = _span(recording)
     return {
-        "add_time": _written(added_at(recording)),
+        "add_time": f"{exact(added_at(recording))}+00:00",
         "call_uuid": owner.call,
         "conference_name": "",
         "from_number": owner.caller,
         "monthly_recording_storage_amount": 0,
-        "recording_duration_ms": _decimals(round(seconds * 1000)),
+        "recording_duration_ms": _decimals(milliseconds(seconds)),
         "recording_end_ms": _decimals(ended),
         "recording_format": recording.request.format,
         "recording_id": recording.id,
@@ -67,7 +61,7 @@ def shape(recording: Recording, account: Account, public_url: str, now: float) -
         "recording_storage_duration": 1 + max(0, math.floor((now - added_at(recording)) / DAY)),
         "recording_storage_rate": 0,
         "recording_type": "call",
-        "recording_url": recording_url(recording, account, public_url),
+        "recording_url": recording_url(public_url, account, recording),
         "resource_uri": f"{root(account)}/Recording/{recording.id}/",
         "rounded_recording_duration": _rounded(seconds),
         "to_number": owner.called,
@@ -106,7 +100,7 @@ def transcribed(transcription: Transcription, recording: Recording) -> dict[str,
     return {
         "cost": transcription.charge,
         "rate": transcription.rate,
-        "recording_duration_ms": round(_seconds(recording) * 1000),
+        "recording_duration_ms": milliseconds(length_of(recording)),
         "recording_start_ms": _span(recording)[0],
         "status": _STATUS[transcription.state],
         "transcription": transcription.text if transcription.state is TranscriptionState.DONE else None,
@@ -120,15 +114,11 @@ def added_at(recording: Recording) -> float:
     return recording.requested_at if recording.finished_at is None else recording.finished_at
 
 
-def _seconds(recording: Recording) -> float:
-    return 0.0 if recording.measured is None else recording.measured.duration
-
-
 def _span(recording: Recording) -> tuple[int, int]:
     """Return when it began and ended, in milliseconds since the epoch."""
     began = recording.requested_at if recording.started_at is None else recording.started_at
-    ended = began + _seconds(recording) if recording.ended_at is None else recording.ended_at
-    return round(began * 1000), round(ended * 1000)
+    ended = began + length_of(recording) if recording.ended_at is None else recording.ended_at
+    return milliseconds(began), milliseconds(ended)
 
 
 def _rounded(seconds: float) -> int:
@@ -138,9 +128,3 @@ def _rounded(seconds: float) -> int:
 
 def _decimals(number: int) -> str:
     return f"{number}.00000"
-
-
-def _written(moment: float) -> str:
-    """Return a time as Plivo writes it, to the microsecond; it is in UTC."""
-    written = _EPOCH + timedelta(microseconds=round(moment * 1e6))
-    return written.strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
