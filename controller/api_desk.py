@@ -17,7 +17,7 @@ from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
 from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible
 from controller.recordings.service import RecordingService
-from controller.store.reader import Reader
+from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
 from controller.switch.board import Switchboard
 
@@ -63,11 +63,18 @@ class ApiDesk:
         behind: tuple[float, str] | None,
     ) -> plivo.Page:
         """Return recordings of the account that have a file, those added last first, and how many there are."""
+        which: Chosen = {
+            "added": True,
+            "call": fitting.call,
+            "since": fitting.since,
+            "until": fitting.until,
+            "caller": fitting.callers or None,
+            "called": fitting.callees or None,
+        }
 
         def both(reader: Reader) -> plivo.Page:  # of one moment
-            which = asdict(fitting)
-            rows = reader.added(account, limit=limit, offset=offset, behind=behind, **which)
-            return plivo.Page(rows, reader.added_count(account, **which))
+            rows = reader.recordings(account, limit=limit, offset=offset, before=behind, **which)
+            return plivo.Page(rows, reader.recordings_count(account, **which))
 
         return await self.store.read(both)
 

@@ -47,7 +47,7 @@ _Key = tuple[str, RecordingRequest]
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """Which recordings a list has: as ``store.reader.Reader.added`` takes them."""
+    """Which recordings a list has: as ``dialects.plivo.rest.Listing`` says it."""
 
     call: str | None = None
     since: float | None = None
