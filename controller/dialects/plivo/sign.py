@@ -2,9 +2,9 @@
 
 V3 signs ``scheme://host[:port]/path``, then ``?`` and the query's parameters as ``k=v`` joined by ``&``, then those
 of a body as ``kv`` joined by nothing, ``.`` between the two where both are there, then ``.`` and the nonce; each
-sorted by name, the values of one name among themselves. A POST that has a body and no query keeps the ``?``. Values are those
-that a receiver reads, decoded. Neither fragment, nor ``user:password@``, nor what follows ``;`` in the last part of a
-path is signed: Plivo's package leaves the latter out. A path that is empty is ``/``, as it is on the wire.
+sorted by name, the values of one name among themselves. A POST that has a body and no query keeps the ``?``. Values
+are those that a receiver reads, decoded. Neither fragment, nor ``user:password@``, nor what follows ``;`` in the last
+part of a path is signed: Plivo's package leaves the latter out. A path that is empty is ``/``, as it is on the wire.
 
 ``X-Plivo-Signature-V3`` is by the account's own token, ``-Ma-V3`` by its main account's. V2, of URL without query and
 nonce, is for applications that are old (``Account.older_signatures``).
@@ -58,14 +58,12 @@ def new_nonce() -> str:
 def signature_v3(token: str, method: str, url: str, form: Pairs, nonce: str) -> str:
     """Return the V3 signature of a GET or POST to ``url`` with the parameters ``form`` in its body."""
     base, query = _split(url)
+    told = sorted(form) if method == "POST" else []
+    mark = "?" if query or told else ""
     asked = "&".join(f"{name}={value}" for name, value in sorted(query))
-    told = "".join(name + value for name, value in sorted(form))
-    signed = base
-    if asked or (method == "POST" and told):
-        signed += f"?{asked}"
-    if asked and told:
-        signed += "."
-    return _digest(token, f"{signed}{told}.{nonce}")
+    stop = "." if query and told else ""
+    body = "".join(name + value for name, value in told)
+    return _digest(token, f"{base}{mark}{asked}{stop}{body}.{nonce}")
 
 
 def signature_v2(token: str, url: str, nonce: str) -> str:
