@@ -140,10 +140,10 @@ class Reader:
         query = select(ATTEMPTS).where(ATTEMPTS.c.delivery == column_text(delivery)).order_by(ATTEMPTS.c.id)
         return [attempt_of(row) for row in self._rows(query)]
 
-    def deliveries_of(self, recording: str) -> list[OutboxRow]:
-        """Return a recording's deliveries in the order of its notices."""
-        query = select(DELIVERIES).where(DELIVERIES.c.recording == column_text(recording))
-        return self._outbox(query.order_by(DELIVERIES.c.sequence))
+    def deliveries_of(self, subject: str) -> list[OutboxRow]:
+        """Return the deliveries that are about a recording or a call, in their order."""
+        query = select(DELIVERIES).where(DELIVERIES.c.subject == column_text(subject))
+        return self._outbox(query.order_by(DELIVERIES.c.sequence, DELIVERIES.c.id))
 
     def deliveries(
         self, state: DeliveryState | None = None, *, limit: int = 50, before: Page | None = None

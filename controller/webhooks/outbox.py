@@ -346,7 +346,7 @@ class Outbox:
 
     def _tell(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
         delivery, number = row.delivery, row.attempts + 1
-        about = row.id, row.recording, delivery.account, delivery.dialect
+        about = row.id, row.subject, delivery.account, delivery.dialect
         self._observe(DeliveryAttempted(*about, row.origin, number, attempt.status, attempt.error, attempt.duration))
         if verdict.state is DeliveryState.DELIVERED:
             self._observe(DeliverySucceeded(*about, number, self._clock() - row.created_at))

@@ -24,12 +24,12 @@ class Fixture:
     def _wake(self) -> None:
         self.woken += 1
 
-    def _render(self, of: Notice) -> Delivery | None:
+    def _render(self, of: Notice) -> tuple[Delivery, ...]:
         if of.kind is NoticeKind.FAILED:
             raise ValueError("no template")
         if of.kind is NoticeKind.RESUMED:
-            return None
-        return self.rendered.setdefault(of.id, delivery())
+            return ()
+        return (self.rendered.setdefault(of.id, delivery()),)
 
 
 @pytest.fixture
