@@ -61,7 +61,9 @@ class Moonshine:
                 except ProcessLost as lost:
                     self._observe(TranscriberLost(wav.stem, attempt, str(lost)))
                     if attempt == TRIES:
-                        raise TranscriptionFailed(f"the process that transcribes it {lost}, {attempt} times") from None
+                        raise TranscriptionFailed(
+                            f"the process that transcribes it {lost}, {attempt} times"
+                        ) from None
 
     async def close(self) -> None:
         """Wait for the ends of processes whose jobs were cancelled."""

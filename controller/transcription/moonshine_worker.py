@@ -1,15 +1,15 @@
-"""The process that transcribes one file: ``python -m controller.transcription.moonshine_worker`` (``media.pipe``).
+"""The process that transcribes one file: ``python -m controller.transcription.moonshine_worker``.
 
-Answers are ``{"said": text}`` for each thing said, in the order of time, ``{"heard": seconds}`` while it gets on, then
-``{"size": characters}`` or ``{"failed": why, "fault": "source" | "engine"}``. Each channel is transcribed apart and
-what is said on both is put in order: two parties that speak at once are lost to one that hears them mixed.
+Its answers (``media.pipe``) are ``{"said": text}`` for each thing said, in the order of time, ``{"heard": seconds}``
+while it gets on, then ``{"size": characters}`` or ``{"failed": why, "fault": "source" | "engine"}``. Each channel is
+transcribed apart and what is said on both is put in order: of two parties who speak at once, mixed, neither is
+understood.
 """
 
 from __future__ import annotations
 
 import heapq
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
