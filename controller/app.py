@@ -224,7 +224,7 @@ class App:
                 SpeechSettings(speech.engine, speech.voice, speech.voices),
                 Templates(settings.dial.number, settings.dial.sip),
             ),
-            ledger=StoreCalls(self.store),
+            ledger=StoreCalls(self.store, self.outbox.wake),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
