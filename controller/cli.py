@@ -179,7 +179,9 @@ def _judged(path: Path) -> tuple[list[str], list[str]]:
         settings = load(path)
     except SettingsError as error:
         return [str(problem) for problem in error.problems], []
-    return [], [f"{path}: {note}" for note in _unfetched(settings)]
+    why = missing(settings.transcription.engine)
+    notes = [*_unfetched(settings), *([] if why is None else [f"warning: transcription.engine: {why}"])]
+    return [], [f"{path}: {note}" for note in notes]
 
 
 def _unfetched(settings: Settings) -> Iterator[str]:
