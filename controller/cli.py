@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("demo", help="everything on the embedded softswitch, with a live timeline")
     show.add_argument(
-        "--once", action="store_true", help="three calls; exit 0 only if everything arrived and sounds as it should"
+        "--once", action="store_true", help="one round; exit 0 only if everything arrived and sounds as it should"
     )
     show.set_defaults(run=lambda options: _wait(demo(once=options.once)))
 

@@ -18,7 +18,9 @@ from controller.demo import demo, parts, run
 from controller.demo.parts import PARTS, Part, Stage
 from controller.demo.receiver import Receiver
 from controller.demo.sound import Sound
+from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
+from controller.dialects.twiml import TwimlDialect
 from controller.softswitch import Script, Silence, Speech, Tone, render
 from controller.store.reader import Reader
 from tests.harness import command
@@ -27,7 +29,7 @@ SHORT = """
 sections:
   main:
     - answer: {}
-    - record_call: {control_id: part, direction: speak, status_url: "STATUS_URL"}
+    - record_call: {control_id: part, direction: speak, status_url: "STATUS_URL/swml"}
     - sleep: -1
 """
 
@@ -66,13 +68,13 @@ def kinds(lines: list[str]) -> set[str]:
 
 
 async def test_the_command_ends_well() -> None:
-    """`fsrec demo --once`, as it is shipped: three calls within a minute, exit 0, each file as it should be."""
-    finished = await command.fsrec("demo", "--once", timeout=60)
+    """`fsrec demo --once`, as it is shipped: a call of each dialect and more, exit 0, each file as it should be."""
+    finished = await command.fsrec("demo", "--once", timeout=90)
     assert finished.code == 0, finished.text
     lines = finished.text.splitlines()
-    assert any("3 recordings, 8 callbacks, all there and as they should be" in line for line in lines)
-    assert len([line for line in lines if " fetched " in line]) == 3
-    assert [line.split()[1] for line in lines].count("caller") == 3
+    assert any("5 recordings, 12 callbacks, all there and as they should be" in line for line in lines)
+    assert len([line for line in lines if " fetched " in line]) == 5
+    assert [line.split()[1] for line in lines].count("caller") == 5
     assert [re.sub(r"^.* → ", "", line) for line in lines if " rest " in line] == ["200", "200"]
     assert "Traceback" not in finished.text
 
@@ -80,8 +82,9 @@ async def test_the_command_ends_well() -> None:
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: part.number)
 def test_documents_are_right(part: Part) -> None:
     """Each document that the demo runs passes the check."""
-    text = part.document.replace(parts.STATUS_URL, "http://127.0.0.1:1/status")
-    assert SwmlDialect("https://fsrec.invalid").check(text, "demo") == ()
+    text = part.document.replace(parts.STATUS_URL, "http://127.0.0.1:1")
+    dialects = {"signalwire": SwmlDialect, "twilio": TwimlDialect, "plivo": PlivoDialect}
+    assert dialects[part.account]("https://fsrec.invalid").check(text, "demo") == ()
 
 
 async def test_the_timeline_shows_everything() -> None:
@@ -128,14 +131,14 @@ async def _deaf_to_the_end(receiver: Receiver, request: web.Request) -> web.Resp
     body = await request.read()
     if b'"finished"' in body:
         return web.Response(status=500)
-    return await _take(receiver, request)
+    return await _swml(receiver, request)
 
 
 async def _broken(_: Receiver, __: web.Request) -> web.Response:
     raise RuntimeError("the receiver broke")
 
 
-_take = Receiver._take
+_swml = Receiver._swml
 Take = Callable[[Receiver, web.Request], Any]
 
 
@@ -145,7 +148,7 @@ async def test_a_callback_that_does_not_arrive_is_a_failure(
 ) -> None:
     """A receiver that takes none, not the last ones, or breaks: exit 1, saying what came."""
     caplog.set_level(logging.CRITICAL)
-    monkeypatch.setattr(Receiver, "_take", take)
+    monkeypatch.setattr(Receiver, "_swml", take)
     lines: list[str] = []
     assert await demo(once=True, out=lines.append) == 1
     assert any("not complete within 3 s" in line for line in lines)
@@ -282,13 +285,15 @@ MESSAGE: Script = (Speech(2.0), Silence(0.4))
 QUESTION: Script = (Speech(1.3), Silence(0.5), Speech(2.0), Silence(0.5))
 TALK: Script = (Speech(1.6), Silence(1.5), Speech(1.5))
 NOBODY: Script = (Silence(4.6),)
+GREETING: Script = (Speech(1.3), Silence(3.3))
+CALLER: Script = (Silence(1.6), Speech(2.0), Silence(1.0))
 TOLD = [
     {"state": "recording", "timestamp": 100.0},
     {"state": "paused", "timestamp": 101.6},
     {"state": "recording", "timestamp": 103.1},
     {"state": "finished", "timestamp": 104.7, "start_time": 100.0, "end_time": 104.6},
 ]
-VOICEMAIL, CONVERSATION, WHOLE_CALL = PARTS
+VOICEMAIL, CONVERSATION, WHOLE_CALL, GREETED, _ = PARTS
 
 
 @pytest.mark.parametrize(
@@ -311,6 +316,11 @@ VOICEMAIL, CONVERSATION, WHOLE_CALL = PARTS
         (WHOLE_CALL, [NOBODY, NOBODY], "silent where there was speech"),
         (WHOLE_CALL, [NOBODY, TALK], "loud where there was silence, from 0.00 s"),
         (WHOLE_CALL, [(Speech(3.1),), (Silence(3.1),)], "3.10 s, not the 4.60 s"),
+        (GREETED, [CALLER, GREETING], ""),
+        (GREETED, [CALLER], "1 channels, not 2"),
+        (GREETED, [GREETING, CALLER], "silent where there was speech, from 0.30 s"),
+        (GREETED, [NOBODY, GREETING], "silent where there was speech, from 2.20 s"),
+        (GREETED, [CALLER, (Speech(4.6),)], "loud where there was silence, from 3.60 s"),
     ],
 )
 def test_judged(part: Part, tracks: list[Script], words: str) -> None:

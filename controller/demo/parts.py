@@ -49,7 +49,10 @@ class Stage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One call to an account's document: ``states`` are its callbacks', ``judge`` says what is wrong with its file."""
+    """One call: ``states`` are its callbacks', ``judge`` says what is wrong with its file.
+
+    ``account`` is the demo's, by its vendor's name; it tells the document's language.
+    """
 
     number: str
     title: str
@@ -58,7 +61,7 @@ class Part:
     judge: Callable[[Sound, list[dict[str, Any]]], Iterator[str]]
     states: tuple[str, ...] = ("recording", "finished")
     plays_back: bool = True
-    account: str = "demo"
+    account: str = "signalwire"
 
 
 # --- a voicemail: the reference's example of `record`, with a status_url ------------------------------------------
@@ -185,7 +188,7 @@ def judge_whole_call(sound: Sound, told: list[dict[str, Any]]) -> Iterator[str]:
     yield from _silent(sound, 0.0, sound.seconds, channel=1)
 
 
-# --- TwiML: a call recorded from its first word on --------------------------------------------------------------------
+# --- TwiML: a call recorded from its first word on -----------------------------------------------------------------
 
 GREETED = f"""
 <Response>
@@ -251,5 +254,25 @@ PARTS = (
         judge_whole_call,
         states=("recording", "paused", "recording", "finished"),
         plays_back=False,
+    ),
+    Part(
+        "1004",
+        "<Start><Recording> in TwiML, to the end of the call",
+        GREETED,
+        hold_the_line,
+        judge_greeted,
+        states=("in-progress", "completed"),
+        plays_back=False,
+        account="twilio",
+    ),
+    Part(
+        "1005",
+        "a voicemail with Plivo's <Record>",
+        PLIVO_VOICEMAIL,
+        leave_message,
+        judge_message,
+        states=("action", "callback"),
+        plays_back=False,
+        account="plivo",
     ),
 )

@@ -18,7 +18,6 @@ from aiohttp import web
 from controller.demo.sound import Sound
 from controller.demo.timeline import Timeline
 
-
 ANSWER = "<Response><Hangup/></Response>"
 """What an action is answered with."""
 
@@ -30,12 +29,14 @@ Told = dict[str, Any]
 class Receiver:
     """What one call's callbacks told, in their order, and the sound of the file that they tell of.
 
-    ``problems`` is why the demo fails, whoever found it. ``url`` is where all of them begin.
+    ``ended`` is the callback that told of it. ``problems`` is why the demo fails, whoever found it; ``url`` is where
+    all of their URLs begin.
     """
 
     timeline: Timeline
     told: list[Told] = field(default_factory=list)
     sound: Sound | None = None
+    ended: Told | None = None
     over: bool = False
     problems: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -61,7 +62,7 @@ class Receiver:
     def begin(self) -> None:
         """Forget the call before."""
         self.told.clear()
-        self.sound = None
+        self.sound = self.ended = None
         self.over = False
 
     @property
@@ -133,6 +134,7 @@ class Receiver:
         self.timeline.say("callback", f"{told['about']}: {told['state']} {words}")
         self.told.append(told)
         if told["state"] == last:
+            self.ended = told
             await self._fetch(told)
         await self.tell()
 
