@@ -51,7 +51,8 @@ class Stage(Protocol):
 class Part:
     """One call: ``states`` are its callbacks', ``judge`` says what is wrong with its file.
 
-    ``account`` is the demo's, by its vendor's name; it tells the document's language.
+    ``account`` is the demo's, by its vendor's name; it tells the document's language. Where not ``ordered``, the
+    callbacks come by ways that know nothing of each other.
     """
 
     number: str
@@ -62,6 +63,7 @@ class Part:
     states: tuple[str, ...] = ("recording", "finished")
     plays_back: bool = True
     account: str = "signalwire"
+    ordered: bool = True
 
 
 # --- a voicemail: the reference's example of `record`, with a status_url ------------------------------------------
@@ -274,5 +276,6 @@ PARTS = (
         states=("action", "callback"),
         plays_back=False,
         account="plivo",
+        ordered=False,
     ),
 )
