@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import math
-import uuid
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
 from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
+from controller.calls.telling import made_id
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
 from controller.recordings.model import EndReason, new_id
 from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
@@ -96,8 +96,7 @@ async def _stay(context: CallContext) -> None:
 
 def callee_id(call: str, step: int, group: int, place: int) -> str:
     """Return the id of a leg to be dialled, or with place -1 of the command that dials its group."""
-    digest = hashlib.sha256(f"{call}:{step}:{group}:{place}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return made_id(call, step, group, place)
 
 
 class _Attempt:
@@ -218,7 +217,7 @@ class _Attempt:
         context, step, winner = self._context, self._step, self._ringing.winner
         assert winner is not None  # noqa: S101 - who calls this has seen one
         limit = None if step.limit is None else context.rooms.clock() + step.limit
-        fields = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
+        fields: dict[str, Any] = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
         if step.recording is not None and context.call.recording is None and self._ringing.over is None:
             await self._recorder.start(**fields)
         if context.call.connected_at is None:

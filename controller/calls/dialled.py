@@ -111,4 +111,5 @@ def _as_call(leg: str, ringing: Ringing) -> Call:
     info = replace(
         parent.info, direction="outbound", answered=leg in ringing.answered, channel_name="", profile_at=None
     )
-    return replace(parent, id=leg, leg=leg, info=info, parent=parent.id)
+    answered_at = ringing.answered.get(leg)
+    return replace(parent, id=leg, leg=leg, info=info, parent=parent.id, hangup_url=None, answered_at=answered_at)

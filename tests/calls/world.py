@@ -11,7 +11,7 @@ import functools
 import json
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
@@ -22,6 +22,7 @@ from controller.calls.source import LIMIT, Files, SourceFailed, Sources
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
+from controller.documents.messages import Message
 from controller.documents.steps import (
     Answer,
     AudioAt,
@@ -55,7 +56,7 @@ from controller.documents.steps import (
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
-from controller.recordings.model import Delivery, Notice, Recording, new_id
+from controller.recordings.model import Delivery, Notice, Recording, Transcription, new_id
 from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -136,6 +137,8 @@ def item(name: str) -> Item:
             return Quiet(float(rest))
         case "ring":
             return Ringing(rest)
+        case "beep":
+            return Beep()
     return AudioAt(f"{AUDIO}/{name}")
 
 
@@ -297,7 +300,20 @@ class ScriptDialect:
     def recording_of(self, url: str) -> str | None:
         return None
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        return ()
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:
+        """JSON of everything that it could be made of; to `mute` nothing is told, `bug` raises."""
+        if message.target.url == "http://bug":
+            raise ZeroDivisionError("a message's bug")
+        if message.target.url == "http://mute":
+            return None
+        made = {"message": type(message).__name__, "call": asdict(call), **asdict(message)}
+        body = json.dumps(made).encode()
+        return Delivery(identity, account.name, self.name, message.target.method, message.target.url, (), body)
+
+    def transcribed(self, transcription: Transcription, recording: Recording, account: Account) -> Delivery | None:
         return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
@@ -402,6 +418,7 @@ class World:
     recordings: dict[str, Recording] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
+    messages: dict[str, Delivery] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
@@ -806,14 +823,21 @@ class WorldCalls:
     world: World
     daemon: Daemon
 
-    def save(self, call: Call) -> Awaitable[None]:
-        def happen() -> None:
-            self.world.calls[call.id] = call
+    def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
+        work = self.along(call, told)
+        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, lambda: work(None), link=False))
 
-        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, happen, link=False))
+    def along(self, call: Call, told: Sequence[Delivery] = ()) -> Along:
+        """As the store: no older row after a newer, and what was told is not told again."""
 
-    def along(self, call: Call) -> Along:
-        return lambda calls: calls.update({call.id: call})
+        def work(_transaction: object) -> None:
+            known = self.world.calls.get(call.id)
+            if known is None or known.revision <= call.revision:
+                self.world.calls[call.id] = call
+            for delivery in told:
+                self.world.messages.setdefault(delivery.id, delivery)
+
+        return work
 
     async def live(self, switch: str) -> Sequence[Call]:
         found = [call for call in self.world.calls.values() if call.state is not CallState.ENDED]
@@ -835,7 +859,7 @@ class WorldLedger:
         def happen() -> None:
             self.world.recordings.update({recording.id: recording for recording in recordings})
             if along is not None:
-                along(self.world.calls)
+                along(None)
 
         return asyncio.ensure_future(self.world.do(self.daemon, "commit", COMMIT, happen, link=False))
 
