@@ -73,12 +73,15 @@ class Departed:
         """Take over a row that says that its call was let go."""
         self._released.setdefault((call.switch, call.leg), {})[call.id] = call
 
-    def let_go(self, call: Call) -> None:
-        """Others have the call's leg. A hangup of ours that did not come to pass is no cause of its end."""
+    def let_go(self, call: Call, told: Sequence[Delivery] = ()) -> None:
+        """Others have the call's leg, and ``told`` is told of it.
+
+        A hangup of ours that did not come to pass is no cause of its end.
+        """
         released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
         self.adopt(released)
         self.observe(CallReleased(call.id))
-        self._close(released)
+        self._close(released, told=told)
 
     def end(self, call: Call, cause: str | None, farewell: Farewell | None = None) -> None:
         """Note the end of a call; its own cause, of a hangup of ours, goes before what the switch told."""
@@ -105,12 +108,12 @@ class Departed:
         if not self._released.get((call.switch, call.leg), True):
             del self._released[call.switch, call.leg]
 
-    def _close(self, call: Call, farewell: Farewell | None = None) -> None:
+    def _close(self, call: Call, farewell: Farewell | None = None, told: Sequence[Delivery] = ()) -> None:
         """Store what became of a call, until it is stored; of one call never an older value after a newer."""
         under_way = call.id in self._closing
         self._closing[call.id] = call
         if not under_way:
-            self.spawn(self._store(call.id) if farewell is None else self._part(call, farewell))
+            self.spawn(self._store(call.id, told) if farewell is None else self._part(call, farewell))
 
     async def _part(self, ended: Call, farewell: Farewell) -> None:
         """Store an ended call with its farewell; where that takes long without it, and once more with it."""
@@ -126,9 +129,9 @@ class Departed:
         delay = FIRST_AGAIN
         while identity in self._closing:
             call = self._closing[identity]
-            told = (*farewell, *self.over(call)) if call.state is CallState.ENDED else ()
+            over = self.over(call) if call.state is CallState.ENDED else ()
             try:
-                await self.ledger.save(call, told)
+                await self.ledger.save(call, (*farewell, *over))
             except LedgerFailed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_AGAIN)

@@ -127,7 +127,8 @@ class CallDesk:
             run.runner.bridged(execution, at, cause)
 
     def digit(self, switch: str, leg: str, digit: str) -> None:
-        """DTMF from a leg's party."""
+        """DTMF from a leg's party, a dialled one's among them."""
+        self._living.dialled.pressed(switch, leg, digit)
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:
             run.runner.pressed(digit)

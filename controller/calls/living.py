@@ -118,21 +118,25 @@ class Living:
         if state is CallState.ENDED:
             self.departed.end(call, cause, functools.partial(self._farewell, runner, call))
         else:
-            self.departed.let_go(call)
+            self.departed.let_go(call, () if runner is None else runner.parting(call))
 
     async def _farewell(self, runner: CallRunner | None, call: Call, ended: Call) -> tuple[Delivery, ...]:
         """Return what is stored with an ended call to have told what its document still tells; begin what it asks."""
+        told: tuple[Delivery, ...] = ()
         try:
             found = runner or await self.broken_off(call)
-            last = None if found is None else await found.farewell()
+            if found is None:
+                return ()
+            told = found.parting(ended)
+            last = await found.farewell(ended)
         except Exception as error:  # whatever it is, the call has ended
             report("a document's farewell failed", error)
-            return ()
+            return told
         if isinstance(last, Tell):
-            return telling.last_word(self.rooms, self.observe, ended, last)
+            return *told, *telling.last_word(self.rooms, self.observe, ended, last)
         if last is not None and runner is not None:  # a former daemon may have asked it
             self.spawn(runner.ask(ended, last))
-        return ()
+        return told
 
     def taken_by_others(self, run: Run, found: ParkedLeg) -> None:
         """Let go of a leg that is not where the call left it, or end the call where the leg is another."""

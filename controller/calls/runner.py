@@ -44,6 +44,7 @@ from controller.documents.steps import (
     Tell,
     Wait,
 )
+from controller.recordings.model import Delivery
 from controller.telemetry import Hook
 
 LARGE = 16_384
@@ -155,7 +156,14 @@ class CallRunner:
         """Know the step that a former daemon carried out, where the leg ended before it could go on."""
         self._step = self._program.next(None)
 
-    async def farewell(self) -> Fetch | Tell | None:
+    def parting(self, after: Call) -> tuple[Delivery, ...]:
+        """Return what is told of the step that the leg's end broke off, or others who took the leg.
+
+        ``after`` is the call since then.
+        """
+        return dialing.parting(self._context, self._step, after) if isinstance(self._step, Dial) else ()
+
+    async def farewell(self, ended: Call) -> Fetch | Tell | None:
         """Return what the document still asks or tells when its leg ended within a step."""
         if self._step is None or isinstance(self._step, End):  # the document ended by itself, or did not begin
             return None
@@ -163,7 +171,7 @@ class CallRunner:
         if isinstance(self._step, Record):
             outcome = await recording.left(self._context)
         elif isinstance(self._step, Dial):
-            outcome = await dialing.left(self._context, self._step)
+            outcome = await dialing.left(self._context, self._step, ended)
         return self._program.farewell(outcome)
 
     async def ask(self, ended: Call, last: Fetch) -> None:

@@ -56,7 +56,7 @@ from controller.documents.steps import (
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
-from controller.recordings.model import Delivery, Notice, Recording, Transcription, new_id
+from controller.recordings.model import Delivery, Notice, Recording, StatusTarget, Transcription, new_id
 from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -103,6 +103,7 @@ class Rung:
     execution: str
     winner: str = ""
     over: bool = False
+    began: float = 0.0
 
 
 @dataclass
@@ -174,11 +175,29 @@ def word(outcome: Outcome) -> str:
     return "good"
 
 
-def dialled(groups: list[list[str]], *, record: str = "", early: bool = False, **fields: Any) -> Dial:
-    """A step that dials numbers; ``record`` names its recording."""
-    parties = tuple(tuple(Party(PartyKind.NUMBER, address) for address in group) for group in groups)
-    recording = DialRecording(replace(REQUEST, reference=record), early) if record else None
-    return Dial(parties, recording=recording, **fields)
+def party(written: str) -> Party:
+    """``number`` or ``number/digits``, which it is sent when it is connected."""
+    address, _, digits = written.partition("/")
+    return Party(PartyKind.NUMBER, address, digits=digits)
+
+
+def dialled(
+    groups: list[list[str]],
+    *,
+    record: str = "",
+    early: bool = False,
+    lasting: str = "",
+    status: str = "",
+    matches: Sequence[str] = (),
+    callee_matches: Sequence[str] = (),
+    **fields: Any,
+) -> Dial:
+    """A step that dials numbers; ``record`` names its recording, which goes on where ``lasting`` gives it an id."""
+    parties = tuple(tuple(map(party, group)) for group in groups)
+    wished = DialRecording(replace(REQUEST, reference=record), early, bool(lasting), lasting) if record else None
+    target = StatusTarget(status) if status else None
+    told = Dial(parties, recording=wished, status=target)
+    return replace(told, matches=tuple(matches), callee_matches=tuple(callee_matches), **fields)
 
 
 class Script:
@@ -419,6 +438,7 @@ class World:
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
     messages: dict[str, Delivery] = field(default_factory=dict)
+    digits: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
@@ -548,7 +568,7 @@ class World:
 
     def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
-        rung = Rung(leg, callees, execution)
+        rung = Rung(leg, callees, execution, began=self.now)
         self.rung.append(rung)
         for callee in callees:
             does = self.callees.get(callee.party.address, Behaviour())
@@ -787,6 +807,7 @@ class WorldLegs:
         *,
         call: str,
         caller: str,
+        caller_name: str = "",
         rings: float,
         execution: str,
     ) -> Awaitable[None]:
@@ -795,11 +816,11 @@ class WorldLegs:
             "dial",
             leg,
             lambda found: self.world.ring(found, tuple(callees), execution),
-            f" {names} {caller}".rstrip(),
+            f" {names} {caller} {caller_name}".rstrip(),
         )
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        return self._post("send_digits", leg, lambda found: None, f" {digits}")
+        return self._post("send_digits", leg, lambda _: self.world.digits.append((leg, digits)), f" {digits}")
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
         def happen() -> ParkedLeg | None:
