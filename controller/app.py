@@ -17,6 +17,7 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
@@ -103,6 +104,7 @@ class App:
         self.dialects = {
             "swml": SwmlDialect(self.base_url),
             "twiml": TwimlDialect(self.base_url, self.accounts, self.telemetry.observe),
+            "plivo": PlivoDialect(self.base_url, self.accounts, self.telemetry.observe),
         }
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(listening.close)
@@ -217,7 +219,7 @@ class App:
                 SpeechSettings(speech.engine, speech.voice, speech.voices),
                 Templates(settings.dial.number, settings.dial.sip),
             ),
-            ledger=StoreCalls(self.store),
+            ledger=StoreCalls(self.store, self.outbox.wake),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),
@@ -283,7 +285,14 @@ class App:
         if route is None:
             return None
         fallback = None if route.fallback is None else str(route.fallback)
-        return Claim(self.accounts[route.account], str(route.document), fallback, route.method, route.dialect or "")
+        return Claim(
+            self.accounts[route.account],
+            str(route.document),
+            fallback,
+            route.method,
+            route.dialect or "",
+            route.hangup_url,
+        )
 
     def _render(self, notice: Notice) -> tuple[Delivery, ...]:
         owner = notice.recording.owner

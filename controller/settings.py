@@ -263,6 +263,12 @@ def _cross_checks(data: Mapping[str, Data]) -> Iterator[tuple[Location, str]]:
         vendor = vendor_of.get(account_of.get(location[1], ""), "signalwire")
         if dialect == "swml" and vendor != "signalwire":
             yield location, f"accounts of {vendor} have no SWML"
+        if dialect == "twiml" and vendor == "plivo":
+            yield location, "accounts of plivo have no TwiML; leave it out"
+    for location, _ in _texts(data, "routes", "hangup_url"):
+        vendor = vendor_of.get(account_of.get(location[1], ""), "plivo")
+        if vendor != "plivo":
+            yield location, f"accounts of {vendor} have no hangup URLs; those of plivo have"
 
 
 def _texts(data: Mapping[str, Data], section: str, key: str) -> Iterator[tuple[Location, str]]:

@@ -31,6 +31,7 @@ from controller.settings_values import (
     SwitchPath,
     Text,
     Voice,
+    WebUrl,
     not_yet,
 )
 from controller.switch.commands_dial import template
@@ -165,16 +166,33 @@ class TwilioAccount(_AccountSettings):
 
 
 class PlivoAccount(_AccountSettings):
-    """A Plivo account."""
+    """A Plivo account: Plivo XML.
 
-    vendor: Annotated[Literal["plivo"], not_yet(None, "accounts of plivo; signalwire and twilio are")]
+    Of a subaccount ``main_auth_token`` is the token of the account that it belongs to. ``older_signatures`` puts V2
+    of Plivo's signatures beside V3.
+    """
+
+    vendor: Literal["plivo"]
     auth_id: Identity
     auth_token: Secret
+    main_auth_token: Secret | None = None
+    older_signatures: bool = False
 
     def account(self) -> Account:
         """Return it as the dialects see it."""
         token = self.auth_token.get_secret_value()
-        return Account(self.name, self.vendor, self.auth_id, "", token, token)
+        return Account(
+            self.name,
+            self.vendor,
+            self.auth_id,
+            "",
+            token,
+            token,
+            absent_when_silent=self.absent_when_silent,
+            price_per_minute=self.price_per_minute,
+            main_token=self.main_auth_token.get_secret_value() if self.main_auth_token else "",
+            older_signatures=self.older_signatures,
+        )
 
 
 AnyAccount = Annotated[SignalwireAccount | TwilioAccount | PlivoAccount, Field(discriminator="vendor")]
@@ -184,7 +202,8 @@ class RouteSettings(Section):
     """Which dialled numbers (searched in the destination, first match wins) get which account's document.
 
     Documents are absolute paths, or http(s) URLs that are asked by ``method`` in the way of ``dialect``: SignalWire's
-    accounts have two, and which one an application speaks is not known before it answers.
+    accounts have two, and which one an application speaks is not known before it answers. ``hangup_url`` of a Plivo
+    account is told of the call's end, by ``method`` too.
     """
 
     destination: Pattern
@@ -193,11 +212,12 @@ class RouteSettings(Section):
     method: Literal["GET", "POST"] = "POST"
     dialect: Literal["swml", "twiml"] | None = None
     fallback: DocumentSource | None = None
-    hangup_url: Annotated[Text | None, not_yet(None, "hangup URLs")] = None
+    hangup_url: WebUrl | None = None
 
     @model_validator(mode="after")
     def _asked(self) -> RouteSettings:
-        if self.method != "POST" and not any(is_url(source) for source in (self.document, self.fallback or "")):
+        asked = (self.document, self.fallback or "", self.hangup_url or "")
+        if self.method != "POST" and not any(is_url(source) for source in asked):
             raise ValueError("method is how a document is asked of a URL; this route's are files")
         if self.dialect is not None and not any(is_url(source) for source in (self.document, self.fallback or "")):
             raise ValueError("dialect is how a document is asked of a URL; a file's content tells its own")

@@ -165,13 +165,22 @@ def _document(value: str, info: ValidationInfo) -> str:
     """Return an absolute path, or an http(s) URL as it is; its fragment may say how it is asked."""
     if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", value):
         return _rooted(value, info)
+    return _asked_url(value, "should be a file, or a URL as in https://app.example.com/document")
+
+
+def _web_url(value: str) -> str:
+    """Return an http(s) URL as it is; its fragment may say how it is asked."""
+    return _asked_url(value, "should be a URL as in https://app.example.com/hangup")
+
+
+def _asked_url(value: str, words: str) -> str:
     try:
         parts = urlsplit(value)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
         good = False
     if not good or not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("should be a file, or a URL as in https://app.example.com/document")
+        raise ValueError(words)
     if "#" in value and not _WISHES.fullmatch(value.partition("#")[2]):
         raise ValueError("should have no fragment (#) but one that says how to ask, as in #ct=2000&rc=2&rp=5xx,ct")
     return value
@@ -229,4 +238,5 @@ Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SwitchPath = Annotated[str, AfterValidator(_switch_path)]
 LocalPath = Annotated[Path, BeforeValidator(_rooted), BeforeValidator(_path_like)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
 DocumentSource = Annotated[str, AfterValidator(_document), BeforeValidator(_path_like)]

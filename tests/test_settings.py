@@ -274,9 +274,7 @@ def test_absent_below_is_a_length() -> None:
         "http: {tls_certificate: a.pem}",
         "http: {tls_key: a.pem}",
         f"http: {{console_token: {SECRET}}}",
-        f"accounts: [{{name: a, vendor: plivo, auth_id: MA1, auth_token: {SECRET}}}]",
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
-        f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, document: d, hangup_url: 'https://x/y'}}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
         "transcription: {engine: moonshine}",
@@ -420,9 +418,56 @@ def test_vendors_accounts() -> None:
     """Each vendor's account is one to the dialects: public id, the token that also signs."""
     token = SecretStr(SECRET)
     twilio = TwilioAccount(name="t", vendor="twilio", account_sid="AC1", auth_token=token)
-    plivo = PlivoAccount.model_construct(name="p", vendor="plivo", auth_id="MA1", auth_token=token)
+    plivo = PlivoAccount(name="p", vendor="plivo", auth_id="MA1", auth_token=token)
     assert twilio.account() == Account("t", "twilio", "AC1", "", SECRET, SECRET, 1.0)
     assert plivo.account() == Account("p", "plivo", "MA1", "", SECRET, SECRET)
+
+
+def test_plivos_accounts() -> None:
+    """A subaccount's main account signs as well; V2 of the signatures is a wish; silence and prices as elsewhere."""
+    settings = read(
+        HEAD
+        + "accounts: [{name: p, vendor: plivo, auth_id: SA1, auth_token: own, main_auth_token: main,"
+        + " older_signatures: true, absent_when_silent: true, price_per_minute: 0.5}]"
+    )
+    assert settings.accounts_by_name()["p"] == Account(
+        *("p", "plivo", "SA1", "", "own", "own"),
+        absent_when_silent=True,
+        price_per_minute=0.5,
+        main_token="main",
+        older_signatures=True,
+    )
+    assert not re.search("own|main", repr(settings.accounts_by_name()["p"]))
+
+
+PLIVO = "{name: p, vendor: plivo, auth_id: MA1, auth_token: t}"
+
+
+def test_hangup_urls() -> None:
+    """Of a Plivo account, told by the route's method, which may be there for it alone; its fragment says how."""
+    route = "{destination: a, account: p, document: d, method: GET, hangup_url: 'https://x/y?z=1#rc=2&rp=5xx'}"
+    (found,) = read(HEAD + f"accounts: [{PLIVO}]\nroutes: [{route}]").routes
+    assert (found.hangup_url, found.method, found.dialect) == ("https://x/y?z=1#rc=2&rp=5xx", "GET", None)
+
+
+@pytest.mark.parametrize(
+    ("account", "written", "words"),
+    [
+        (ACME, "hangup_url: 'https://x/y'", "routes[0].hangup_url: accounts of signalwire have no hangup URLs"),
+        (PLIVO, "hangup_url: hangup.php", "routes[0].hangup_url: should be a URL as in https://"),
+        (PLIVO, "hangup_url: 'ftp://x/y'", "routes[0].hangup_url: should be a URL as in https://"),
+        (PLIVO, "hangup_url: 'https://x/y z'", "routes[0].hangup_url: should be a URL as in https://"),
+        (PLIVO, "hangup_url: 'https://x/y#top'", "routes[0].hangup_url: should have no fragment (#)"),
+        (PLIVO, "dialect: swml", "routes[0].dialect: accounts of plivo have no SWML"),
+        (PLIVO, "dialect: twiml", "routes[0].dialect: accounts of plivo have no TwiML"),
+    ],
+)
+def test_what_only_other_vendors_have(account: str, written: str, words: str) -> None:
+    """A hangup URL of another vendor's account, a URL that is none, a dialect of another's: named with their line."""
+    name = "p" if account is PLIVO else "acme"
+    route = f"{{destination: a, account: {name}, document: 'https://x/d', {written}}}"
+    (told,) = problems(HEAD + f"accounts: [{account}]\nroutes: [{route}]")
+    assert words in told
 
 
 def test_built_in_code() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -48,7 +49,7 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     await context.begin(resumed=resumed)
     if step.answer and isinstance(answered := await context.answer(), Failed):
         return Dialled(DialStatus.FAILED, reason=answered.reason)
-    if step.timeout > context.rooms.rings and not resumed:
+    if math.inf > step.timeout > context.rooms.rings and not resumed:
         context.observe(RingingShortened(context.call.id, context.call.step, step.timeout, context.rooms.rings))
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
     recorder = _DialRecorder(context, step.recording)

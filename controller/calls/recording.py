@@ -141,6 +141,9 @@ def _ended(context: CallContext, recording: Recording) -> RecordingEnded:
         good=_good(recording, reason),
         digit=recording.digit,
         seconds=None if recording.measured is None else recording.measured.duration,
+        state=recording.state,
+        started_at=recording.started_at,
+        ended_at=recording.ended_at,
     )
 
 

@@ -40,12 +40,13 @@ class Served(StrEnum):
     """Whether an attribute is carried out.
 
     ``MOOT`` ones mean nothing for what is carried out (a speech model where only digits are gathered); of those that
-    are ``IGNORED`` the document's author is warned.
+    are ``IGNORED`` the document's author is warned, and for those that are ``REFUSED`` the document is.
     """
 
     YES = "yes"
     MOOT = "moot"
     IGNORED = "ignored"
+    REFUSED = "refused"
 
 
 Value = str | int | bool | tuple[str, ...]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from controller.recordings.model import EndReason, RecordingRequest, StatusTarget
+from controller.recordings.model import EndReason, RecordingRequest, State, StatusTarget
 
 MOST_ANSWERED = 262_144
 """Characters of JSON that the values of one ``Evaluate`` may have together."""
@@ -192,9 +192,9 @@ class Dial:
 
     Answers first where ``answer``; else the leg is answered when somebody is connected with it.
     ``groups`` are tried in turn until one answers; the parties of one group ring together. Each group rings for
-    ``timeout`` seconds at most, a conversation lasts ``limit`` seconds at most (None: for ever). ``caller`` is shown
-    to who is dialled, empty: the leg's own number; ``caller_name`` beside it. With ``hangup_on_star`` the leg's party
-    ends it by ``*``.
+    ``timeout`` seconds at most (infinite: as long as the settings let anybody), a conversation lasts ``limit``
+    seconds at most (None: for ever). ``caller`` is shown to who is dialled, empty: the leg's own number;
+    ``caller_name`` beside it. With ``hangup_on_star`` the leg's party ends it by ``*``.
 
     While nobody talks an answered leg hears ``music``, in the place of what callees send themselves; with None it
     hears these, or a ring where they send nothing. ``confirmation`` is asked of who answers. ``status`` is told
@@ -330,6 +330,7 @@ class RecordingEnded:
     """A foreground recording is over: its id and URL, why it ended, and whether it is good (DESIGN section 9).
 
     ``digit`` is the terminator that ended it, empty where none did; ``seconds`` is its length, None while unknown.
+    ``state`` is how far it was when the document went on, ``started_at`` and ``ended_at`` are the switch's times.
     """
 
     recording: str
@@ -338,6 +339,9 @@ class RecordingEnded:
     good: bool
     digit: str = ""
     seconds: float | None = None
+    state: State = State.COMPLETED
+    started_at: float | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

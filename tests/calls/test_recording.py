@@ -38,8 +38,16 @@ async def test_a_recording_that_is_waited_for() -> None:
     [recording] = world.recordings.values()
     assert recording.state is State.COMPLETED
     assert outcome(world) == RecordingEnded(
-        recording.id, f"http://127.0.0.1/{recording.id}", EndReason.MAX_LENGTH, good=True, seconds=2.0
+        recording.id,
+        f"http://127.0.0.1/{recording.id}",
+        EndReason.MAX_LENGTH,
+        good=True,
+        seconds=2.0,
+        state=State.COMPLETED,
+        started_at=recording.started_at,
+        ended_at=recording.ended_at,
     )
+    assert recording.started_at is not None
     assert world.call.ended_at == pytest.approx(world.call.started_at + 2.0, abs=0.2)
 
 

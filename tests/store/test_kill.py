@@ -17,7 +17,7 @@ from tests.store.values import delivery, notice, recording
 
 async def main(path):
     store = await open_store(path)
-    ledger = StoreLedger(store, lambda of: delivery(), lambda: None, lambda event: None)
+    ledger = StoreLedger(store, lambda of: (delivery(),), lambda: None, lambda event: None)
     async def forever():
         while True:
             made = recording()
@@ -49,5 +49,5 @@ async def test_everything_acknowledged_is_there_after_a_kill(tmp_path: Path) -> 
     store = await open_store(path)
     for identity in acknowledged:
         assert await store.read(partial(Reader.recording, identity=identity)) is not None
-        assert len(await store.read(partial(Reader.deliveries_of, recording=identity))) == 1
+        assert len(await store.read(partial(Reader.deliveries_of, subject=identity))) == 1
     await store.close()

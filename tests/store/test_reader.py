@@ -168,8 +168,8 @@ async def test_notices_and_deliveries_are_found(store: Store) -> None:
 
     def work(transaction: Transaction) -> None:
         transaction.save_recording(last)
-        transaction.add_notice(notices[1], sent[1])
-        transaction.add_notice(notices[0], sent[0])
+        transaction.add_notice(notices[1], sent[1:])
+        transaction.add_notice(notices[0], sent[:1])
 
     await store.write(work)
     assert await store.read(lambda reader: reader.notices_of(first.id)) == list(notices)

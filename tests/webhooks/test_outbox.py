@@ -92,7 +92,7 @@ class Bench:
         owner = of or recording()
         sent = [Delivery(new_id(), "acme", "swml", "POST", url, (), b"body") for url in urls]
         ready = iter(sent)
-        ledger = StoreLedger(self.store, lambda _: next(ready), self.outbox.wake, self.observe)
+        ledger = StoreLedger(self.store, lambda _: (next(ready),), self.outbox.wake, self.observe)
         known = len(await self.store.read(lambda reader: reader.notices_of(owner.id)))
         notices = [
             notice(owner, known + index, (kinds or {}).get(index, NoticeKind.STARTED))
@@ -273,7 +273,7 @@ async def test_a_dead_receiver_starves_nobody(bench: Bench) -> None:
     """Thousands of rows for an origin that hangs hold up no other; caps hold, and memory stays bounded."""
     client = Scripted("dead.example")
     bench.use(WebhookSettings(per_origin=5, in_flight=20), client=client)
-    ledger = StoreLedger(bench.store, lambda of: _to(of.recording.path), bench.outbox.wake, bench.observe)
+    ledger = StoreLedger(bench.store, lambda of: (_to(of.recording.path),), bench.outbox.wake, bench.observe)
     dead = [recording(path="http://dead.example/") for _ in range(3000)]
     await asyncio.gather(*(ledger.commit([one], [notice(one)]) for one in dead))
     alive = [recording(path=f"http://alive{index % 7}.example/") for index in range(300)]
@@ -321,7 +321,7 @@ async def test_many_dead_receivers_leave_room(bench: Bench) -> None:
     client = Scripted("dead")
     client.let_go.set()
     bench.use(WebhookSettings(per_origin=8, in_flight=16, max_attempts=1), client=client)
-    ledger = StoreLedger(bench.store, lambda of: _to(of.recording.path), bench.outbox.wake, bench.observe)
+    ledger = StoreLedger(bench.store, lambda of: (_to(of.recording.path),), bench.outbox.wake, bench.observe)
 
     async def add(host: str, count: int) -> None:
         made = [recording(path=f"http://{host}/") for _ in range(count)]
@@ -356,7 +356,7 @@ async def test_every_row_goes_out_once(bench: Bench) -> None:
     async with Receiver() as receiver:
         bench.use(WebhookSettings(per_origin=7, in_flight=9))
         bench.start()
-        ledger = StoreLedger(bench.store, lambda of: _to(receiver.url("/x")), bench.outbox.wake, bench.observe)
+        ledger = StoreLedger(bench.store, lambda of: (_to(receiver.url("/x")),), bench.outbox.wake, bench.observe)
         made = [recording() for _ in range(600)]
         await asyncio.gather(*(ledger.commit([one], [notice(one), notice(one, 2)]) for one in made))
         await bench.until(DeliverySucceeded, 1200)
