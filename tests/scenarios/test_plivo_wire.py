@@ -19,6 +19,7 @@ from tests.harness.audio import read_wav
 from tests.harness.receiver import Answer, Receiver, Request
 from tests.harness.switch import Call, Switch
 from tests.scenarios.daemon import Daemon, late
+from tests.scenarios.test_dial import DIALLING
 
 AUTH_ID, AUTH_TOKEN, MAIN_TOKEN = "MA" + "X" * 18, "plivo-auth-token", "plivo-main-token"
 VOICE = 440.0
@@ -226,4 +227,45 @@ async def test_the_fallback_is_asked_as_the_answer_url_is(app: Application, swit
     (over,) = app.told("/hangup/")
     assert (over["HangupCauseName"], over["HangupSource"], over["Duration"]) == ("Busy Line", "Answer XML", "0")
     assert "AnswerTime" not in over
+    app.signed()
+
+
+async def test_what_a_dialling_tells(app: Application, switch: Switch) -> None:
+    """callbackUrl of Dial: the answer, digits that were waited for, the end; then the action, and the hangup URL."""
+    made = plivoxml.ResponseElement()
+    dial = plivoxml.DialElement(
+        action=app.receiver.url("/parted/"),
+        redirect=False,
+        caller_id="15559990000",
+        callback_url=app.receiver.url("/dial-events/"),
+        digits_match="42,7",
+    )
+    dial.add(plivoxml.NumberElement("2001"))
+    made.add(dial)
+    app.answers("/answer/", made)
+    app.daemon.changes.update(DIALLING)
+    await app.start(hangup_url=app.receiver.url("/hangup/"))
+    call = await switch.call(script=(Silence(1.0), Digits("42"), Tone(30.0, VOICE)))
+    assert await finished(app, call) == "NORMAL_CLEARING"
+    events = app.told("/dial-events/")
+    assert [(told["Event"], told["DialAction"]) for told in events] == [
+        ("DialAnswer", "answer"),
+        ("DialDigitsMatch", "digits"),
+        ("DialHangup", "hangup"),
+    ]
+    answered, pressed, over = events
+    (asked,) = app.told("/answer/")
+    assert {told["DialALegUUID"] for told in events} == {asked["CallUUID"]}
+    assert len({told["DialBLegUUID"] for told in events}) == 1
+    assert {(told["DialBLegFrom"], told["DialBLegTo"]) for told in events} == {("15559990000", "2001")}
+    assert {told["CallStatus"] for told in events} == {"in-progress"}
+    assert (answered["DialBLegStatus"], over["DialBLegStatus"]) == ("answer", "hangup")
+    assert (pressed["DialDigitsMatch"], pressed["DialDigitsPressedBy"]) == ("42", "ALeg")
+    assert int(over["DialBLegDuration"]) == pytest.approx(2, abs=1 + late(switch))
+    assert over["DialBLegBillDuration"] == over["DialBLegDuration"]
+    assert over["DialBLegHangupCause"] == "NORMAL_CLEARING"
+    assert (over["DialBLegHangupCauseName"], over["DialBLegHangupCauseCode"]) == ("Normal Hangup", "4000")
+    (parted,) = app.told("/parted/")
+    assert (parted["DialStatus"], parted["DialHangupCause"]) == ("completed", "NORMAL_CLEARING")
+    assert parted["DialBLegUUID"] == answered["DialBLegUUID"]
     app.signed()

@@ -21,6 +21,8 @@ from controller.documents.fragments import Retried, rules_of
 ANSWERED, REDIRECTED = "StartApp", "Redirect"
 """``Event`` of the request for the call's own document, and of those that come in the call: actions, redirects."""
 
+IN_PROGRESS = "in-progress"
+
 PLIVO = Patience(
     connect=2.0, read=40.0, total=55.0, redirects=0, retries=1, retried=frozenset({Retried.CONNECT, Retried.READ})
 )
@@ -85,4 +87,4 @@ def status(call: Call) -> str:
     """Return a call's CallStatus."""
     if call.state is CallState.ENDED:
         return "completed"
-    return "in-progress" if call.info.answered else "ringing"
+    return IN_PROGRESS if call.info.answered else "ringing"
