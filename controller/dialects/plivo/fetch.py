@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from controller.dialects.plivo import sign
 from controller.dialects.plivo.formats import exact
@@ -48,8 +47,7 @@ def request(
     pairs = [] if turned else list({**parameters(call, account), "Event": event, **(given or {})}.items())
     bare = url.partition("#")[0]
     if method == "GET":
-        kept = set(parse_qsl(bare.partition("?")[2], keep_blank_values=True))
-        target, body = with_query(bare, [pair for pair in pairs if pair not in kept]), b""
+        target, body = with_query(bare, pairs), b""
     else:
         target, body = bare, encoded(pairs)
     headers = [("Content-Type", FORM)] if body else []
