@@ -170,11 +170,11 @@ async def test_a_long_call_costs_what_a_short_one_does(store: Store) -> None:
 @settings(max_examples=25, deadline=None)
 @given(moves=st.lists(st.tuples(st.sampled_from(["tell", "again", "try"]), st.integers(0, 99)), max_size=25))
 def test_whatever_happens_order_holds(moves: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Over a real store: told once each, numbered as they came, first attempts in that order, and nothing is stuck."""
+    """Over a real store: told once each, numbered as they came, first attempts in that order, and nothing stuck."""
 
     async def run() -> None:
         store = await open_store(tmp_path_factory.mktemp("order") / "a.db")
-        runs, sent, tried = call(), [], []
+        runs, sent, tried = call(), list[Delivery](), list[int]()
         for move, pick in moves:
             if move == "tell" or not sent:
                 sent.append(delivery())
