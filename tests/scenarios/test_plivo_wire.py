@@ -44,11 +44,15 @@ class Application:
 
     async def start(self, account: dict[str, Any] | None = None, **route: Any) -> None:
         """Route destination 1001 to ``/answer/``, and start the daemon."""
+        self.route(account, **route)
+        await self.daemon.start()
+
+    def route(self, account: dict[str, Any] | None = None, **route: Any) -> None:
+        """Route destination 1001 to ``/answer/``."""
         own = {"name": "app", "vendor": "plivo", "auth_id": AUTH_ID, "auth_token": AUTH_TOKEN, **(account or {})}
         asked = {"document": self.receiver.url("/answer/"), **route}
         self.daemon.changes["accounts"] = [own]
         self.daemon.changes["routes"] = [{"destination": "^1001$", "account": "app", **asked}]
-        await self.daemon.start()
 
     def told(self, path: str) -> list[dict[str, str]]:
         """What a path was told so far."""
