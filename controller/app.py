@@ -17,6 +17,7 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
@@ -103,6 +104,7 @@ class App:
         self.dialects = {
             "swml": SwmlDialect(self.base_url),
             "twiml": TwimlDialect(self.base_url, self.accounts, self.telemetry.observe),
+            "plivo": PlivoDialect(self.base_url, self.accounts, self.telemetry.observe),
         }
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(listening.close)

@@ -7,7 +7,6 @@ What would be invented here is left out: what Plivo bills (``BillRate``, ``Total
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,9 +14,9 @@ from controller.dialects.plivo import sign
 from controller.dialects.plivo.formats import exact
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
-from controller.documents.fetch import DocumentRequest, Patience
+from controller.documents.fetch import DocumentRequest, Patience, as_wished
 from controller.documents.forms import FORM, encoded, with_query
-from controller.documents.fragments import Retried, Timeouts, split_url
+from controller.documents.fragments import Retried, rules_of
 
 ANSWERED, REDIRECTED = "StartApp", "Redirect"
 """``Event`` of the request for the call's own document, and of those that come in the call: actions, redirects."""
@@ -33,16 +32,7 @@ MAIN_ACCOUNT = "MA"
 
 def patience(url: str) -> Patience:
     """Return how long Plivo waits, as far as the URL's fragment wishes nothing else."""
-    _, wishes = split_url(url, Timeouts(PLIVO.connect, PLIVO.read, PLIVO.total))
-    times = wishes.timeouts
-    return replace(
-        PLIVO,
-        connect=times.connect,
-        read=times.read,
-        total=times.total,
-        retries=PLIVO.retries if wishes.retries is None else wishes.retries,
-        retried=wishes.policy or PLIVO.retried,
-    )
+    return as_wished(PLIVO, url, rules_of("plivo"))
 
 
 def request(

@@ -16,6 +16,7 @@ from controller.dialects.plivo.formats import amount
 from controller.dialects.plivo.sources import API
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
+from controller.documents.fragments import Retried
 from controller.documents.messages import CallOver, DialConnected, DialDigits, DialOver, Message, Said
 from controller.documents.steps import Party, PartyKind
 from controller.recordings.model import (
@@ -111,6 +112,26 @@ def test_what_a_redirect_turned_leaves_the_form_behind() -> None:
     """What was posted gets into no URL."""
     asked = fetch.request(CALL, PLIVO, "GET", ANSWER_URL, {"Digits": "1"}, turned=True)
     assert (asked.url, asked.body) == (ANSWER_URL, b"")
+
+
+CONNECT_AND_READ = frozenset({Retried.CONNECT, Retried.READ})
+
+
+@pytest.mark.parametrize(
+    ("fragment", "expected"),
+    [
+        ("", (2.0, 40.0, 55.0, 0, 1, CONNECT_AND_READ)),
+        ("#ct=5000&rt=30000&tt=50000&rc=3&rp=5xx", (5.0, 30.0, 50.0, 0, 3, {Retried.STATUS_5XX})),
+        ("#rc=0", (2.0, 40.0, 55.0, 0, 0, CONNECT_AND_READ)),
+        ("#ct=1&rt=99999&tt=99999&rc=9&rp=nonsense", (0.1, 40.0, 55.0, 0, 5, CONNECT_AND_READ)),
+        ("#ct=99999&er=nearest", (10.0, 40.0, 55.0, 0, 1, CONNECT_AND_READ)),
+    ],
+)
+def test_patience(fragment: str, expected: tuple[object, ...]) -> None:
+    """Spec 3.6: Plivo's defaults and bounds, no redirects; a URL's fragment wishes otherwise, and is not sent."""
+    found = fetch.patience(ANSWER_URL + fragment)
+    assert (found.connect, found.read, found.total, found.redirects, found.retries, found.retried) == expected
+    assert fetch.request(CALL, PLIVO, "POST", ANSWER_URL + fragment, None).url == ANSWER_URL
 
 
 @pytest.mark.parametrize(
