@@ -7,6 +7,7 @@ daemon that comes back and finds them out again tells nothing twice; a digit is 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
@@ -14,7 +15,7 @@ from controller.calls.ports import Callee
 from controller.calls.telling import made_id, told
 from controller.documents.call import Call
 from controller.documents.messages import DialConnected, DialDigits, DialOver, Message
-from controller.documents.steps import Dial, Dialled, DialStatus
+from controller.documents.steps import Dial, Dialled, DialStatus, Party
 from controller.recordings.model import Delivery, new_id
 
 Told = tuple[Delivery, ...]
@@ -24,7 +25,7 @@ def begun(context: CallContext, step: Dial, winner: Callee, at: float) -> Told:
     """Return how the begin of the conversation is told."""
     if step.status is None:
         return ()
-    return _told(context, "connected", DialConnected(step.status, winner.party, winner.leg, at))
+    return _told(context, "connected", DialConnected(step.status, _shown(step, winner.party), winner.leg, at))
 
 
 def pressed(context: CallContext, step: Dial, ringing: Ringing) -> Told:
@@ -34,7 +35,7 @@ def pressed(context: CallContext, step: Dial, ringing: Ringing) -> Told:
         return ()
     made: Told = ()
     for digits, by_callee in found:
-        message = DialDigits(step.status, winner.party, winner.leg, digits, by_callee)
+        message = DialDigits(step.status, _shown(step, winner.party), winner.leg, digits, by_callee)
         made += _told(context, "", message)
     return made
 
@@ -43,7 +44,8 @@ def over(context: CallContext, step: Dial, outcome: Dialled, call: Call | None =
     """Return how the end of the conversation is told, of the call as it is or of ``call``; nothing if it was none."""
     if step.status is None or outcome.status is not DialStatus.ANSWERED or outcome.party is None:
         return ()
-    message = DialOver(step.status, outcome.party, outcome.call, outcome.seconds, outcome.cause)
+    party = _shown(step, outcome.party)
+    message = DialOver(step.status, party, outcome.call, outcome.seconds, outcome.cause)
     return _told(context, "parted", message, call)
 
 
@@ -62,6 +64,11 @@ def send_digits(context: CallContext, step: Dial, winner: Callee) -> None:
                 context.failed(step, f"who answered was not sent its digits: {error}")
 
         sending.add_done_callback(sent)
+
+
+def _shown(step: Dial, party: Party) -> Party:
+    """Return a party with the number that was shown to it, where that is not the leg's own."""
+    return replace(party, caller=party.caller or step.caller)
 
 
 def _told(context: CallContext, kind: str, message: Message, call: Call | None = None) -> Told:

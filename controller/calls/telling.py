@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 
-from controller.calls.commanding import report
 from controller.calls.context import CallContext
 from controller.calls.events import MessageUnrendered
 from controller.calls.rooms import Rooms
@@ -56,7 +55,6 @@ def made(rooms: Rooms, call: Call, identity: str, message: Message) -> tuple[Del
     try:
         delivery = dialect.tell(identity, message, call, account)
     except Exception as error:  # a dialect's fault must not cost the call its row
-        report("a message of a call could not be made", error)
         raise Untold(f"{type(error).__name__}: {error}") from None
     return () if delivery is None else (delivery,)
 

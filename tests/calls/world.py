@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -37,6 +38,7 @@ from controller.documents.steps import (
     Gather,
     Gathered,
     Item,
+    Limit,
     Outcome,
     Party,
     PartyKind,
@@ -53,6 +55,7 @@ from controller.documents.steps import (
     StartRecording,
     Step,
     StopRecording,
+    Tell,
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
@@ -224,7 +227,7 @@ class Script:
             self._outcomes.append(outcome)
             self._position += 1
             self._waiting = False
-        if self._position >= len(self._steps) or self._steps[self._position][0] == "farewell":
+        if self._position >= len(self._steps) or self._steps[self._position][0] in {"farewell", "bye"}:
             return End()
         verb, *values = self._steps[self._position]
         if verb == "hangup":
@@ -235,6 +238,10 @@ class Script:
                 return Answer(*values)
             case "wait":
                 return Wait(values[0])
+            case "limit":
+                return Limit(values[0])
+            case "tell":
+                return Tell(StatusTarget(values[0], "POST"), {"number": values[1]})
             case "record":
                 return StartRecording(replace(REQUEST, reference=values[0]))
             case "stop":
@@ -259,10 +266,15 @@ class Script:
                 return Fetch(values[0], {"vars": {}})
         raise ZeroDivisionError("a program's bug")
 
-    def farewell(self, outcome: Outcome | None) -> Fetch | None:
-        """Ask the URL of a step `farewell`, at which a run that gets there ends."""
-        found = [url for verb, *(url, *_) in [[*step, ""] for step in self._steps] if verb == "farewell"]
-        return Fetch(found[0], {"outcome": type(outcome).__name__}) if found else None
+    def farewell(self, outcome: Outcome | None) -> Fetch | Tell | None:
+        """Ask the URL of a step `farewell`, or tell that of a step `bye`; a run that gets there ends."""
+        given = {"outcome": type(outcome).__name__}
+        for verb, *values in self._steps:
+            if verb == "farewell":
+                return Fetch(values[0], given)
+            if verb == "bye":
+                return Tell(StatusTarget(values[0], "GET"), given)
+        return None
 
     def snapshot(self) -> Mapping[str, Any]:
         return {"position": self._position, "waiting": self._waiting}
@@ -427,6 +439,7 @@ class World:
     source: str = "main"
     fallback: str | None = None
     method: str = "POST"
+    hangup_url: str | None = None
     limit: int = 100
     core: str = "core"
     linked: bool = True
@@ -667,6 +680,15 @@ class World:
         return found
 
     @property
+    def spoken(self) -> list[tuple[str, str, str]]:
+        """What was told of calls, each in its order: the kind, the URL, and what it was given."""
+        bodies = [json.loads(delivery.body) for delivery in self.messages.values()]
+        return [
+            (body["message"], body["target"]["url"], json.dumps(body["given"]) if "given" in body else "")
+            for body in bodies
+        ]
+
+    @property
     def sounds(self) -> list[str]:
         """What the caller heard, in part or whole."""
         return [name for name, _, _ in self.heard if name != "fence"]
@@ -695,7 +717,7 @@ class Daemon:
             path_of=lambda _switch, identity: f"/{identity}.wav",
             admit=lambda _switch: world.full,
         )
-        claim = Claim(ACCOUNT, world.source, world.fallback, world.method)
+        claim = Claim(ACCOUNT, world.source, world.fallback, world.method, hangup_url=world.hangup_url)
         self.rooms = Rooms(
             legs=WorldLegs(world, self),
             ledger=WorldCalls(world, self),
@@ -757,16 +779,16 @@ class WorldLegs:
 
     def limit(self, switch: str, leg: str, seconds: float) -> Awaitable[None]:
         def happen(found: Leg) -> None:
-            found.limit = seconds
+            found.limit = max(1, math.ceil(seconds))
 
-        return self._post("limit", leg, happen, f" {seconds:g}")
+        return self._post("limit", leg, happen, f" {max(1, math.ceil(seconds))}")
 
     def answer(self, switch: str, leg: str) -> Awaitable[None]:
         def answered(found: Leg) -> None:
             if found.alive and not found.answered:
                 found.answered = True
                 if "answered" not in self.world.deaf:
-                    self.world.tell(lambda daemon: daemon.desk.answered(SWITCH, leg))
+                    self.world.tell(lambda daemon: daemon.desk.answered(SWITCH, leg, self.world.now))
 
         def happen(found: Leg) -> None:
             if self.world.answers:
