@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from controller.app import App
-from controller.calls.events import CallEnded, CallFailed, DocumentRefused, StepFailed
+from controller.calls.events import CallEnded, CallFailed, DocumentRefused, MessageUnrendered, StepFailed
 from controller.demo import parts
 from controller.demo.parts import Part
 from controller.demo.receiver import Receiver
@@ -155,6 +155,8 @@ class _Stage:
                 self._wake()
             case CallFailed() | DocumentRefused() | StepFailed():
                 self._wake(event.why)
+            case MessageUnrendered():
+                self._wake(event.error)
 
     def fact(self, fact: Fact) -> None:
         """Notice the start of the recording, as the caller does by the end of the beep."""

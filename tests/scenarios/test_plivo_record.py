@@ -196,6 +196,28 @@ async def test_a_message_without_an_action(app: Application, switch: Switch, tmp
     app.signed()
 
 
+async def test_a_hangup_within_a_conversation(app: Application, switch: Switch) -> None:
+    """A Dial's action is told of a call that is completed, then the hangup URL is; what they answer means nothing."""
+    dial = plivoxml.DialElement(action=app.receiver.url("/dialled/"), method="GET")
+    dial.add(plivoxml.NumberElement("2000"))
+    app.answers("/answer/", document(dial))
+    never = plivoxml.RedirectElement(app.receiver.url("/never/"))
+    app.answers("/dialled/", document(never))
+    app.daemon.changes["dial"] = {"number": "loopback/{number}/fsrec-harness"}
+    await app.start(hangup_url=app.receiver.url("/hangup/"))
+    call = await switch.call(script=(Tone(30.0, VOICE),))
+    await app.receiver.wait("/answer/")
+    await asyncio.sleep(3.0)  # of the conversation
+    await call.hangup()
+    (over,) = [request.form for request in await app.receiver.wait("/hangup/", timeout=20)]
+    await finished(app, call)
+    assert [request.path for request in app.receiver.requests] == ["/answer/", "/dialled/", "/hangup/"]
+    (dialled,) = app.told("/dialled/")
+    assert (dialled["DialStatus"], dialled["CallStatus"], over["CallStatus"]) == ("completed", *["completed"] * 2)
+    assert int(over["Duration"]) == pytest.approx(3, abs=1 + late(switch))
+    app.signed()
+
+
 # --- a call's time --------------------------------------------------------------------------------------------------
 
 
