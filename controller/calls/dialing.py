@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
+from controller.calls.confirming import Asking
 from controller.calls.context import CallContext
 from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
+from controller.calls.meanwhile import DialSounds
 from controller.calls.ports import Callee
 from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
 from controller.recordings.model import EndReason, new_id
@@ -52,11 +54,12 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
         context.observe(RingingShortened(context.call.id, context.call.step, step.timeout, context.rooms.rings))
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
     recorder = _DialRecorder(context, step.recording)
+    sounds = DialSounds(context, step, resumed=resumed)
     try:
         for number in range(context.call.item, len(step.groups)):
             if number != context.call.item:
                 await context.save(item=number, waiting=None, connected_at=None)
-            outcome = await _Attempt(context, step, number, recorder).carry_out(resumed=resumed)
+            outcome = await _Attempt(context, step, number, recorder, sounds).carry_out(resumed=resumed)
             resumed = False
             if outcome.status in {DialStatus.ANSWERED, DialStatus.CANCELED}:
                 break
@@ -64,7 +67,10 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
         if context.released:  # the leg is others' now; what they say is not what was dialled
             recorder.stop()
         raise
+    finally:
+        sounds.over()
     recorder.stop()
+    await sounds.taken_off()
     await _stay(context)
     return await recorder.told(outcome)
 
@@ -102,9 +108,12 @@ def callee_id(call: str, step: int, group: int, place: int) -> str:
 class _Attempt:
     """One group: rung at once, for as long as the step says, until a conversation with one of them is over."""
 
-    def __init__(self, context: CallContext, step: Dial, group: int, recorder: _DialRecorder) -> None:
+    def __init__(
+        self, context: CallContext, step: Dial, group: int, recorder: _DialRecorder, sounds: DialSounds
+    ) -> None:
         call = context.call
         self._context, self._step, self._recorder = context, step, recorder
+        self._sounds = sounds
         self._problems: list[str] = []
         callees = []
         for place, party in enumerate(step.groups[group]):
@@ -114,7 +123,9 @@ class _Attempt:
             else:
                 callees.append(Callee(callee_id(call.id, call.step, group, place), party))
         execution = callee_id(call.id, call.step, group, -1)
-        self._ringing = Ringing(execution, tuple(callees), lambda: context.call)
+        asks = step.confirmation is not None
+        self._ringing = Ringing(execution, tuple(callees), lambda: context.call, asks=asks)
+        self._asking = Asking(context, step.confirmation, self._ringing)
         self._rings = min(step.timeout, context.rooms.rings)
         self._told_at = 0.0
         self._ending = ""
@@ -153,7 +164,7 @@ class _Attempt:
 
     async def _send(self, *, doubtful: bool) -> None:
         context, legs, step = self._context, self._context.rooms.legs, self._step
-        call = context.call
+        call, meanwhile = context.call, await self._sounds.made()
         while True:
             await context.sure.wait()
             try:
@@ -167,6 +178,7 @@ class _Attempt:
                     caller=step.caller,
                     rings=self._rings,
                     execution=self._ringing.execution,
+                    meanwhile=meanwhile,
                 )
             except SwitchAway:
                 doubtful = True
@@ -201,8 +213,10 @@ class _Attempt:
                 continue
             if ringing.star and self._step.hangup_on_star and not self._ending:
                 await self._end("NORMAL_CLEARING")
-            until = context.call.waiting
+            until = self._asking.until(context.call.waiting)
             if until is not None and clock() >= until:
+                if self._asking.expired(context.call.waiting):
+                    continue
                 await self._end("NORMAL_CLEARING" if ringing.winner is not None else "NO_ANSWER")
                 continue
             ringing.news.clear()
@@ -241,6 +255,7 @@ class _Attempt:
         call, legs, clock = context.call, context.rooms.legs, context.rooms.clock
         ringing.doubt = False
         with contextlib.suppress(CommandFailed):
+            await self._asking.look()
             alive = False
             for callee in ringing.callees:
                 found = await insist(partial(legs.look, call.switch, callee.leg), context.sure)
@@ -276,7 +291,7 @@ class _Attempt:
     def _status(self, cause: str) -> DialStatus:
         if self._ending == "NORMAL_CLEARING" or cause == "ORIGINATOR_CANCEL":
             return DialStatus.CANCELED
-        if self._ending or cause in _NO_ANSWER:
+        if self._ending or self._ringing.asked or cause in _NO_ANSWER:
             return DialStatus.NO_ANSWER
         return DialStatus.BUSY if cause in _BUSY else DialStatus.FAILED
 
