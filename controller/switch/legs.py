@@ -222,7 +222,7 @@ class EslLegs:
 
         return self._post(switch, make)
 
-    def dialled(self, switch: str, leg: str) -> asyncio.Future[None]:
+    def forget_ring(self, switch: str, leg: str) -> asyncio.Future[None]:
         """``uuid_setvar_multi``: FreeSWITCH has read them as its bridge began, and keeps them for the next."""
         return self._post(switch, lambda: (taken_off(leg),))
 
