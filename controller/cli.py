@@ -30,6 +30,7 @@ from controller.softswitch import serve
 from controller.store import StoreError
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
+from controller.transcription.engines import missing
 
 _NOWHERE = "https://fsrec.invalid"
 
