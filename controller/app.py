@@ -116,7 +116,9 @@ class App:
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
             await self._build(stack)
-            metrics.gauge("transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting)
+            metrics.gauge(
+                "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
+            )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
             tenants = tuple(self.accounts.values())

@@ -146,7 +146,7 @@ def _public_url(value: str) -> str:
 
 
 def _server_url(value: str) -> str:
-    """Return the URL of a server that the settings choose: it may be anywhere, its credentials are a key of their own."""
+    """Return the URL of a server that the settings choose, which may be anywhere; its credentials are elsewhere."""
     try:
         parts = urlsplit(value)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0

@@ -16,6 +16,8 @@ SHORTEST = 0.5
 LONGEST = 4 * 3600.0
 LARGEST = 2_000_000_000
 """Bytes that a file is to be under."""
+LOOK = 60
+"""Seconds in which something to hear is looked for at a time."""
 FRAME = 0.02
 """Seconds by which a file may be shorter than was measured and still be whole: what rounding makes."""
 NOTHING = "nothing was said: the recording is silent"
@@ -56,7 +58,7 @@ def of_file(path: Path, seconds: float) -> str | None:
                 return f"the recording's file has {found.size} bytes; it must have fewer than {LARGEST}"
             if found.duration < seconds - FRAME:
                 return f"the recording's file is truncated: {found.duration:.2f} of {seconds:.2f} s are there"
-            if trim.loud_part(descriptor, found, (Span(0, found.frames),)) is None:
+            if not _sounds(descriptor, found):
                 return NOTHING
     except FileNotFoundError:
         return "the recording's file is missing"
@@ -65,3 +67,10 @@ def of_file(path: Path, seconds: float) -> str | None:
     except OSError as error:
         return f"the recording's file can't be read: {error.strerror or error}"
     return None
+
+
+def _sounds(descriptor: int, found: wav.Wav) -> bool:
+    """Tell whether anything in an open file is loud, reading no more of it than that takes."""
+    step = LOOK * found.rate
+    spans = (Span(first, min(found.frames, first + step)) for first in range(0, found.frames, step))
+    return any(trim.loud_part(descriptor, found, (span,)) is not None for span in spans)
