@@ -17,12 +17,13 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, recordings, relay
+from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -103,6 +104,7 @@ class App:
         self.dialects = {
             "swml": SwmlDialect(self.base_url),
             "twiml": TwimlDialect(self.base_url, self.accounts, self.telemetry.observe),
+            "plivo": PlivoDialect(self.base_url, self.accounts, self.telemetry.observe),
         }
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(listening.close)
@@ -122,6 +124,7 @@ class App:
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
                         lambda router, _files: relay.register(router, desk, tenants, self.base_url),
+                        lambda router, files: plivo.register(router, files, desk, None, tenants, self.base_url),
                     ),
                 )
             )
@@ -217,7 +220,7 @@ class App:
                 SpeechSettings(speech.engine, speech.voice, speech.voices),
                 Templates(settings.dial.number, settings.dial.sip),
             ),
-            ledger=StoreCalls(self.store),
+            ledger=StoreCalls(self.store, self.outbox.wake),
             recordings=self.recordings,
             clock=self.clock,
             sources=Sources(Languages(self.dialects), self.accounts, fetcher),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from controller.documents.fragments import Retried
+from controller.documents.fragments import Retried, Rules, Timeouts, split_url
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
@@ -52,6 +52,20 @@ class Patience:
     redirects: int
     retries: int = 0
     retried: frozenset[Retried] = frozenset()
+
+
+def as_wished(usual: Patience, url: str, rules: Rules) -> Patience:
+    """Return a vendor's usual patience as a URL's fragment wishes it, by the vendor's rules."""
+    times = Timeouts(usual.connect, usual.read, usual.total)
+    _, wishes = split_url(url, replace(rules, usual=times))
+    return replace(
+        usual,
+        connect=wishes.timeouts.connect,
+        read=wishes.timeouts.read,
+        total=wishes.timeouts.total,
+        retries=usual.retries if wishes.retries is None else wishes.retries,
+        retried=wishes.policy or usual.retried or frozenset({Retried.CONNECT}),
+    )
 
 
 class FetchFailed(Exception):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from controller.documents.call import Call
@@ -14,13 +15,20 @@ from controller.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class StoreCalls:
-    """Implements ``calls.ports.CallLedger``."""
+    """Implements ``calls.ports.CallLedger``.
+
+    ``after_commit`` is called on the event loop when what is told of a call is durable.
+    """
 
     store: Store
+    after_commit: Callable[[], None]
 
     def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
         """Store a call and what is told of it, enqueued at once. Raises StoreFailed where that is not durable."""
-        return self.store.write(self.along(call, told))
+        stored = self.store.write(self.along(call, told))
+        if told:
+            stored.add_done_callback(self._stored)
+        return stored
 
     def along(self, call: Call, told: Sequence[Delivery] = ()) -> Along:
         """Return the same as work for another room's transaction."""
@@ -35,3 +43,7 @@ class StoreCalls:
     async def live(self, switch: str) -> Sequence[Call]:
         """Return every call of a switch that has not ended."""
         return await self.store.read(lambda reader: reader.live_calls(switch))
+
+    def _stored(self, stored: Future[None]) -> None:
+        if stored.cancelled() or stored.exception() is None:  # cancelled: its waiter gave up, the work did not
+            self.after_commit()

@@ -1,9 +1,10 @@
-"""The order of one recording's deliveries (DESIGN section 7), apart from any database.
+"""The order of one subject's deliveries (DESIGN section 7), apart from any database.
 
-A lane holds the pending deliveries of one recording. Each one *owes* an attempt from the time it is added; only the
-first that owes one may go, the others wait without a due time. So first attempts happen in order, whatever comes of
-them. When the recording's last notice exists, those before it owe one more attempt, and it waits for these; after
-that everyone is on a schedule of its own.
+A lane holds the pending deliveries of one subject: a recording, or a call. Each one *owes* an attempt from the time
+it is added; only the first that owes one may go, the others wait without a due time. So first attempts happen in
+order, whatever comes of them. Those of one sequence are one notice to several receivers, who do not wait for each
+other. When a recording's last notice exists, those before it owe one more attempt, and it waits for these; after that
+everyone is on a schedule of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Place:
 
 
 class Lane:
-    """The pending deliveries of one recording, in order of ``sequence``."""
+    """The pending deliveries of one subject, in order of ``sequence``."""
 
     def __init__(self, places: Iterable[Place] = ()) -> None:
         self._places = {place.id: place for place in sorted(places, key=lambda place: place.sequence)}
@@ -58,7 +59,7 @@ class Lane:
 
     def _release(self, now: float) -> None:
         owing = [place for place in self._places.values() if place.owed]
-        if owing:
-            first = min(owing, key=lambda place: place.sequence)
-            if first.due_at is None:
-                self._places[first.id] = replace(first, due_at=now)
+        first = min((place.sequence for place in owing), default=0)
+        for place in owing:
+            if place.sequence == first and place.due_at is None:
+                self._places[place.id] = replace(place, due_at=now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.recordings.model import Delivery, Notice, Recording, Transcription, TranscriptionState
 from controller.recordings.ports import Along
 from controller.store.events import NoticeUnrendered
 from controller.store.store import Store
@@ -34,6 +34,7 @@ class StoreLedger:
         """Store recordings, notices and their deliveries, and do ``along``, in one transaction, enqueued at once.
 
         A notice that cannot be rendered is stored with the error: the recording's truth never depends on a renderer.
+        With its last notice a recording whose words are wanted as text gets a transcription, which waits.
         Raises StoreFailed when nothing was stored.
         """
         rendered = [self._rendered(notice) for notice in notices]
@@ -43,6 +44,8 @@ class StoreLedger:
                 transaction.save_recording(recording)
             for notice, deliveries, error in rendered:
                 transaction.add_notice(notice, deliveries, error)
+                if notice.kind.last and notice.recording.request.transcription is not None:
+                    transaction.add_transcription(wanted(notice.recording, transaction.now))
             if along is not None:
                 along(transaction)
 
@@ -70,3 +73,16 @@ class StoreLedger:
     def _stored(self, stored: Future[None]) -> None:
         if stored.cancelled() or stored.exception() is None:  # cancelled: its waiter gave up, the work did not
             self._after_commit()
+
+
+def wanted(recording: Recording, now: float) -> Transcription:
+    """Return the transcription that a recording's own request wishes, as it waits from ``now`` on (Unix seconds)."""
+    wish, measured = recording.request.transcription, recording.measured
+    return Transcription(
+        recording.id,
+        recording.owner.account,
+        TranscriptionState.WAITING,
+        now,
+        target=None if wish is None else wish.target,
+        seconds=0.0 if measured is None else measured.duration,
+    )

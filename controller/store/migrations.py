@@ -31,7 +31,85 @@ def _list_recordings(connection: Connection) -> None:
     LISTED.create(connection)
 
 
-STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings)
+def _tell_of_calls(connection: Connection) -> None:
+    """Deliveries may be of a call or a transcription as well as of a notice: they have a subject.
+
+    Attempts go first: with foreign keys on, to drop a table deletes its rows, and with them all that hang on them.
+    """
+    for statement in _REBUILT_DELIVERIES:
+        connection.exec_driver_sql(statement)
+
+
+_REBUILT_DELIVERIES = (
+    """CREATE TABLE deliveries_5 (
+        id TEXT NOT NULL, notice TEXT, subject TEXT NOT NULL, sequence INTEGER NOT NULL, account TEXT NOT NULL,
+        dialect TEXT NOT NULL, method TEXT NOT NULL, url TEXT NOT NULL, origin TEXT NOT NULL, headers TEXT NOT NULL,
+        body BLOB NOT NULL, state TEXT NOT NULL, owed BOOLEAN NOT NULL, due_at DOUBLE, attempts INTEGER NOT NULL,
+        tries INTEGER NOT NULL, created_at DOUBLE NOT NULL, finished_at DOUBLE, reason TEXT,
+        PRIMARY KEY (id), FOREIGN KEY(notice) REFERENCES notices (id) ON DELETE CASCADE)""",
+    """CREATE TABLE attempts_5 (
+        id INTEGER NOT NULL, delivery TEXT NOT NULL, at DOUBLE NOT NULL, duration DOUBLE NOT NULL, status INTEGER,
+        error TEXT, detail TEXT NOT NULL, first_bytes BLOB NOT NULL, retry_after TEXT,
+        PRIMARY KEY (id), FOREIGN KEY(delivery) REFERENCES deliveries_5 (id) ON DELETE CASCADE)""",
+    """INSERT INTO deliveries_5 (id, notice, subject, sequence, account, dialect, method, url, origin, headers, body,
+            state, owed, due_at, attempts, tries, created_at, finished_at, reason)
+        SELECT id, notice, recording, sequence, account, dialect, method, url, origin, headers, body,
+            state, owed, due_at, attempts, tries, created_at, finished_at, reason FROM deliveries""",
+    """INSERT INTO attempts_5 (id, delivery, at, duration, status, error, detail, first_bytes, retry_after)
+        SELECT id, delivery, at, duration, status, error, detail, first_bytes, retry_after FROM attempts""",
+    "DROP TABLE attempts",
+    "DROP TABLE deliveries",
+    "ALTER TABLE deliveries_5 RENAME TO deliveries",
+    "ALTER TABLE attempts_5 RENAME TO attempts",
+    "CREATE INDEX deliveries_by_subject ON deliveries (subject, sequence)",
+    "CREATE INDEX deliveries_pending ON deliveries (subject, finished_at) WHERE finished_at IS NULL",
+    "CREATE INDEX deliveries_by_state ON deliveries (state, created_at, id)",
+    "CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX deliveries_due_by_origin ON deliveries (origin, due_at, id) WHERE due_at IS NOT NULL",
+    "CREATE INDEX attempts_by_delivery ON attempts (delivery, id)",
+)
+
+
+def _know_the_parties(connection: Connection) -> None:
+    """Find recordings by who called whom; of those that are there already, nobody knows."""
+    for party in ("caller", "called"):
+        connection.exec_driver_sql(f"ALTER TABLE recordings ADD COLUMN {party} TEXT NOT NULL DEFAULT ''")
+        connection.exec_driver_sql(
+            f"CREATE INDEX recordings_by_{party} ON recordings (account, {party}, requested_at, id)"
+            " WHERE deleted_at IS NULL"
+        )
+    connection.exec_driver_sql("DROP INDEX recordings_listed")
+    connection.exec_driver_sql(
+        "CREATE INDEX recordings_listed ON recordings (account, requested_at, id) WHERE deleted_at IS NULL"
+    )
+
+
+def _list_what_was_added(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE INDEX recordings_added ON recordings (account, finished_at, id, state, deleted_at)"
+        " WHERE deleted_at IS NULL AND finished_at IS NOT NULL AND state != 'failed'"
+    )
+
+
+def _keep_transcriptions(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE TABLE transcriptions (recording TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL,"
+        " requested_at DOUBLE NOT NULL, finished_at DOUBLE, data TEXT NOT NULL, PRIMARY KEY (recording),"
+        " FOREIGN KEY(recording) REFERENCES recordings (id) ON DELETE CASCADE)"
+    )
+    connection.exec_driver_sql(
+        "CREATE INDEX transcriptions_unfinished ON transcriptions (requested_at, recording) WHERE finished_at IS NULL"
+    )
+
+
+def _serve_plivo(connection: Connection) -> None:
+    _tell_of_calls(connection)
+    _know_the_parties(connection)
+    _list_what_was_added(connection)
+    _keep_transcriptions(connection)
+
+
+STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 
 

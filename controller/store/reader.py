@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
 
 from controller.documents.call import Call
-from controller.recordings.model import Notice, Recording
+from controller.recordings.model import Notice, Recording, Transcription
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
-from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS
+from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
 from controller.telemetry import Hook
 
@@ -23,6 +23,57 @@ _CALL = select(CALLS.c.id, CALLS.c.data, CALLS.c.text, TEXTS.c.data.label("writt
 )
 Page = tuple[float, str]
 """Where a page ended: the time and id of its last row; given as ``before``, the next page begins after it."""
+
+
+class Chosen(TypedDict, total=False):
+    """Which recordings: ``since`` and ``until`` bound requested_at, both included.
+
+    ``call``, ``caller`` and ``called`` leave out those of others, where a number may be written in several ways;
+    ``deleted`` False leaves out those that are deleted, ``final`` True those that have not ended. ``added`` True
+    leaves out all that have no file, and what is said of requested_at is true of finished_at instead.
+    """
+
+    call: str | None
+    caller: str | Collection[str] | None
+    called: str | Collection[str] | None
+    since: float | None
+    until: float | None
+    deleted: bool
+    final: bool
+    added: bool
+
+
+_UNDONE = TRANSCRIPTIONS.c.finished_at.is_(None)
+
+
+def _chosen(account: str, **chosen: Unpack[Chosen]) -> list[ColumnElement[bool]]:
+    """Return what is asked of a row, so that one index has all of it."""
+    # Of one call's, the database shall walk the index by call: an expression of the account has none.
+    owner = RECORDINGS.c.account if chosen.get("call") is None else RECORDINGS.c.account + ""
+    asked = [owner == column_text(account)]
+    for name in ("call", "caller", "called"):
+        texts = chosen.get(name)
+        if isinstance(texts, str):
+            asked.append(RECORDINGS.c[name] == column_text(texts))
+        elif isinstance(texts, Collection):
+            asked.append(RECORDINGS.c[name].in_([column_text(text) for text in texts]))
+    if not chosen.get("deleted", True):
+        asked.append(RECORDINGS.c.deleted_at.is_(None))
+    if chosen.get("final", False):  # by the ids of the few that are not: to ask each row would be to read it
+        unfinished = RECORDINGS.alias()
+        asked.append(RECORDINGS.c.id.not_in(select(unfinished.c.id).where(unfinished.c.unfinished_on.is_not(None))))
+    if chosen.get("added", False):
+        asked.append(ADDED)
+    since, until, moment = chosen.get("since"), chosen.get("until"), _order(**chosen)[0]
+    if since is not None:
+        asked.append(moment >= since)
+    if until is not None:
+        asked.append(moment <= until)
+    return asked
+
+
+def _order(**chosen: Unpack[Chosen]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return RECORDINGS.c.finished_at if chosen.get("added", False) else RECORDINGS.c.requested_at, RECORDINGS.c.id
 
 
 class Reader:
@@ -59,37 +110,54 @@ class Reader:
         account: str,
         *,
         limit: int = 50,
+        offset: int = 0,
         before: Page | None = None,
         after: Page | None = None,
-        call: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        deleted: bool = True,
+        **chosen: Unpack[Chosen],
     ) -> list[Recording]:
-        """Return a page of an account's recordings, newest first; it costs the same wherever it is.
+        """Return a page of those of an account's recordings that are ``chosen``, newest first.
 
-        ``before`` and ``after`` are (requested_at, id): the page begins after that row, or ends before it. ``since``
-        and ``until`` bound requested_at, both included; ``call`` leaves out those of other calls, and ``deleted``
-        False those that are deleted.
+        ``before`` and ``after`` are (requested_at, id): the page begins after that row, or ends before it, and costs
+        the same wherever it is. ``offset`` leaves out so many of the first: a step along an index for each.
         """
-        order = RECORDINGS.c.requested_at, RECORDINGS.c.id
-        # Of one call's, the database shall walk the index by call: an expression of the account has none.
-        owner = RECORDINGS.c.account if call is None else RECORDINGS.c.account + ""
-        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(owner == column_text(account))
-        if call is not None:
-            query = query.where(RECORDINGS.c.call == column_text(call))
-        if not deleted:
-            query = query.where(RECORDINGS.c.deleted_at.is_(None))
-        if since is not None:
-            query = query.where(RECORDINGS.c.requested_at >= since)
-        if until is not None:
-            query = query.where(RECORDINGS.c.requested_at <= until)
+        order = _order(**chosen)
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(*_chosen(account, **chosen)).limit(limit)
+        if offset:
+            query = query.offset(offset)
         if before is not None:
             query = query.where(tuple_(*order) < tuple_(*before))
         if after is not None:
             query = query.where(tuple_(*order) > tuple_(*after))
-            return self._recordings(query.order_by(*order).limit(limit))[::-1]
-        return self._recordings(query.order_by(*(column.desc() for column in order)).limit(limit))
+            return self._recordings(query.order_by(*order))[::-1]
+        return self._recordings(query.order_by(*(column.desc() for column in order)))
+
+    def recordings_count(self, account: str, **chosen: Unpack[Chosen]) -> int:
+        """Return how many of an account's recordings are ``chosen``: a walk along an index over all of them."""
+        count: int = self._scalar(select(func.count()).select_from(RECORDINGS).where(*_chosen(account, **chosen)))
+        return count
+
+    def transcription(self, recording: str) -> Transcription | None:
+        """Return a recording's transcription, or None."""
+        query = select(TRANSCRIPTIONS.c.data).where(TRANSCRIPTIONS.c.recording == column_text(recording))
+        text = self._scalar(query)
+        return None if text is None else decode(Transcription, text)
+
+    def transcriptions_waiting(self, limit: int, leaving_out: Collection[str] = ()) -> list[Transcription]:
+        """Return transcriptions that are not over, longest wanted first.
+
+        Those that run are among them: what this process did not begin, a former one did. So ``leaving_out`` are the
+        recordings whose transcriptions are in hand, which ``limit`` does not count.
+        """
+        query = select(TRANSCRIPTIONS.c.recording.label("id"), TRANSCRIPTIONS.c.data).where(_UNDONE)
+        query = query.order_by(TRANSCRIPTIONS.c.requested_at, TRANSCRIPTIONS.c.recording)
+        rows = self._rows(query.limit(limit + len(leaving_out)))
+        left = [row for row in rows if row.id not in leaving_out][:limit]
+        return self._readable("transcriptions", left, lambda row: decode(Transcription, row.data))
+
+    def transcriptions_unfinished(self) -> int:
+        """Return how many transcriptions are not over, running ones included."""
+        count: int = self._scalar(select(func.count()).select_from(TRANSCRIPTIONS).where(_UNDONE))
+        return count
 
     def call(self, identity: str) -> Call | None:
         """Return one call, or None."""
@@ -140,10 +208,10 @@ class Reader:
         query = select(ATTEMPTS).where(ATTEMPTS.c.delivery == column_text(delivery)).order_by(ATTEMPTS.c.id)
         return [attempt_of(row) for row in self._rows(query)]
 
-    def deliveries_of(self, recording: str) -> list[OutboxRow]:
-        """Return a recording's deliveries in the order of its notices."""
-        query = select(DELIVERIES).where(DELIVERIES.c.recording == column_text(recording))
-        return self._outbox(query.order_by(DELIVERIES.c.sequence))
+    def deliveries_of(self, subject: str) -> list[OutboxRow]:
+        """Return the deliveries that are about a recording or a call, in their order."""
+        query = select(DELIVERIES).where(DELIVERIES.c.subject == column_text(subject))
+        return self._outbox(query.order_by(DELIVERIES.c.sequence, DELIVERIES.c.id))
 
     def deliveries(
         self, state: DeliveryState | None = None, *, limit: int = 50, before: Page | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from controller.documents.call import Call, CallState
-from controller.recordings.model import Delivery, Notice, NoticeKind, Recording
+from controller.recordings.model import Delivery, Notice, NoticeKind, Recording, Transcription
 from controller.store.codec import DecodeError, decode, encode
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, origin_of
 
@@ -36,6 +36,8 @@ def recording_columns(recording: Recording) -> Columns:
         "revision": recording.revision,
         "data": encode(recording),
         "deleted_at": recording.deleted_at,
+        "caller": column_text(owner.caller),
+        "called": column_text(owner.called),
     }
 
 
@@ -92,13 +94,18 @@ def notice_of(row: Row[Any]) -> Notice:
     return Notice(row.id, NoticeKind(row.kind), decode(Recording, row.data), row.at, row.sequence)
 
 
-def delivery_columns(notice: Notice, delivery: Delivery, now: float) -> Columns:
-    """Return the row of a new delivery, before its place in the recording's lane is known."""
+def delivery_columns(
+    subject: str, delivery: Delivery, now: float, *, notice: str | None = None, sequence: int | None = None
+) -> Columns:
+    """Return the row of a new delivery, before its place in its subject's lane is known.
+
+    Without a ``sequence`` it gets the next one of its subject when it is written.
+    """
     return {
         "id": delivery.id,
-        "notice": notice.id,
-        "recording": notice.recording.id,
-        "sequence": notice.sequence,
+        "notice": notice,
+        "subject": subject,
+        "sequence": sequence,
         "account": column_text(delivery.account),
         "dialect": delivery.dialect,
         "method": column_text(delivery.method),
@@ -117,6 +124,19 @@ def delivery_columns(notice: Notice, delivery: Delivery, now: float) -> Columns:
     }
 
 
+def transcription_columns(transcription: Transcription) -> Columns:
+    """Return the row of a transcription; ``finished_at`` is there exactly when it is over."""
+    over = transcription.state.final
+    return {
+        "recording": transcription.recording,
+        "account": column_text(transcription.account),
+        "state": transcription.state.value,
+        "requested_at": transcription.requested_at,
+        "finished_at": (transcription.finished_at or transcription.requested_at) if over else None,
+        "data": encode(transcription),
+    }
+
+
 _HEADERS = tuple[tuple[str, str], ...]
 
 
@@ -130,7 +150,7 @@ def outbox_row(row: Row[Any]) -> OutboxRow:
     delivery = Delivery(row.id, row.account, row.dialect, row.method, row.url, _headers(row.headers), bytes(row.body))
     return OutboxRow(
         delivery,
-        row.recording,
+        row.subject,
         row.sequence,
         row.origin,
         DeliveryState(row.state),

@@ -7,10 +7,10 @@ from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Integer, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Integer, Select, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS
+from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS, TRANSCRIPTIONS
 from controller.store.values import DeliveryState
 
 T = TypeVar("T")
@@ -23,12 +23,13 @@ REVISIONS = select(RECORDINGS.c.id, RECORDINGS.c.revision).where(
 )
 PLACES = select(
     DELIVERIES.c.id,
-    DELIVERIES.c.recording,
+    DELIVERIES.c.subject,
     DELIVERIES.c.sequence,
-    DELIVERIES.c.state,
     DELIVERIES.c.owed,
     DELIVERIES.c.due_at,
-).where(DELIVERIES.c.recording.in_(bindparam("ids", expanding=True)))
+).where(DELIVERIES.c.finished_at.is_(None), DELIVERIES.c.subject.in_(bindparam("ids", expanding=True)))
+PRESENT = select(DELIVERIES.c.id).where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+LAST_SEQUENCE = select(func.max(DELIVERIES.c.sequence)).where(DELIVERIES.c.subject == bindparam("of"))
 DUE_IDS = (
     select(DELIVERIES.c.id)
     .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"))
@@ -53,6 +54,8 @@ def _due_origins() -> Select[Any]:
 
 
 DUE_ORIGINS = _due_origins()
+KEPT_RECORDING = select(RECORDINGS.c.id).where(RECORDINGS.c.id == bindparam("key"), RECORDINGS.c.deleted_at.is_(None))
+FORGET_TRANSCRIPTION = delete(TRANSCRIPTIONS).where(TRANSCRIPTIONS.c.recording == bindparam("key"))
 INSERT_ATTEMPT = insert(ATTEMPTS)
 ATTEMPTED = (
     update(DELIVERIES)
@@ -89,26 +92,26 @@ REPLAYED = (
 @cache
 def _upsert(dialect: str, table: Table) -> Any:
     statement = _INSERT[dialect](table)
-    columns = {column.name: statement.excluded[column.name] for column in table.columns if column.name != "id"}
+    columns = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
     # A recording's revision is compared before, with an error; here it only guards against what came in between.
-    # A call's is compared here alone: an older value of it has nothing to say any more.
-    newer = table.c.revision <= statement.excluded.revision
-    return statement.on_conflict_do_update(index_elements=["id"], set_=columns, where=newer)
+    # A call's is compared here alone: an older value of it has nothing to say any more. Transcriptions have none.
+    newer = table.c.revision <= statement.excluded.revision if "revision" in table.c else None
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=columns, where=newer)
 
 
 @cache
 def _insert_new(dialect: str, table: Table) -> Any:
-    return _INSERT[dialect](table).on_conflict_do_nothing(index_elements=["id"])
+    return _INSERT[dialect](table).on_conflict_do_nothing(index_elements=list(table.primary_key))
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or replace those with the same id, unless they have a higher revision."""
+    """Insert rows, or replace those with the same key, unless they have a higher revision."""
     if rows:
         connection.execute(_upsert(connection.dialect.name, table), rows)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows; one whose id is there already is the same row, stored by a commit that seemed to fail."""
+    """Insert rows; one whose key is there already is the same row, stored by a commit that seemed to fail."""
     if rows:
         connection.execute(_insert_new(connection.dialect.name, table), rows)
 

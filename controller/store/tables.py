@@ -18,6 +18,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    and_,
+    literal_column,
 )
 
 METADATA = MetaData()
@@ -68,6 +70,8 @@ RECORDINGS = Table(
     Column("revision", Integer, nullable=False),
     Column("data", Text, nullable=False),
     Column("deleted_at", Double),
+    Column("caller", Text, nullable=False),
+    Column("called", Text, nullable=False),
 )
 Index("recordings_by_call", RECORDINGS.c.call, RECORDINGS.c.requested_at, RECORDINGS.c.id)
 Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id)
@@ -82,6 +86,34 @@ LISTED = Index(
 )
 RECORDINGS.indexes.discard(LISTED)
 """It is created after all others (``migrations``): of two indexes that would do, SQLite takes the newest."""
+
+for _party in (RECORDINGS.c.caller, RECORDINGS.c.called):
+    Index(
+        f"recordings_by_{_party.name}",
+        RECORDINGS.c.account,
+        _party,
+        RECORDINGS.c.requested_at,
+        RECORDINGS.c.id,
+        sqlite_where=_LISTED,
+        postgresql_where=_LISTED,
+    )
+
+ADDED = and_(
+    RECORDINGS.c.deleted_at.is_(None),
+    RECORDINGS.c.finished_at.is_not(None),
+    RECORDINGS.c.state != literal_column("'failed'"),
+)
+"""What is asked of recordings that have a file: in these words, which the database finds in its index."""
+Index(  # with all that is asked, so that counting them reads no row
+    "recordings_added",
+    RECORDINGS.c.account,
+    RECORDINGS.c.finished_at,
+    RECORDINGS.c.id,
+    RECORDINGS.c.state,
+    RECORDINGS.c.deleted_at,
+    sqlite_where=ADDED,
+    postgresql_where=ADDED,
+)
 
 _UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
 Index(
@@ -108,8 +140,8 @@ DELIVERIES = Table(
     "deliveries",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("notice", Text, ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
-    Column("recording", Text, nullable=False),
+    Column("notice", Text, ForeignKey("notices.id", ondelete="CASCADE")),
+    Column("subject", Text, nullable=False),
     Column("sequence", Integer, nullable=False),
     Column("account", Text, nullable=False),
     Column("dialect", Text, nullable=False),
@@ -127,7 +159,15 @@ DELIVERIES = Table(
     Column("finished_at", Double),
     Column("reason", Text),
 )
-Index("deliveries_by_recording", DELIVERIES.c.recording, DELIVERIES.c.sequence)
+Index("deliveries_by_subject", DELIVERIES.c.subject, DELIVERIES.c.sequence)
+_PENDING = DELIVERIES.c.finished_at.is_(None)
+Index(  # a long call's next message costs no look at all that were told before it; SQLite takes the longer index
+    "deliveries_pending",
+    DELIVERIES.c.subject,
+    DELIVERIES.c.finished_at,
+    sqlite_where=_PENDING,
+    postgresql_where=_PENDING,
+)
 Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
 _DUE = DELIVERIES.c.due_at.is_not(None)
 Index("deliveries_due", DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
@@ -154,3 +194,22 @@ ATTEMPTS = Table(
     Column("retry_after", Text),
 )
 Index("attempts_by_delivery", ATTEMPTS.c.delivery, ATTEMPTS.c.id)
+
+TRANSCRIPTIONS = Table(
+    "transcriptions",
+    METADATA,
+    Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_at", Double, nullable=False),
+    Column("finished_at", Double),
+    Column("data", Text, nullable=False),
+)
+_UNDONE = TRANSCRIPTIONS.c.finished_at.is_(None)
+Index(
+    "transcriptions_unfinished",
+    TRANSCRIPTIONS.c.requested_at,
+    TRANSCRIPTIONS.c.recording,
+    sqlite_where=_UNDONE,
+    postgresql_where=_UNDONE,
+)

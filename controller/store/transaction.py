@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from sqlalchemy import Connection, NestedTransaction
 
 from controller.documents.call import Call
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.store import statements
 from controller.store.lanes import Lane, Place
 from controller.store.reader import Reader
@@ -26,12 +25,14 @@ from controller.store.rows import (
     notice_columns,
     recording_columns,
     text_columns,
+    transcription_columns,
 )
-from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS
+from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, StaleRevision, Verdict
 from controller.telemetry import Hook
 
-Move = Callable[[Lane], None]
+Move = Callable[[Lane], None] | Columns
+"""What happens in a lane; the row of a delivery is one that takes its place there."""
 
 
 class GroupBroken(BaseException):
@@ -40,19 +41,19 @@ class GroupBroken(BaseException):
 
 @dataclass(slots=True)
 class Buffer:
-    """Rows to be written, the newest of each recording and call, and what happens in the lanes of recordings."""
+    """Rows to be written, the newest of each recording and call, and what happens in the lanes."""
 
     texts: dict[str, Columns] = field(default_factory=dict)
     calls: dict[str, Columns] = field(default_factory=dict)
     recordings: dict[str, Columns] = field(default_factory=dict)
     notices: list[Columns] = field(default_factory=list)
-    deliveries: list[Columns] = field(default_factory=list)
+    transcriptions: list[Columns] = field(default_factory=list)
     attempts: list[Columns] = field(default_factory=list)
     attempted: dict[str, Columns] = field(default_factory=dict)
     moves: list[tuple[str, Move]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.recordings or self.notices or self.moves)
+        return bool(self.calls or self.recordings or self.notices or self.transcriptions or self.moves)
 
     def merge(self, other: Buffer) -> None:
         """Take over what a later work wrote."""
@@ -61,7 +62,7 @@ class Buffer:
             self.add_call(row)
         self.recordings.update(other.recordings)
         self.notices += other.notices
-        self.deliveries += other.deliveries
+        self.transcriptions += other.transcriptions
         self.attempts += other.attempts
         self.attempted.update(other.attempted)
         self.moves += other.moves
@@ -79,7 +80,7 @@ class Buffer:
             self.calls,
             self.recordings,
             self.notices,
-            self.deliveries,
+            self.transcriptions,
             self.attempts,
             self.attempted,
             self.moves,
@@ -93,6 +94,9 @@ class Buffer:
         self._refuse_stale(connection)
         statements.upsert(connection, RECORDINGS, list(self.recordings.values()))
         statements.insert_new(connection, NOTICES, self.notices)
+        statements.insert_new(connection, TRANSCRIPTIONS, self.transcriptions)
+        deleted = [{"key": row["id"]} for row in self.recordings.values() if row["deleted_at"] is not None]
+        statements.run(connection, statements.FORGET_TRANSCRIPTION, deleted)
         if self.moves:
             self._write_lanes(connection)
 
@@ -102,19 +106,19 @@ class Buffer:
                 refuse_stale(row.id, row.revision, self.recordings[row.id]["revision"])
 
     def _write_lanes(self, connection: Connection) -> None:
+        new = self._new_deliveries(connection)
         places: dict[str, Place] = {}
-        present: set[str] = set()
-        lanes: dict[str, list[Place]] = {recording: [] for recording, _ in self.moves}
+        lanes: dict[str, list[Place]] = {subject: [] for subject, _ in self.moves}
         for ids in statements.chunks(lanes):
             for row in connection.execute(statements.PLACES, {"ids": ids}):
-                present.add(row.id)
-                if row.state == DeliveryState.PENDING.value:
-                    places[row.id] = Place(row.id, row.sequence, row.owed, row.due_at)
-                    lanes[row.recording].append(places[row.id])
-        moved = {recording: Lane(members) for recording, members in lanes.items()}
-        new = {row["id"]: row for row in self.deliveries if row["id"] not in present}
-        for recording, move in self.moves:
-            move(moved[recording])
+                places[row.id] = Place(row.id, row.sequence, row.owed, row.due_at)
+                lanes[row.subject].append(places[row.id])
+        moved = {subject: Lane(members) for subject, members in lanes.items()}
+        for subject, move in self.moves:
+            if not isinstance(move, dict):
+                move(moved[subject])
+            elif move["id"] in new:
+                moved[subject].add(move["id"], new[move["id"]]["sequence"], move["created_at"])
         for identity, attempted in self.attempted.items():
             if identity in places:
                 places[identity] = Place(identity, places[identity].sequence, False, attempted["to_due_at"])
@@ -122,12 +126,31 @@ class Buffer:
         for place in (place for lane in moved.values() for place in lane):
             if place.id in new:
                 new[place.id].update(owed=place.owed, due_at=place.due_at)
-            elif place.id in places and place != places[place.id]:
+            elif place != places[place.id]:
                 changed.append({"key": place.id, "to_owed": place.owed, "to_due_at": place.due_at})
         statements.insert_new(connection, DELIVERIES, list(new.values()))
         statements.run(connection, statements.INSERT_ATTEMPT, self.attempts)
         statements.run(connection, statements.ATTEMPTED, list(self.attempted.values()))
         statements.run(connection, statements.MOVED, changed)
+
+    def _new_deliveries(self, connection: Connection) -> dict[str, Columns]:
+        """Return the rows of deliveries that are not stored yet, each with its sequence."""
+        rows: dict[str, Columns] = {}
+        for _, move in self.moves:
+            if isinstance(move, dict):
+                rows.setdefault(move["id"], move)
+        for ids in statements.chunks(list(rows)):
+            for known in connection.execute(statements.PRESENT, {"ids": ids}):
+                del rows[known.id]
+        last: dict[str, int] = {}
+        for row in rows.values():
+            if row["sequence"] is None:
+                subject = row["subject"]
+                if subject not in last:
+                    last[subject] = connection.execute(statements.LAST_SEQUENCE, {"of": subject}).scalar() or 0
+                last[subject] += 1
+                row["sequence"] = last[subject]
+        return rows
 
 
 def refuse_stale(recording: str, stored: int, offered: int) -> None:
@@ -165,22 +188,47 @@ class Transaction(Reader):
     def add_notice(self, notice: Notice, deliveries: Sequence[Delivery], error: str | None = None) -> None:
         """Store a notice of a stored recording and put its deliveries into the outbox.
 
-        ``error`` says why there are none though there should be. The same ids again change nothing.
+        Those of one notice do not wait for each other. ``error`` says why there are none though there should be. The
+        same ids again change nothing.
         """
         recording, now, sequence = notice.recording.id, self.now, notice.sequence
         self._own.notices.append(notice_columns(notice, error))
         if notice.kind.last:
             self._own.moves.append((recording, lambda lane: lane.hurry(sequence, now)))
         for delivery in deliveries:
-            self._own.deliveries.append(delivery_columns(notice, delivery, now))
-            self._own.moves.append((recording, partial(Lane.add, identity=delivery.id, sequence=sequence, now=now)))
+            row = delivery_columns(recording, delivery, now, notice=notice.id, sequence=sequence)
+            self._own.moves.append((recording, row))
 
     def add_message(self, call: Call, delivery: Delivery) -> None:
-        """Put something that is told of a stored call into the outbox, behind what was told of it before."""
-        raise NotImplementedError
+        """Put something that is told of a call into the outbox, behind what was told of it before.
+
+        The same delivery's id again changes nothing, also when it was delivered long ago.
+        """
+        self._own.moves.append((call.id, delivery_columns(call.id, delivery, self.now)))
+
+    def add_transcription(self, transcription: Transcription) -> None:
+        """Store a transcription of a stored recording, unless that has one already."""
+        self._own.transcriptions.append(transcription_columns(transcription))
+
+    def save_transcription(self, transcription: Transcription, told: Delivery | None = None) -> bool:
+        """Store a transcription as it is now, and put what is ``told`` of it behind what its recording was told of.
+
+        Returns False where its recording is gone or deleted: then nothing is stored, and nobody is told.
+        """
+        recording, database = transcription.recording, self.connection
+        if database.execute(statements.KEPT_RECORDING, {"key": recording}).scalar() is None:
+            return False
+        statements.upsert(database, TRANSCRIPTIONS, [transcription_columns(transcription)])
+        if told is not None:
+            self._own.moves.append((recording, delivery_columns(recording, told, self.now)))
+        return True
+
+    def forget_transcription(self, recording: str) -> bool:
+        """Delete a recording's transcription; return whether there was one."""
+        return self.connection.execute(statements.FORGET_TRANSCRIPTION, {"key": recording}).rowcount > 0
 
     def attempt_made(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
-        """Keep an attempt of a pending delivery and what follows from it; the next of its recording may go now."""
+        """Keep an attempt of a pending delivery and what follows from it; the next of its subject may go now."""
         now, identity, due_at = self.now, row.id, verdict.due_at
         self._own.attempts.append(attempt_columns(identity, attempt))
         self._own.attempted[identity] = {
@@ -190,12 +238,12 @@ class Transaction(Reader):
             "to_finished_at": None if verdict.state is DeliveryState.PENDING else now,
             "to_reason": verdict.reason,
         }
-        self._own.moves.append((row.recording, lambda lane: lane.attempted(identity, due_at, now)))
+        self._own.moves.append((row.subject, lambda lane: lane.attempted(identity, due_at, now)))
 
     def replay(self, identity: str) -> OutboxRow | None:
         """Begin a delivery's schedule anew, at once, whatever became of it; None if there is no such delivery.
 
-        One that still waits for an earlier notice of its recording goes on waiting.
+        One that still waits for an earlier one of its subject goes on waiting.
         """
         row = self.delivery(identity)
         if row is None or (row.state is DeliveryState.PENDING and row.due_at is None):

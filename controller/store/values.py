@@ -34,13 +34,14 @@ class DeliveryState(StrEnum):
 class OutboxRow:
     """A delivery as it lies in the outbox.
 
-    ``origin`` is scheme://host:port, whose attempts are capped together. ``due_at`` is None while an earlier notice
-    of the recording goes first, and once it is over. ``attempts`` counts all of them, ``tries`` those of this
-    schedule (a replay begins anew). ``reason`` says why it is dead. Times are Unix seconds of this machine.
+    ``subject`` is the id of the recording or call that it is about: those of one subject keep their order, by
+    ``sequence``. ``origin`` is scheme://host:port, whose attempts are capped together. ``due_at`` is None while an
+    earlier one of its subject goes first, and once it is over. ``attempts`` counts all of them, ``tries`` those of
+    this schedule (a replay begins anew). ``reason`` says why it is dead. Times are Unix seconds of this machine.
     """
 
     delivery: Delivery
-    recording: str
+    subject: str
     sequence: int
     origin: str
     state: DeliveryState

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DeliveryAttempted:
-    """An attempt ended; ``number`` counts from 1 over the delivery's life, ``duration`` is in seconds."""
+    """An attempt ended; ``number`` counts from 1 over the delivery's life, ``duration`` is in seconds.
+
+    ``subject`` is the id of the recording or call that it is about, here and below.
+    """
 
     delivery: str
-    recording: str
+    subject: str
     account: str
     dialect: str
     origin: str
@@ -25,7 +28,7 @@ class DeliverySucceeded:
     """The receiver has it, ``age`` seconds after it was made."""
 
     delivery: str
-    recording: str
+    subject: str
     account: str
     dialect: str
     attempts: int
@@ -37,7 +40,7 @@ class DeliveryGivenUp:
     """It is dead, for ``reason``; kept, listed, replayable."""
 
     delivery: str
-    recording: str
+    subject: str
     account: str
     dialect: str
     attempts: int

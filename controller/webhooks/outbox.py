@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from controller.documents.fragments import Timeouts, split_url
+from controller.documents.fragments import Timeouts, rules_of, split_url
 from controller.recordings.model import Delivery
 from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Transaction, Verdict
 from controller.telemetry import Hook
@@ -312,7 +312,7 @@ class Outbox:
         task.add_done_callback(self._tasks.discard)
 
     async def _attempt(self, row: OutboxRow) -> tuple[Attempt, Verdict]:
-        url, wishes = split_url(row.delivery.url)
+        url, wishes = split_url(row.delivery.url, rules_of(row.delivery.dialect))
         delivery = row.delivery if url == row.delivery.url else replace(row.delivery, url=url)
         at = self._clock()
         try:
@@ -346,7 +346,7 @@ class Outbox:
 
     def _tell(self, row: OutboxRow, attempt: Attempt, verdict: Verdict) -> None:
         delivery, number = row.delivery, row.attempts + 1
-        about = row.id, row.recording, delivery.account, delivery.dialect
+        about = row.id, row.subject, delivery.account, delivery.dialect
         self._observe(DeliveryAttempted(*about, row.origin, number, attempt.status, attempt.error, attempt.duration))
         if verdict.state is DeliveryState.DELIVERED:
             self._observe(DeliverySucceeded(*about, number, self._clock() - row.created_at))

@@ -10,7 +10,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from controller.documents.fragments import Retried, Wishes, whole
+from controller.documents.fragments import Retried, Wishes, rules_of, whole
 from controller.store import Attempt, DeliveryState, Verdict
 
 DELAYS = (0.0, 5.0, 300.0, 1800.0, 7200.0, 18000.0, 36000.0, 36000.0)
@@ -45,9 +45,7 @@ _POLICY_OF = {
 
 def succeeded(dialect: str, status: int | None) -> bool:
     """Whether this answer means that the receiver has it: 2xx, for Plivo only 200."""
-    if status is None:
-        return False
-    return status == 200 if dialect == "plivo" else 200 <= status <= 299
+    return status in rules_of(dialect).success
 
 
 def retry_after(value: str | None, now: float) -> float | None:
@@ -87,8 +85,8 @@ def judge(
         return _dead("status 410: the receiver wants no more")
     if attempt.error == ErrorKind.INVALID:
         return _dead(f"cannot be sent: {attempt.detail}")
-    if not _retried(attempt, wishes.policy):
-        return _dead(f"{what}; the URL's rp does not retry that")
+    if wishes.policy is not None and not _retried(attempt, wishes.policy):
+        return _dead(f"{what}; rp does not retry that, only {', '.join(sorted(wishes.policy))}")
     if tries >= (max_attempts if wishes.retries is None else wishes.retries + 1):
         return _dead(f"{tries} attempts, the last one: {what}")
     delay = DELAYS[min(tries, len(DELAYS) - 1)] * (1 + JITTER * (2 * random() - 1))
@@ -102,8 +100,8 @@ def _dead(reason: str) -> Verdict:
     return Verdict(DeliveryState.DEAD, reason=reason)
 
 
-def _retried(attempt: Attempt, policy: frozenset[Retried] | None) -> bool:
-    if policy is None or Retried.ALL in policy:
+def _retried(attempt: Attempt, policy: frozenset[Retried]) -> bool:
+    if Retried.ALL in policy:
         return True
     if attempt.status is not None:
         classes = {4: Retried.STATUS_4XX, 5: Retried.STATUS_5XX}

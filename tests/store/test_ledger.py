@@ -24,12 +24,12 @@ class Fixture:
     def _wake(self) -> None:
         self.woken += 1
 
-    def _render(self, of: Notice) -> Delivery | None:
+    def _render(self, of: Notice) -> tuple[Delivery, ...]:
         if of.kind is NoticeKind.FAILED:
             raise ValueError("no template")
         if of.kind is NoticeKind.RESUMED:
-            return None
-        return self.rendered.setdefault(of.id, delivery())
+            return ()
+        return (self.rendered.setdefault(of.id, delivery()),)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_a_failed_commit_says_so(store: Store, fixture: Fixture) -> None:
 
 async def test_calls_are_kept(store: Store) -> None:
     """The calls room's ledger stores a call alone or along with others' work, and finds what lives."""
-    calls, one, two = StoreCalls(store), call(started_at=1.0), call(started_at=2.0)
+    calls, one, two = StoreCalls(store, lambda: None), call(started_at=1.0), call(started_at=2.0)
     await calls.save(one)
     await store.write(calls.along(two))
     assert await calls.live("fs1") == [one, two]

@@ -44,7 +44,7 @@ async def add(
 
     def work(transaction: Transaction) -> None:
         transaction.save_recording(of)
-        transaction.add_notice(notice(of, sequence, kind), sent)
+        transaction.add_notice(notice(of, sequence, kind), (sent,))
 
     await store.write(work)
     return sent.id
@@ -128,7 +128,7 @@ async def test_order_holds_within_one_work(store: Store) -> None:
     def work(transaction: Transaction) -> None:
         transaction.save_recording(of)
         for sequence, kind in ((1, NoticeKind.STARTED), (2, NoticeKind.PAUSED), (3, NoticeKind.COMPLETED)):
-            transaction.add_notice(notice(of, sequence, kind), sent[sequence - 1])
+            transaction.add_notice(notice(of, sequence, kind), sent[sequence - 1 : sequence])
 
     await store.write(work)
     for one in sent:
@@ -141,7 +141,7 @@ async def test_a_last_notice_that_nobody_asked_for_hurries_too(store: Store) -> 
     of = recording()
     first = await add(store, of, 1)
     await attempt(store, first, LATER)
-    await store.write(lambda transaction: transaction.add_notice(notice(of, 2, NoticeKind.FAILED), None))
+    await store.write(lambda transaction: transaction.add_notice(notice(of, 2, NoticeKind.FAILED), ()))
     assert await due(store, 100.0) == [first]
 
 

@@ -203,14 +203,14 @@ async def test_rows_that_cannot_be_written_fail_their_own_work(store: Store) -> 
         return len(transaction.unfinished("fs1"))
 
     results = await asyncio.gather(
-        store.write(lambda transaction: transaction.add_notice(orphan, delivery())),
+        store.write(lambda transaction: transaction.add_notice(orphan, (delivery(),))),
         store.write(reads_after_writing),
         return_exceptions=True,
     )
     assert isinstance(results[0], StoreFailed)
     assert results[1] == 1
     only = await asyncio.gather(
-        store.write(lambda transaction: transaction.add_notice(orphan, None)), return_exceptions=True
+        store.write(lambda transaction: transaction.add_notice(orphan, ())), return_exceptions=True
     )
     assert isinstance(only[0], StoreFailed)
     assert "FOREIGN KEY" in str(only[0])
@@ -228,7 +228,7 @@ async def test_a_work_cannot_hide_that_its_group_is_broken(store: Store) -> None
         return "read"
 
     results = await asyncio.gather(
-        store.write(lambda transaction: transaction.add_notice(orphan, None)),
+        store.write(lambda transaction: transaction.add_notice(orphan, ())),
         store.write(swallows),
         return_exceptions=True,
     )
@@ -310,7 +310,7 @@ async def test_a_database_that_stops_being_writable_fails_the_rest_at_once(
 
     def breaks(transaction: Transaction) -> None:
         tried.append(0)
-        transaction.add_notice(notice(recording()), None)
+        transaction.add_notice(notice(recording()), ())
 
     monkeypatch.setattr(store._writer, "_writable", iter([True, False]).__next__)
     works = [breaks, lambda _: tried.append(1), lambda _: tried.append(2)]

@@ -58,14 +58,12 @@ def new_nonce() -> str:
 def signature_v3(token: str, method: str, url: str, form: Pairs, nonce: str) -> str:
     """Return the V3 signature of a GET or POST to ``url`` with the parameters ``form`` in its body."""
     base, query = _split(url)
+    told = sorted(form) if method == "POST" else []
+    mark = "?" if query or told else ""
     asked = "&".join(f"{name}={value}" for name, value in sorted(query))
-    told = "".join(name + value for name, value in sorted(form))
-    signed = base
-    if asked or (method == "POST" and told):
-        signed += f"?{asked}"
-    if asked and told:
-        signed += "."
-    return _digest(token, f"{signed}{told}.{nonce}")
+    stop = "." if query and told else ""
+    body = "".join(name + value for name, value in told)
+    return _digest(token, f"{base}{mark}{asked}{stop}{body}.{nonce}")
 
 
 def signature_v2(token: str, url: str, nonce: str) -> str:

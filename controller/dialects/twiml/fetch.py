@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,9 +10,9 @@ from controller.dialects.twiml import sign
 from controller.dialects.twiml.sids import call_sid
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
-from controller.documents.fetch import DocumentRequest, Patience
+from controller.documents.fetch import DocumentRequest, Patience, as_wished
 from controller.documents.forms import FORM, encoded, with_query
-from controller.documents.fragments import Retried, Timeouts, split_url
+from controller.documents.fragments import Retried, rules_of
 
 API_VERSION = "2010-04-01"
 
@@ -24,17 +23,7 @@ LAML = Patience(connect=2.0, read=5.0, total=15.0, redirects=3)
 
 def patience(account: Account, url: str) -> Patience:
     """Return how long an account's vendor waits, as far as the URL's fragment wishes nothing else."""
-    usual = LAML if account.vendor == "signalwire" else TWILIO
-    _, wishes = split_url(url, Timeouts(usual.connect, usual.read, usual.total))
-    times = wishes.timeouts
-    return replace(
-        usual,
-        connect=times.connect,
-        read=times.read,
-        total=times.total,
-        retries=usual.retries if wishes.retries is None else wishes.retries,
-        retried=wishes.policy or usual.retried or frozenset({Retried.CONNECT}),
-    )
+    return as_wished(LAML if account.vendor == "signalwire" else TWILIO, url, rules_of("twiml"))
 
 
 def request(

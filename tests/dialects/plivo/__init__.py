@@ -1,0 +1,1 @@
+"""Plivo XML, its requests and their signatures."""
