@@ -1,4 +1,4 @@
-"""All that a run of Plivo XML is between two steps, in JSON types: what is stored, and what a restart goes on from."""
+"""All that a run of Plivo XML is between two steps, in JSON types: what is stored, and what a restart begins with."""
 
 from __future__ import annotations
 
