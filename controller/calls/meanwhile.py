@@ -52,7 +52,7 @@ class DialSounds:
         call, legs = self._context.call, self._context.rooms.legs
         if self._told:
             with contextlib.suppress(CommandFailed):  # the leg is gone
-                await insist(lambda: legs.dialled(call.switch, call.leg), self._context.sure)
+                await insist(lambda: legs.forget_ring(call.switch, call.leg), self._context.sure)
 
     def over(self) -> None:
         """Give the files back."""

@@ -202,7 +202,7 @@ class Legs(Protocol):
         """
         ...
 
-    def dialled(self, switch: str, leg: str) -> Awaitable[None]:
+    def forget_ring(self, switch: str, leg: str) -> Awaitable[None]:
         """Take off a leg what it was told to hear while it dialled."""
         ...
 

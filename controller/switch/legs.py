@@ -226,7 +226,7 @@ class EslLegs:
         party = callee.party
         return Callee(callee.leg, self._endpoint(party), party.caller or caller, caller_name, party.headers)
 
-    def dialled(self, switch: str, leg: str) -> asyncio.Future[None]:
+    def forget_ring(self, switch: str, leg: str) -> asyncio.Future[None]:
         """``uuid_setvar_multi``: FreeSWITCH has read them as its bridge began, and keeps them for the next."""
         return self._post(switch, lambda: (taken_off(leg),))
 

@@ -45,7 +45,7 @@ def test_what_is_heard(fields: dict[str, Any], heard: Meanwhile) -> None:
     async def run() -> None:
         world = await answered([["1"]], fields)
         assert world.meanwhile == [heard]
-        assert world.log[-2:] == ["dialled", "hang_up NORMAL_CLEARING"]
+        assert world.log[-2:] == ["forget_ring", "hang_up NORMAL_CLEARING"]
         assert not +world.had
 
     run_virtually(run())
@@ -57,7 +57,7 @@ async def test_a_leg_that_is_not_answered() -> None:
     world = await dialling([["2"], ["1"]], music=["a.wav"])
     assert [meanwhile.sounds for meanwhile in world.meanwhile] == [None, None]
     assert world.sought == []
-    assert "dialled" not in world.log
+    assert "forget_ring" not in world.log
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ async def test_sounds_are_had_once_for_all_groups() -> None:
     world = await answered([["3"], ["1"]], {"music": ["a.wav"], "timeout": 3.0})
     assert [url for url, _, _ in world.sought] == [f"{AUDIO}/a.wav"]
     assert len(world.meanwhile) == 2
-    assert world.log.count("dialled") == 1
+    assert world.log.count("forget_ring") == 1
 
 
 @pytest.mark.parametrize("seconds", [0.05, 2.5], ids=["while they are fetched", "while it rings"])

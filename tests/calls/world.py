@@ -834,8 +834,8 @@ class WorldLegs:
 
         return self._post("stop_playing", leg, happen)
 
-    def dialled(self, switch: str, leg: str) -> Awaitable[None]:
-        return self._post("dialled", leg, lambda found: None)
+    def forget_ring(self, switch: str, leg: str) -> Awaitable[None]:
+        return self._post("forget_ring", leg, lambda found: None)
 
     def unplayable(self, sounds: Sequence[Sound]) -> str:
         mute = [sound for sound in sounds if isinstance(sound, Speech) and not sound.text.isascii()]
