@@ -15,6 +15,7 @@ from controller.switch.facts import (
     Executed,
     Fact,
     LegAnswered,
+    LegBridged,
     LegGone,
     LegHangup,
     LegHeld,
@@ -48,6 +49,8 @@ class FactsDesk:
                 self.desk.parked(parked_leg(switch, core_uuid, fact))
             case LegAnswered(leg=leg, at=at):
                 self.desk.answered(switch, leg, at)
+            case LegBridged(leg=leg, at=at, other=other):
+                self.desk.talking(switch, leg, other, at)
             case LegHangup(leg=leg, cause=cause):
                 self.desk.hanging_up(switch, leg, cause)
             case LegUnparked(leg=leg):

@@ -119,6 +119,10 @@ class CallDesk:
         if run is not None and run.runner is not None:
             run.runner.executed(execution, problem)
 
+    def talking(self, switch: str, leg: str, callee: str, at: float) -> None:
+        """CHANNEL_BRIDGE of a leg that dialled."""
+        self._living.dialled.talking(switch, leg, callee, at)
+
     def bridged(self, switch: str, leg: str, execution: str, at: float, cause: str) -> None:
         """CHANNEL_EXECUTE_COMPLETE of what dialled, by its command's id; ``cause`` says how it ended."""
         self._held.discard((switch, leg))

@@ -17,10 +17,12 @@ from functools import partial
 
 from controller.calls import conversing
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
+from controller.calls.confirming import Asking
 from controller.calls.context import CallContext
 from controller.calls.dial_recording import DialRecorder
 from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
+from controller.calls.meanwhile import DialSounds
 from controller.calls.ports import Callee
 from controller.calls.telling import made_id
 from controller.documents.call import Call
@@ -53,11 +55,12 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
         context.observe(RingingShortened(context.call.id, context.call.step, step.timeout, context.rooms.rings))
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
     recorder = DialRecorder(context, step.recording)
+    sounds = DialSounds(context, step, resumed=resumed)
     try:
         for number in range(context.call.item, len(step.groups)):
             if number != context.call.item:
                 await context.save(item=number, waiting=None, connected_at=None)
-            outcome = await _Attempt(context, step, number, recorder).carry_out(resumed=resumed)
+            outcome = await _Attempt(context, step, number, recorder, sounds).carry_out(resumed=resumed)
             resumed = False
             if outcome.status in {DialStatus.ANSWERED, DialStatus.CANCELED}:
                 break
@@ -65,7 +68,10 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
         if context.released:  # the leg is others' now; what they say is not what was dialled
             recorder.stop()
         raise
+    finally:
+        sounds.over()
     recorder.stop()
+    await sounds.taken_off()
     await _stay(context)
     return await recorder.told(outcome)
 
@@ -125,9 +131,12 @@ def callee_id(call: str, step: int, group: int, place: int) -> str:
 class _Attempt:
     """One group: rung at once, for as long as the step says, until a conversation with one of them is over."""
 
-    def __init__(self, context: CallContext, step: Dial, group: int, recorder: DialRecorder) -> None:
+    def __init__(
+        self, context: CallContext, step: Dial, group: int, recorder: DialRecorder, sounds: DialSounds
+    ) -> None:
         call = context.call
         self._context, self._step, self._recorder = context, step, recorder
+        self._sounds = sounds
         self._problems: list[str] = []
         callees = []
         for place, party in enumerate(step.groups[group]):
@@ -137,7 +146,9 @@ class _Attempt:
             else:
                 callees.append(Callee(callee_id(call.id, call.step, group, place), party))
         execution = callee_id(call.id, call.step, group, -1)
-        self._ringing = Ringing(execution, tuple(callees), lambda: context.call)
+        asks = step.confirmation is not None
+        self._ringing = Ringing(execution, tuple(callees), lambda: context.call, asks=asks)
+        self._asking = Asking(context, step.confirmation, self._ringing)
         self._rings = min(step.timeout, context.rooms.rings)
         self._told_at = 0.0
         self._ending = ""
@@ -183,7 +194,7 @@ class _Attempt:
 
     async def _send(self, *, doubtful: bool) -> None:
         context, legs, step = self._context, self._context.rooms.legs, self._step
-        call = context.call
+        call, meanwhile = context.call, await self._sounds.made()
         while True:
             await context.sure.wait()
             try:
@@ -198,6 +209,7 @@ class _Attempt:
                     caller_name=step.caller_name,
                     rings=self._rings,
                     execution=self._ringing.execution,
+                    meanwhile=meanwhile,
                 )
             except SwitchAway:
                 doubtful = True
@@ -235,8 +247,10 @@ class _Attempt:
                 continue
             if ringing.star and self._step.hangup_on_star and not self._ending:
                 await self._end("NORMAL_CLEARING")
-            until = context.call.waiting
+            until = self._asking.until(context.call.waiting)
             if until is not None and clock() >= until:
+                if self._asking.expired(context.call.waiting):
+                    continue
                 await self._end("NORMAL_CLEARING" if ringing.winner is not None else "NO_ANSWER")
                 continue
             ringing.news.clear()
@@ -279,6 +293,7 @@ class _Attempt:
         call, legs, clock = context.call, context.rooms.legs, context.rooms.clock
         ringing.doubt = False
         with contextlib.suppress(CommandFailed):
+            await self._asking.look()
             alive = False
             for callee in ringing.callees:
                 found = await insist(partial(legs.look, call.switch, callee.leg), context.sure)
@@ -322,6 +337,6 @@ class _Attempt:
     def _status(self, cause: str) -> DialStatus:
         if self._ending == "NORMAL_CLEARING" or cause == "ORIGINATOR_CANCEL":
             return DialStatus.CANCELED
-        if self._ending or cause in _NO_ANSWER:
+        if self._ending or self._ringing.asked or cause in _NO_ANSWER:
             return DialStatus.NO_ANSWER
         return DialStatus.BUSY if cause in _BUSY else DialStatus.FAILED

@@ -20,15 +20,18 @@ LOST = "LOSE_RACE"
 class Ringing:
     """One attempt: callees that ring at once, and what became of them. Times are the switch's (Unix seconds).
 
-    ``answered`` and ``gone`` are by leg, the latter with its cause. ``over`` is when the bridge that rang them ended,
-    and ``cause`` how. ``keys`` are the digits of their conversation that nobody has looked at yet, and whether the
-    callee pressed them; ``tails`` those before them. ``doubt`` says that something may have been missed. ``news`` is
-    set by whatever is heard.
+    ``answered`` and ``gone`` are by leg, the latter with its cause. Where it ``asks``, who answers is ``asked``
+    first, and has answered with the connection. ``over`` is when the bridge that rang them ended, and ``cause`` how.
+    ``keys`` are the digits of their conversation that nobody has looked at yet, and whether the callee pressed them;
+    ``tails`` those before them. ``doubt`` says that something may have been missed. ``news`` is set by whatever is
+    heard.
     """
 
     execution: str
     callees: Sequence[Callee]
     dialler: Callable[[], Call]
+    asks: bool = False
+    asked: dict[str, float] = field(default_factory=dict)
     answered: dict[str, float] = field(default_factory=dict)
     gone: dict[str, str] = field(default_factory=dict)
     over: float | None = None
@@ -53,8 +56,14 @@ class Ringing:
 
     def hear_answer(self, leg: str, at: float) -> None:
         """Hear that a callee answered."""
-        self.answered.setdefault(leg, at)
+        (self.asked if self.asks else self.answered).setdefault(leg, at)
         self.news.set()
+
+    def hear_talking(self, leg: str, at: float) -> None:
+        """Hear that a callee is connected; of one that was not asked its answer told as much, early media more."""
+        if self.asks and any(callee.leg == leg for callee in self.callees):
+            self.answered.setdefault(leg, at)
+            self.news.set()
 
     def pressed(self, digit: str, leg: str = "") -> None:
         """Hear a digit of the dialling leg's party, or of the callee's on ``leg``."""
@@ -124,6 +133,12 @@ class DialledLegs:
         if ringing is not None:
             ringing.pressed(digit, leg)
 
+    def talking(self, switch: str, dialler: str, leg: str, at: float) -> None:
+        """CHANNEL_BRIDGE of a dialling leg with a callee's."""
+        ringing = self._attempts.get((switch, leg))
+        if ringing is not None and ringing.dialler().leg == dialler:
+            ringing.hear_talking(leg, at)
+
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE."""
         ringing = self._attempts.get((switch, leg))
@@ -138,8 +153,7 @@ class DialledLegs:
 
 def _as_call(leg: str, ringing: Ringing) -> Call:
     parent = ringing.dialler()
-    info = replace(
-        parent.info, direction="outbound", answered=leg in ringing.answered, channel_name="", profile_at=None
-    )
-    answered_at = ringing.answered.get(leg)
+    answered_at = ringing.answered.get(leg, ringing.asked.get(leg))
+    answered = answered_at is not None
+    info = replace(parent.info, direction="outbound", answered=answered, channel_name="", profile_at=None)
     return replace(parent, id=leg, leg=leg, info=info, parent=parent.id, hangup_url=None, answered_at=answered_at)

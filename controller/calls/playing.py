@@ -146,17 +146,17 @@ async def _items(context: CallContext, items: Sequence[Item], gain: float, *, no
     try:
         for position in range(first, len(items)):
             if coming is None:
-                coming = asyncio.ensure_future(_had(context, items[position], gain))
+                coming = asyncio.ensure_future(had(context, items[position], gain))
             sound = await coming
             coming, playing = None, sound
             if position + 1 < len(items):
-                coming = asyncio.ensure_future(_had(context, items[position + 1], gain))
+                coming = asyncio.ensure_future(had(context, items[position + 1], gain))
             if noted and position != context.call.item:
                 await context.save(item=position)
             if isinstance(sound, AudioFailed):
                 problems.append(str(sound))
             elif problem := await _played(context, sound, gain):
-                problems.append(f"{_named(items[position])}: {problem}")
+                problems.append(f"{in_words(items[position])}: {problem}")
             _over(context, sound)
             playing = None
     finally:
@@ -172,7 +172,7 @@ def _over(context: CallContext, sound: Sound | AudioFailed | None) -> None:
         context.rooms.audio.over(context.call, sound)
 
 
-async def _had(context: CallContext, item: Item, gain: float) -> Sound | AudioFailed:
+async def had(context: CallContext, item: Item, gain: float) -> Sound | AudioFailed:
     """Return what is to be played for an item, or why it cannot be had."""
     if not isinstance(item, AudioAt):
         return item
@@ -190,7 +190,7 @@ async def _played(context: CallContext, sound: Sound, gain: float) -> str:
         return str(failure)
 
 
-def _named(item: Item) -> str:
+def in_words(item: Item) -> str:
     """Return an item as people are told it."""
     match item:
         case AudioAt(url):

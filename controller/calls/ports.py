@@ -73,6 +73,29 @@ class Callee:
 Sound = SoundFile | Speech | Quiet | Ringing | Beep
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What who answers hears before being connected: by ``key`` within ``timeout`` seconds, else at its end."""
+
+    sounds: tuple[Sound, ...]
+    key: str = ""
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Meanwhile:
+    """What is heard until somebody is connected.
+
+    An answered leg hears ``sounds`` over and over, or nothing where there are none; None leaves to its own network
+    what a leg hears that is not answered. ``early`` says that a single callee's own early media is heard instead, as
+    soon as it sends any. ``question`` is put to who answers, and no early media is heard then.
+    """
+
+    sounds: tuple[Sound, ...] | None = None
+    early: bool = True
+    question: Question | None = None
+
+
 class AudioFailed(Exception):
     """A sound that cannot be had; the text says which and why."""
 
@@ -153,6 +176,10 @@ class Legs(Protocol):
         """Return why a party cannot be dialled, empty where it can: its address and headers are anybody's word."""
         ...
 
+    def unplayable(self, sounds: Sequence[Sound]) -> str:
+        """Return why sounds cannot be heard one after the other, empty where they can."""
+        ...
+
     def dial(
         self,
         switch: str,
@@ -164,13 +191,19 @@ class Legs(Protocol):
         caller_name: str = "",
         rings: float,
         execution: str,
+        meanwhile: Meanwhile,
     ) -> Awaitable[None]:
         """Ring callees at once, from now on, and connect the leg with who answers first.
 
         The facts of the callees' legs and the end of it (``CallDesk.bridged``, with ``execution``, a uuid4 of ours)
         follow. Where nobody ends it, it rings for a while longer than ``rings`` seconds. ``call`` is who dials;
-        ``caller`` the number that is shown and ``caller_name`` the name, empty for the leg's own.
+        ``caller`` the number that is shown and ``caller_name`` the name, empty for the leg's own. ``meanwhile`` is
+        what is heard until somebody is connected (``CallDesk.talking``, where a question was put).
         """
+        ...
+
+    def forget_ring(self, switch: str, leg: str) -> Awaitable[None]:
+        """Take off a leg what it was told to hear while it dialled."""
         ...
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:

@@ -110,6 +110,16 @@ async def _unset(leg: "Leg", argument: str) -> None:
     leg.variables.set(argument.strip(), None)
 
 
+async def _ring_ready(leg: "Leg", _argument: str) -> None:
+    for half in (leg, leg.answer_partner):
+        if half is not None:
+            half.ring_ready = True
+
+
+async def _send_dtmf(leg: "Leg", argument: str) -> None:
+    await leg.send_digits(argument.partition("@")[0])
+
+
 async def _system(leg: "Leg", argument: str) -> None:
     note_system(leg.switch, leg, argument)
 
@@ -269,7 +279,8 @@ _APPLICATIONS: dict[str, tuple[Application, bool]] = {
     "log": (_nothing, False),
     "info": (_nothing, False),
     "eval": (_nothing, False),
-    "ring_ready": (_nothing, False),
+    "ring_ready": (_ring_ready, False),
+    "send_dtmf": (_send_dtmf, True),
     "flush_dtmf": (_nothing, False),
     "sleep": (_sleep, False),
     "playback": (_playback, True),

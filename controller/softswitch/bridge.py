@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from controller.softswitch.audio import Track
 from controller.softswitch.profile import Profile
+from controller.softswitch.ringing import Confirmation, Ringback
 from controller.softswitch.text import is_true, number, parse_block
 from controller.softswitch.waking import Woken
 
@@ -140,23 +141,43 @@ async def _media(leg: "Leg", timeout: float, dialler: "Leg | None") -> bool:
     return await _first([leg], timeout, dialler, early=True) is not None
 
 
-async def _first(legs: list["Leg"], timeout: float, dialler: "Leg | None", *, early: bool) -> "Leg | None":
-    """Wait for the first leg that answers, or has `early` media; None when all, or the dialler, were gone before."""
+async def _first(
+    legs: list["Leg"],
+    timeout: float,
+    dialler: "Leg | None",
+    *,
+    early: bool,
+    ringback: Ringback | None = None,
+    confirmation: Confirmation | None = None,
+) -> "Leg | None":
+    """Wait for the first leg that answers, or has `early` media; None when all, or the dialler, were gone before.
+
+    With a confirmation they are asked, and the first that confirms is waited for.
+    """
     switch = legs[0].switch
     waiting: asyncio.Future[None] = switch.loop.create_future()
     for leg in legs:
         leg.on_answer.append(waiting)
     deadline = switch.now() + timeout
     while True:
-        found = next((leg for leg in legs if not leg.hungup and (leg.answered or (early and leg.early))), None)
-        if found is not None:
-            return found
+        up = [leg for leg in legs if not leg.hungup and (leg.answered or (early and leg.early))]
+        if confirmation is not None and confirmation.wished:
+            for leg in up:
+                confirmation.ask(leg)
+            up = [leg for leg in up if leg.uuid in confirmation.winners]
+        if up:
+            return up[0]
+        if ringback is not None:
+            ringback.look(legs)
         if dialler is not None:
             await dialler.run_queued()
         ended = all(leg.hungup for leg in legs) or switch.now() >= deadline
         if ended or (dialler is not None and (dialler.hungup or dialler.transferred)):
             return None
-        await asyncio.wait((waiting,), timeout=0.02)
+        if waiting.done():  # who answered is asked: nothing but the next frame can be waited for
+            await asyncio.sleep(0.02)
+        else:
+            await asyncio.wait((waiting,), timeout=0.02)
 
 
 def _parties(dial: str) -> list[tuple[dict[str, str], str]]:
@@ -194,7 +215,10 @@ async def bridge(leg: "Leg", argument: str) -> None:
         ring(callee)
     timeout = number(shared.get("originate_timeout") or leg.variables.get("call_timeout")) or _DEFAULT_TIMEOUT
     ignored = shared.get("ignore_early_media") or leg.variables.get("ignore_early_media")
-    winner = await _first(callees, timeout, leg, early=not is_true(ignored))
+    ringback, confirmation = Ringback(leg, shared), Confirmation(leg, shared)
+    early = not is_true(ignored)
+    winner = await _first(callees, timeout, leg, early=early, ringback=ringback, confirmation=confirmation)
+    ringback.end()
     if winner is None:
         gone = [callee.hangup_cause for callee in callees if callee.hungup]
         left = leg.hungup or leg.transferred

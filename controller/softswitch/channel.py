@@ -46,6 +46,7 @@ class Channel(ABC):
         self.heard = heard or Track()
         self.answered = False
         self.early = False
+        self.ring_ready = False
         self.held = False
         self.hungup = False
         self.hangup_cause = "NONE"

@@ -34,6 +34,13 @@ from controller.switch.commands_api import (
 from controller.switch.commands_base import ApiCommand, Command
 from controller.switch.commands_dial import DIALLER, Bridge, Callee, Templates
 from controller.switch.commands_execute import Answer, Execute, Hangup, Playback, RecordSession
+from controller.switch.commands_heard import (
+    CONFIRMING_KEYS,
+    LONGEST_CONFIRMATION,
+    Confirmed,
+    SetQuestion,
+    SetRingback,
+)
 from controller.switch.commands_probe import Originate, ShowTasks, SipConfiguration, UuidDisplace
 from controller.switch.commands_sources import (
     Joined,
@@ -48,7 +55,9 @@ from controller.switch.commands_text import is_leg_id
 from controller.switch.commands_values import (
     MARKER,
     NET_LIMIT,
+    QUESTION,
     RELEASE_VARIABLES,
+    RINGBACK,
     TAKEOVER_VARIABLES,
     Cause,
     RecordingVariables,
@@ -57,10 +66,14 @@ from controller.switch.commands_values import (
 )
 
 __all__ = [
+    "CONFIRMING_KEYS",
     "DIALLER",
+    "LONGEST_CONFIRMATION",
     "MARKER",
     "NET_LIMIT",
+    "QUESTION",
     "RELEASE_VARIABLES",
+    "RINGBACK",
     "TAKEOVER_VARIABLES",
     "Action",
     "Answer",
@@ -69,6 +82,7 @@ __all__ = [
     "Callee",
     "Cause",
     "Command",
+    "Confirmed",
     "Execute",
     "GlobalGetvar",
     "Hangup",
@@ -81,6 +95,8 @@ __all__ = [
     "RecordingVariables",
     "SchedDel",
     "SchedHangup",
+    "SetQuestion",
+    "SetRingback",
     "ShowChannels",
     "ShowTasks",
     "SilenceStream",
@@ -131,6 +147,8 @@ class Subscribe(Command):
         return f"event json {' '.join(self.events)}"
 
 
+_HEARD: dict[str, Callable[[str, str], ApiCommand]] = {RINGBACK: SetRingback.parse, QUESTION: SetQuestion.parse}
+
 _API: dict[str, Callable[..., ApiCommand]] = {
     "sched_del": SchedDel,
     "sched_hangup": lambda seconds, leg, cause: SchedHangup(leg, int(seconds), Cause(cause)),
@@ -145,6 +163,7 @@ _API: dict[str, Callable[..., ApiCommand]] = {
         leg,
         tuple((name, value or None) for name, _, value in (pair.partition("=") for pair in pairs.split(";"))),
     ),
+    "uuid_setvar": lambda leg, name, *words: _HEARD[name](leg, " ".join(words)),
     "uuid_kill": UuidKill,
     "uuid_buglist": UuidBuglist,
     "uuid_exists": UuidExists,

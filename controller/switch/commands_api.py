@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class _LegCommand(ApiCommand):
+class LegCommand(ApiCommand):
     """An API command about a leg: its id is checked, then the whole packet."""
 
     __slots__ = ()
@@ -47,7 +47,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidRecord(_LegCommand):
+class UuidRecord(LegCommand):
     """Start, stop, mask or unmask a recording from outside the leg's thread; for bgapi (DESIGN 4).
 
     ``variables`` belong to a start, and to nothing else. A start always carries its limit: FreeSWITCH reads
@@ -76,12 +76,13 @@ class UuidRecord(_LegCommand):
 
 
 _SETTABLE: Mapping[str, frozenset[str | None]] = {
-    name: frozenset({value, None}) for name, value in TAKEOVER_VARIABLES.items()
+    **{name: frozenset({None}) for name in RELEASE_VARIABLES},
+    **{name: frozenset({value, None}) for name, value in TAKEOVER_VARIABLES.items()},
 }
 
 
 @dataclass(frozen=True, slots=True)
-class UuidSetvars(_LegCommand):
+class UuidSetvars(LegCommand):
     """Set and unset channel variables in one packet; names and values are those of DESIGN 4 and no others.
 
     ``uuid_setvar_multi``: an empty value unsets, all happen at once (both seen on a real switch). Its values are
@@ -124,7 +125,7 @@ class UuidSetvars(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class SchedDel(_LegCommand):
+class SchedDel(LegCommand):
     """Call off what is scheduled for a leg: the hangup that the dialplan armed before parking."""
 
     leg: str
@@ -135,7 +136,7 @@ class SchedDel(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class SchedHangup(_LegCommand):
+class SchedHangup(LegCommand):
     """Hang a leg up in so many seconds, unless called off."""
 
     leg: str
@@ -152,7 +153,7 @@ class SchedHangup(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidKill(_LegCommand):
+class UuidKill(LegCommand):
     """Hang a leg up from outside its thread."""
 
     leg: str
@@ -167,7 +168,7 @@ class UuidKill(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidBuglist(_LegCommand):
+class UuidBuglist(LegCommand):
     """Ask which recordings run on a leg; the reply is for facts.parse_buglist."""
 
     leg: str
@@ -178,7 +179,7 @@ class UuidBuglist(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidExists(_LegCommand):
+class UuidExists(LegCommand):
     """Ask whether a leg lives: ``true`` or ``false``, the latter as soon as it is hanging up."""
 
     leg: str
@@ -189,7 +190,7 @@ class UuidExists(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidDump(_LegCommand):
+class UuidDump(LegCommand):
     """Ask for all that is known of a leg; the reply is for facts.parse_dump."""
 
     leg: str
@@ -200,7 +201,7 @@ class UuidDump(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidBreak(_LegCommand):
+class UuidBreak(LegCommand):
     """End what plays on a leg (not what is queued behind it)."""
 
     leg: str
@@ -214,7 +215,7 @@ _DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class UuidSendDtmf(_LegCommand):
+class UuidSendDtmf(LegCommand):
     """Send digits to a leg's party; ``w`` is a pause of half a second, ``W`` of one."""
 
     leg: str
@@ -229,7 +230,7 @@ class UuidSendDtmf(_LegCommand):
 
 
 @dataclass(frozen=True, slots=True)
-class UuidGetvar(_LegCommand):
+class UuidGetvar(LegCommand):
     """Ask for one channel variable: its value, or ``_undef_``."""
 
     leg: str

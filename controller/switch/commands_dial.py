@@ -15,6 +15,7 @@ from typing import Self
 from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT
 from controller.switch import commands_text as check
 from controller.switch.commands_execute import Execute
+from controller.switch.commands_heard import Confirmed
 
 DIALLER = "fsrec_dialler"
 """Channel variable of a dialled leg: our id of the call that dialled it."""
@@ -145,13 +146,16 @@ class Callee:
 class Bridge(Execute):
     """Ring callees at once and connect the leg with who answers first (``bridge``).
 
-    What FreeSWITCH would else take from the leg's own variables is said each time. With one callee its early media is
-    heard, with several none is: the first to send any would win. After ``rings`` seconds FreeSWITCH gives up.
+    What FreeSWITCH would else take from the leg's own variables is said each time. With one callee its early media
+    may be heard, with several none is: the first to send any would win. After ``rings`` seconds FreeSWITCH gives up.
 
     Attributes:
         callees: whom, 1 to 20.
         dialler: our id of the call that dials (32 hex digits); a callee's leg carries it.
         rings: seconds.
+        early: whether the early media of one callee is connected; with ``confirmed`` it would be asked, so never.
+        ringback: begin what SetRingback has said at once, not only when a callee says that it rings.
+        confirmed: how who answers is asked what SetQuestion has said, before being connected.
 
     """
 
@@ -160,6 +164,9 @@ class Bridge(Execute):
     callees: tuple[Callee, ...]
     dialler: str
     rings: int = 60
+    early: bool = True
+    ringback: bool = False
+    confirmed: Confirmed | None = None
 
     def _check(self) -> None:
         if not 1 <= len(self.callees) <= MOST_CALLEES:
@@ -168,12 +175,15 @@ class Bridge(Execute):
             raise ValueError("callees: two have one leg; right is a UUID each")
         check.hex_id(self.dialler, "dialler")
         check.bounded(self.rings, "rings", 1, LONGEST_RINGING)
+        object.__setattr__(self, "early", self.early and self.confirmed is None and len(self.callees) == 1)
 
     def argument(self) -> str:
         """``{…}[…]endpoint,[…]endpoint``."""
-        ignored = "true" if len(self.callees) > 1 else "false"
-        shared = f"{{ignore_early_media={ignored},originate_timeout={self.rings}}}"
-        return shared + ",".join(self._party(callee) for callee in self.callees)
+        shared = [("ignore_early_media", "false" if self.early else "true"), ("originate_timeout", str(self.rings))]
+        shared += [("instant_ringback", "true")] if self.ringback else []
+        shared += self.confirmed.variables() if self.confirmed is not None else []
+        block = ",".join(f"{name}={value}" for name, value in shared)
+        return f"{{{block}}}" + ",".join(self._party(callee) for callee in self.callees)
 
     def _party(self, callee: Callee) -> str:
         own = [("origination_uuid", callee.leg), (DIALLER, self.dialler)]
@@ -185,7 +195,8 @@ class Bridge(Execute):
     @classmethod
     def parse(cls, leg: str, argument: str, *, event_uuid: str, event_lock: bool) -> Self:
         """Read back what ``argument`` printed. Raises ValueError, KeyError."""
-        shared, _, rest = argument.removeprefix("{").partition("}")
+        block, _, rest = argument.removeprefix("{").partition("}")
+        shared = dict(pair.split("=", 1) for pair in block.split(","))
         callees, own = [], {}
         for part in rest.removeprefix("[").split(",["):
             block, _, endpoint = part.partition("]")
@@ -197,7 +208,10 @@ class Bridge(Execute):
             leg,
             tuple(callees),
             own[DIALLER],
-            int(dict(pair.split("=", 1) for pair in shared.split(","))["originate_timeout"]),
+            int(shared["originate_timeout"]),
+            shared["ignore_early_media"] == "false",
+            "instant_ringback" in shared,
+            Confirmed.parse(shared),
             event_uuid=event_uuid,
             event_lock=event_lock,
         )

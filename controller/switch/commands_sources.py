@@ -103,13 +103,14 @@ class Spoken:
 class Joined:
     """Sources one after the other in one playback, after a quarter of a second of silence that FreeSWITCH puts first.
 
-    One that cannot be played is left out; ``FILE NOT FOUND`` is told only if none can.
+    One that cannot be played is left out; ``FILE NOT FOUND`` is told only if none can. One alone may be joined
+    too: so it can be begun anew, which its own format may not know.
     """
 
     parts: tuple[LocalFile | Tone | SilenceStream | Spoken, ...]
 
     def __post_init__(self) -> None:
-        check.bounded(len(self.parts), "joined", 2, JOINED_MAX)
+        check.bounded(len(self.parts), "joined", 1, JOINED_MAX)
 
     def __str__(self) -> str:
         return "file_string://" + "!".join(_quoted(str(part)) for part in self.parts)

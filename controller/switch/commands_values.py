@@ -34,6 +34,9 @@ TAKEOVER_VARIABLES: Mapping[str, str | None] = MappingProxyType(
 )
 """Set (None: unset) beside the marker when a leg is taken over (DESIGN 4). The first is the expansion lock."""
 
+RINGBACK, QUESTION = "transfer_ringback", "group_confirm_file"
+"""What is heard while a leg of ours dials: set before each of its bridges, unset after it (commands_heard)."""
+
 RELEASE_VARIABLES: Mapping[str, str | None] = MappingProxyType(
     {
         MARKER: None,
@@ -41,6 +44,8 @@ RELEASE_VARIABLES: Mapping[str, str | None] = MappingProxyType(
         "playback_terminators": None,
         "continue_on_fail": None,
         "hangup_after_bridge": None,
+        RINGBACK: None,
+        QUESTION: None,
     }
 )
 """Unset before a leg is let go: with the lock still on, a dialplan ran a literal ``${tone}`` (measured)."""

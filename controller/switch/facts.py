@@ -49,6 +49,7 @@ from controller.switch.facts_types import (
     Forged,
     Heartbeat,
     LegAnswered,
+    LegBridged,
     LegGone,
     LegHangup,
     LegHeld,
@@ -71,6 +72,7 @@ __all__ = [
     "Forged",
     "Heartbeat",
     "LegAnswered",
+    "LegBridged",
     "LegGone",
     "LegHangup",
     "LegHeld",
@@ -178,6 +180,10 @@ _KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact]]] = {
     "CHANNEL_PARK": (frozenset({"switch_ivr.c"}), _parked),
     "CHANNEL_UNPARK": (frozenset({"switch_ivr.c"}), lambda event, at: LegUnparked(_leg(event), at)),
     "CHANNEL_ANSWER": (frozenset({"switch_channel.c"}), lambda event, at: LegAnswered(_leg(event), at)),
+    "CHANNEL_BRIDGE": (
+        frozenset({"switch_ivr_bridge.c"}),
+        lambda event, at: LegBridged(_leg(event), at, _leg(event, "Bridge-B-Unique-ID")),
+    ),
     "CHANNEL_HANGUP": (
         frozenset({"switch_channel.c"}),
         lambda event, at: LegHangup(_leg(event), at, cause_of(event)),

@@ -10,6 +10,7 @@ EVENTS: tuple[str, ...] = (
     "CHANNEL_PARK",
     "CHANNEL_UNPARK",
     "CHANNEL_ANSWER",
+    "CHANNEL_BRIDGE",
     "CHANNEL_HANGUP",
     "CHANNEL_HANGUP_COMPLETE",
     "CHANNEL_DESTROY",
@@ -214,6 +215,15 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True)
+class LegBridged:
+    """CHANNEL_BRIDGE: a leg is connected with the one that it dialled, answered or with early media alone."""
+
+    leg: str
+    at: float
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
 class LegHeld:
     """CHANNEL_HOLD or CHANNEL_UNHOLD: others hold a leg (``uuid_hold``), or let it go; nothing of its sound is read.
 
@@ -247,6 +257,7 @@ Fact = (
     | LegHangup
     | LegGone
     | LegMoved
+    | LegBridged
     | LegHeld
     | Executed
     | DigitPressed

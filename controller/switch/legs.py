@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from controller.calls import ports
-from controller.calls.ports import ParkedLeg, Sound
+from controller.calls.ports import Meanwhile, ParkedLeg, Sound
 from controller.documents.call import CallInfo
 from controller.documents.steps import Party, PartyKind
 from controller.recordings.ports import CommandFailed, SwitchAway
@@ -21,9 +21,12 @@ from controller.switch.commands import (
     Callee,
     Cause,
     Command,
+    Confirmed,
     Playback,
     SchedDel,
     SchedHangup,
+    SetQuestion,
+    SetRingback,
     ShowChannels,
     Templates,
     UuidBreak,
@@ -33,6 +36,7 @@ from controller.switch.commands import (
     UuidSetvars,
 )
 from controller.switch.commands_dial import LONGEST_RINGING, headers
+from controller.switch.commands_heard import LONGEST_CONFIRMATION, taken_off
 from controller.switch.facts import (
     BadReplyError,
     LegInfo,
@@ -47,7 +51,7 @@ from controller.switch.facts import (
 )
 from controller.switch.link import JobRefused, JobTimeout, LegBusy, LinkLost, PacketRefused, Reply
 from controller.switch.recorder import recording_id
-from controller.switch.sounds import SpeechSettings, source
+from controller.switch.sounds import SpeechSettings, asked, looped, source
 
 JOB_WITHIN = 10.0
 """Seconds in which a job that has nothing to wait for is done."""
@@ -58,6 +62,19 @@ RING_NET = 10
 DIGITS_AT_ONCE = 64
 
 GONE = {Refusal.NO_SUCH_LEG, Refusal.NO_REPLY}
+
+
+ASKED_NET = 300
+"""Seconds in which FreeSWITCH ends what is told to who answers, where no key is waited for: no text takes as long."""
+
+ASKED_LATER = 5
+"""Seconds that FreeSWITCH gives who was asked for a key beyond those that we do."""
+
+
+def _confirmed(question: ports.Question) -> Confirmed:
+    """Return how a question is put. Raises ValueError."""
+    seconds = math.ceil(question.timeout) + ASKED_LATER if question.key else ASKED_NET
+    return Confirmed(question.key, min(max(1, seconds), LONGEST_CONFIRMATION))
 
 
 def call_info(info: LegInfo) -> CallInfo:
@@ -175,24 +192,51 @@ class EslLegs:
         caller_name: str = "",
         rings: float,
         execution: str,
+        meanwhile: Meanwhile,
     ) -> asyncio.Future[None]:
         """``bridge``, in the leg's own thread; park goes on when it is over.
 
         FreeSWITCH's own limit is a net some seconds later: its whole seconds are up to two, and our limits end by the
-        callees' hangup. It would also be counted anew for early media.
+        callees' hangup. It would also be counted anew for early media. It counts on while somebody is asked.
         """
 
         def make() -> Sequence[Command]:
             made = tuple(self._callee(callee, caller, caller_name) for callee in callees)
             marker = uuid.UUID(call).hex
-            net = min(math.ceil(rings) + RING_NET, LONGEST_RINGING)
-            return (Bridge(leg, made, marker, net, event_uuid=execution),)
+            question, heard = meanwhile.question, meanwhile.sounds
+            confirmed = None if question is None else _confirmed(question)
+            net = math.ceil(rings) + RING_NET + (0 if confirmed is None else confirmed.seconds)
+            commands: list[Command] = []
+            if heard is not None:
+                commands.append(SetRingback(leg, looped(heard, self.speech)))
+            if question is not None:
+                commands.append(SetQuestion(leg, asked(question.sounds, self.speech), executed=not question.key))
+            bridge = Bridge(
+                *(leg, made, marker, min(net, LONGEST_RINGING)),
+                early=meanwhile.early,
+                ringback=heard is not None,
+                confirmed=confirmed,
+                event_uuid=execution,
+            )
+            return (*commands, bridge)
 
         return self._post(switch, make)
 
     def _callee(self, callee: ports.Callee, caller: str, caller_name: str) -> Callee:
         party = callee.party
         return Callee(callee.leg, self._endpoint(party), party.caller or caller, caller_name, party.headers)
+
+    def forget_ring(self, switch: str, leg: str) -> asyncio.Future[None]:
+        """``uuid_setvar_multi``: FreeSWITCH has read them as its bridge began, and keeps them for the next."""
+        return self._post(switch, lambda: (taken_off(leg),))
+
+    def unplayable(self, sounds: Sequence[Sound]) -> str:
+        """Tell what is wrong with sounds, in words that say what would be right."""
+        try:
+            asked(sounds, self.speech)
+        except ValueError as wrong:
+            return str(wrong)
+        return ""
 
     def _endpoint(self, party: Party) -> str:
         """Return an address as FreeSWITCH dials it. Raises ValueError."""

@@ -6,7 +6,7 @@ Everything is one ``playback``: it can be broken as one, and its end tells what 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -120,6 +120,33 @@ def source(sound: Sound, gain: float, speech: SpeechSettings) -> Source:
             return _ringing(RINGS[country], seconds, gain)
         case Speech():
             return _speech(sound, speech)
+
+
+def looped(sounds: Sequence[Sound], speech: SpeechSettings) -> LocalFile | Tone | Joined | None:
+    """Return what is heard over and over of these, one after the other; None where there are none. Raises ValueError.
+
+    Joined sources, which are heard again from the first one on, begin with ``LEAD_IN`` seconds of silence each time.
+    """
+    parts = _parts(sounds, speech)
+    if not parts:
+        return None
+    [first, *others] = parts
+    if not others and (isinstance(first, LocalFile) or (isinstance(first, Tone) and "loops=" not in first.script)):
+        return first
+    return Joined(parts)
+
+
+def asked(sounds: Sequence[Sound], speech: SpeechSettings) -> Joined:
+    """Return what who answers is told, a moment of silence behind it. Raises ValueError.
+
+    For want of a source that it can open FreeSWITCH would hang up who answered; silence it always can.
+    """
+    return Joined((*_parts(sounds, speech), SilenceStream(20)))
+
+
+def _parts(sounds: Sequence[Sound], speech: SpeechSettings) -> tuple[LocalFile | Tone | SilenceStream | Spoken, ...]:
+    sources = [source(sound, 0.0, speech) for sound in sounds]
+    return tuple(part for found in sources for part in (found.parts if isinstance(found, Joined) else (found,)))
 
 
 def failed_response(application: str, response: str) -> str | None:

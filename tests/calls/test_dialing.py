@@ -87,7 +87,7 @@ def test_nobody_is_connected(groups: list[list[str]], status: DialStatus, cause:
 async def test_groups_are_tried_in_turn() -> None:
     """The next one rings when the former is over, for as long as it may itself; after an answer nobody is rung."""
     world = await dialling([["2"], ["3"], ["4", "5"], ["1"]], timeout=4.0)
-    assert [entry for entry in world.log if entry.startswith("dial")] == ["dial 2", "dial 3", "dial 4,5"]
+    assert [entry for entry in world.log if entry.startswith("dial ")] == ["dial 2", "dial 3", "dial 4,5"]
     found = world.legs["leg"]
     assert found.bridged == callee_id(world.call.id, 1, 2, 1)
     assert 6.4 < world.call.connected_at - world.call.started_at < 6.7  # type: ignore[operator]  # it has one
@@ -594,7 +594,7 @@ def test_killed_at_every_point(document: list[list[Any]]) -> None:
             world = await survived(document, point, callees=CALLEES)
             assert world.killed.is_set()
             assert world.told == whole.told, point
-            rung = [[entry for entry in each.log if entry.startswith("dial")] for each in (world, whole)]
+            rung = [[entry for entry in each.log if entry.startswith("dial ")] for each in (world, whole)]
             dialled = [[entry for entry, _ in itertools.groupby(entries)] for entries in rung]
             assert dialled[0] == dialled[1], point
             assert world.call.state is CallState.ENDED

@@ -16,7 +16,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
-from controller.calls.ports import AudioFailed, Callee, Claim, Languages, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import (
+    AudioFailed,
+    Callee,
+    Claim,
+    Languages,
+    Meanwhile,
+    ParkedLeg,
+    Question,
+    Sound,
+    SoundFile,
+)
 from controller.calls.rooms import Rooms
 from controller.calls.sounds import FENCE
 from controller.calls.source import LIMIT, Files, SourceFailed, Sources
@@ -28,6 +38,7 @@ from controller.documents.steps import (
     Answer,
     AudioAt,
     Beep,
+    Confirmation,
     Dial,
     Dialled,
     DialRecording,
@@ -70,6 +81,9 @@ T = TypeVar("T")
 
 COMMIT, COMMAND, FRAME, FETCH = 0.003, 0.005, 0.02, 0.1
 FOR_EVER = 1e9
+
+TOLD = 1.5
+"""Seconds that who answers is told something, where nobody has to press a key."""
 ACCOUNT = Account("acme", "signalwire", "identity")
 SWITCH = "fs1"
 PATIENCE = Patience(1.0, 2.0, 3.0, 4)
@@ -95,6 +109,8 @@ class Behaviour:
     talks: float = FOR_EVER
     ends: float = FOR_EVER
     cause: str = "USER_BUSY"
+    confirms: float | None = None
+    """Seconds after the answer in which they press the key that they are asked for; None: never."""
 
 
 @dataclass
@@ -104,6 +120,7 @@ class Rung:
     leg: Leg
     callees: tuple[Callee, ...]
     execution: str
+    question: Question | None = None
     winner: str = ""
     over: bool = False
     began: float = 0.0
@@ -193,9 +210,18 @@ def dialled(
     status: str = "",
     matches: Sequence[str] = (),
     callee_matches: Sequence[str] = (),
+    music: list[str] | None = None,
+    asks: list[Any] | None = None,
     **fields: Any,
 ) -> Dial:
-    """A step that dials numbers; ``record`` names its recording, which goes on where ``lasting`` gives it an id."""
+    """A step that dials numbers; ``record`` names its recording, which goes on where ``lasting`` gives it an id.
+
+    ``asks`` are items, key and timeout.
+    """
+    if music is not None:
+        fields["music"] = tuple(map(item, music))
+    if asks is not None:
+        fields["confirmation"] = Confirmation(tuple(map(item, asks[0])), *asks[1:])
     parties = tuple(tuple(map(party, group)) for group in groups)
     wished = DialRecording(replace(REQUEST, reference=record), early, bool(lasting), lasting) if record else None
     target = StatusTarget(status) if status else None
@@ -468,6 +494,7 @@ class World:
     presses: dict[str, str] = field(default_factory=dict)
     callees: dict[str, Behaviour] = field(default_factory=dict)
     rung: list[Rung] = field(default_factory=list)
+    meanwhile: list[Meanwhile] = field(default_factory=list)
     sought: list[tuple[str, float, float]] = field(default_factory=list)
     had: Counter[str] = field(default_factory=Counter)
     heard: list[tuple[str, float, float]] = field(default_factory=list)
@@ -579,29 +606,40 @@ class World:
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
         self._parted(leg, cause)
 
-    def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str) -> None:
+    def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str, question: Question | None = None) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
-        rung = Rung(leg, callees, execution, began=self.now)
+        rung = Rung(leg, callees, execution, question, began=self.now)
         self.rung.append(rung)
         for callee in callees:
             does = self.callees.get(callee.party.address, Behaviour())
             self.legs[callee.leg] = Leg(callee.leg, parked=False)
             self.later(does.ends, functools.partial(self.hang_up, callee.leg, does.cause))
             if does.answers is not None:
-                self.later(does.answers, functools.partial(self._callee_answers, rung, callee.leg, does.talks))
+                self.later(does.answers, functools.partial(self._callee_answers, rung, callee.leg, does))
 
-    def _callee_answers(self, rung: Rung, callee: str, talks: float) -> None:
+    def _callee_answers(self, rung: Rung, callee: str, does: Behaviour) -> None:
+        if rung.over or rung.winner or not self.legs[callee].alive:
+            return
+        self.legs[callee].answered = True
+        self.tell(lambda daemon: daemon.desk.answered(SWITCH, callee, self.now))
+        if rung.question is None:
+            self._connect(rung, callee, does.talks)
+        elif not rung.question.key:
+            self.later(TOLD, functools.partial(self._connect, rung, callee, does.talks))
+        elif does.confirms is not None:
+            self.later(does.confirms, functools.partial(self._connect, rung, callee, does.talks))
+
+    def _connect(self, rung: Rung, callee: str, talks: float) -> None:
         if rung.over or rung.winner or not self.legs[callee].alive:
             return
         rung.winner = rung.leg.bridged = callee
-        self.legs[callee].answered = True
-        self.tell(lambda daemon: daemon.desk.answered(SWITCH, callee, self.now))
         for other in rung.callees:
             if other.leg != callee:
                 self.hang_up(other.leg, "LOSE_RACE")
         if not rung.leg.answered:
             rung.leg.answered = True
             self.tell(lambda daemon: daemon.desk.answered(SWITCH, rung.leg.id, self.now))
+        self.tell(lambda daemon: daemon.desk.talking(SWITCH, rung.leg.id, callee, self.now))
         self.later(talks, functools.partial(self.hang_up, callee))
 
     def _parted(self, leg: str, cause: str) -> None:
@@ -818,6 +856,13 @@ class WorldLegs:
 
         return self._post("stop_playing", leg, happen)
 
+    def forget_ring(self, switch: str, leg: str) -> Awaitable[None]:
+        return self._post("forget_ring", leg, lambda found: None)
+
+    def unplayable(self, sounds: Sequence[Sound]) -> str:
+        mute = [sound for sound in sounds if isinstance(sound, Speech) and not sound.text.isascii()]
+        return "speech: nobody can say that" if mute else ""
+
     def undialable(self, party: Party) -> str:
         return "" if party.address.isdigit() else f"{party.address} is no number"
 
@@ -832,12 +877,14 @@ class WorldLegs:
         caller_name: str = "",
         rings: float,
         execution: str,
+        meanwhile: Meanwhile,
     ) -> Awaitable[None]:
+        self.world.meanwhile.append(meanwhile)
         names = ",".join(callee.party.address for callee in callees)
         return self._post(
             "dial",
             leg,
-            lambda found: self.world.ring(found, tuple(callees), execution),
+            lambda found: self.world.ring(found, tuple(callees), execution, meanwhile.question),
             f" {names} {caller} {caller_name}".rstrip(),
         )
 

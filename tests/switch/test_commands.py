@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from controller.switch import commands, commands_text
 from controller.switch.commands import (
     MARKER,
+    QUESTION,
     RELEASE_VARIABLES,
+    RINGBACK,
     TAKEOVER_VARIABLES,
     Action,
     Answer,
@@ -768,7 +770,7 @@ def test_what_is_spoken(text: str, spoken: str) -> None:
         (lambda: Tone("path=/etc/passwd"), "tone: "),
         (lambda: Tone("%(500,0,640);loops=-1"), "tone: "),
         (lambda: SilenceStream(0), "silence: 0"),
-        (lambda: Joined((SilenceStream(1),)), "joined: 1"),
+        (lambda: Joined(()), "joined: 0"),
         (lambda: LocalFile("http://a/b.wav"), "file: "),
         (lambda: Subscribe(()), "events: none"),
         (lambda: Subscribe(("ALL",)), "events: ALL"),
@@ -808,9 +810,9 @@ def test_a_leg_is_taken_over_in_one_packet() -> None:
 
 
 def test_a_leg_is_let_go_without_marker_and_lock() -> None:
-    """All that taking over set is unset; what it unset stays so."""
+    """All that taking over and dialling set is unset; what taking over unset stays so."""
     set_by_takeover = {MARKER, *(name for name, value in TAKEOVER_VARIABLES.items() if value is not None)}
-    assert dict(UuidSetvars.release(LEG).variables) == dict.fromkeys(set_by_takeover)
+    assert dict(UuidSetvars.release(LEG).variables) == dict.fromkeys(set_by_takeover | {RINGBACK, QUESTION})
 
 
 def test_the_model_sees_what_it_should() -> None:

@@ -25,6 +25,7 @@ from controller.switch.facts import (
     Forged,
     Heartbeat,
     LegAnswered,
+    LegBridged,
     LegGone,
     LegHangup,
     LegHeld,
@@ -49,6 +50,7 @@ BY_NAME: dict[str, dict[str, Any]] = {event["Event-Name"]: event for event in GE
 
 LEG = "171ca04a-438f-4d0c-bb1c-ef5a183be56e"
 OTHER = "18a40427-6c2b-4e87-9186-423999e0dfbe"
+BRIDGED = "de2f645a-c1e9-406d-bcb5-2589b344715a"
 SIP_LEG = "c705aa39-2fed-4c57-a4cb-70444bcfb93d"
 RECORDING = "df3fb9e140d544c9a897cce814c86425"
 CALL = "2d79933e53e04cd083d4202fa6f27e0a"
@@ -71,6 +73,10 @@ def changed(name: str, headers: dict[str, object]) -> dict[str, Any]:
         ("CHANNEL_HOLD", LegHeld(SIP_LEG, 1795166047.828997, held=True)),
         ("CHANNEL_UNHOLD", LegHeld(SIP_LEG, 1795166048.149003, held=False)),
         ("CHANNEL_ANSWER", LegAnswered(LEG, 1795147986.782406)),
+        (
+            "CHANNEL_BRIDGE",
+            LegBridged(BRIDGED, 1795170057.073227, "1a005132-a009-4bec-909b-7cb3d8355217"),
+        ),
         ("RECORD_START", RecordStarted(LEG, 1795147987.42238, WAV, RECORDING)),
         (
             "CHANNEL_EXECUTE_COMPLETE",

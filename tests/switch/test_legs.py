@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from controller.calls.ports import Callee, ParkedLeg, Sound, SoundFile
+from controller.calls.ports import Callee, Meanwhile, ParkedLeg, Question, Sound, SoundFile
 from controller.documents.call import CallInfo
-from controller.documents.steps import Beep, Party, PartyKind, Ringing, Speech
+from controller.documents.steps import Beep, Party, PartyKind, Quiet, Ringing, Speech
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.switch.board import Switchboard
 from controller.switch.commands import Templates
@@ -29,13 +29,22 @@ HEX = CALL.replace("-", "")
 OTHER = "7e0e1c8e-6d1c-4a4b-9f0f-0d2f6a3c7b12"
 GONE = "-ERR No such channel!\n"
 
+UNHEARD = Meanwhile()
+"""What is heard by a leg that is not answered: nothing of ours."""
+
+HEARD = Meanwhile((Ringing("us"),), question=Question((Speech("press 5"),), "5", 9.5))
+
 Act = Callable[[EslLegs], Awaitable[Any]]
 
 
-def dialled(legs: EslLegs, leg: str, caller: str = "") -> Awaitable[None]:
+def dialled(
+    legs: EslLegs, leg: str, caller: str = "", meanwhile: Meanwhile = UNHEARD, rings: float = 20.0
+) -> Awaitable[None]:
     """Have a leg dial one number."""
     callees = [Callee(OTHER, Party(PartyKind.NUMBER, "1000"))]
-    return legs.dial(SWITCH, leg, callees, call=CALL, caller=caller, rings=20.0, execution=OTHER)
+    return legs.dial(
+        *(SWITCH, leg, callees), call=CALL, caller=caller, rings=rings, execution=OTHER, meanwhile=meanwhile
+    )
 
 
 ACTS: dict[str, tuple[Act, list[str]]] = {
@@ -51,6 +60,11 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
     "play": (lambda legs: legs.play(SWITCH, LEG, Beep(), gain=0.0, execution=CALL), ["sendmsg"]),
     "stop_playing": (lambda legs: legs.stop_playing(SWITCH, LEG), ["api uuid_break"]),
     "dial": (lambda legs: dialled(legs, LEG), ["sendmsg"]),
+    "dial, heard": (
+        lambda legs: dialled(legs, LEG, meanwhile=HEARD),
+        ["api uuid_setvar", "api uuid_setvar", "sendmsg"],
+    ),
+    "forget_ring": (lambda legs: legs.forget_ring(SWITCH, LEG), ["api uuid_setvar_multi"]),
     "send_digits": (lambda legs: legs.send_digits(SWITCH, LEG, "1"), ["bgapi uuid_send_dtmf"]),
 }
 GONE_IS_FINE = {"hang_up", "stop_playing"}
@@ -126,7 +140,13 @@ async def test_the_packet_of_a_dialling() -> None:
     async with connected(answers) as board:
         legs = EslLegs(board, templates=Templates("loopback/{number}/x"))
         await legs.dial(
-            SWITCH, LEG, callees, call=CALL, caller="+1555", caller_name="Zo\u00eb", rings=19.5, execution=OTHER
+            *(SWITCH, LEG, callees),
+            call=CALL,
+            caller="+1555",
+            caller_name="Zo\u00eb",
+            rings=19.5,
+            execution=OTHER,
+            meanwhile=UNHEARD,
         )
     [packet] = answers.packets
     assert packet.startswith(f"sendmsg {LEG}")
@@ -140,6 +160,75 @@ async def test_the_packet_of_a_dialling() -> None:
         "origination_caller_id_name=Zo\u00eb,sip_h_X-PH-a=b]sofia/external/sip:ada@example.com"
     ) in packet
     assert "event-lock" not in packet
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "set_before", "block"),
+    [
+        (UNHEARD, [], "{ignore_early_media=false,originate_timeout=30}"),
+        (
+            Meanwhile((Ringing("us"),)),
+            ["transfer_ringback %(2000,4000,440,480)"],
+            "{ignore_early_media=false,originate_timeout=30,instant_ringback=true}",
+        ),
+        (
+            Meanwhile((), early=False),
+            ["transfer_ringback silence:-1"],
+            "{ignore_early_media=true,originate_timeout=30,instant_ringback=true}",
+        ),
+        (
+            Meanwhile((SoundFile("/p/a.wav"),), early=False),
+            ["transfer_ringback /p/a.wav"],
+            "{ignore_early_media=true,originate_timeout=30,instant_ringback=true}",
+        ),
+        (
+            Meanwhile((Speech("It's you"), Quiet(1.0)), early=False),
+            [r"transfer_ringback file_string://tts://flite|kal|It\\\\\\\'s you!silence_stream://1000"],
+            "{ignore_early_media=true,originate_timeout=30,instant_ringback=true}",
+        ),
+        (
+            Meanwhile(question=Question((Speech("hello"),), "5", 9.5)),
+            ["group_confirm_file file_string://tts://flite|kal|hello!silence_stream://20"],
+            (
+                "{ignore_early_media=true,originate_timeout=45,group_confirm_key=5,"
+                "group_confirm_read_timeout=15000,group_confirm_timeout=15,playback_terminators=none}"
+            ),
+        ),
+        (
+            Meanwhile(question=Question((), "", 9.5)),
+            ["group_confirm_file playback file_string://silence_stream://20"],
+            (
+                "{ignore_early_media=true,originate_timeout=330,group_confirm_key=exec,"
+                "group_confirm_read_timeout=300000,group_confirm_timeout=300,playback_terminators=none}"
+            ),
+        ),
+    ],
+    ids=["unanswered", "ring", "nothing", "file", "several", "key", "no key"],
+)
+async def test_what_is_heard_meanwhile(meanwhile: Meanwhile, set_before: list[str], block: str) -> None:
+    """What is heard is set on the leg before its bridge, each time, and said in no dial string."""
+    answers = Answers()
+    async with connected(answers) as board:
+        await dialled(EslLegs(board), LEG, meanwhile=meanwhile)
+    assert answers.packets[:-1] == [f"api uuid_setvar {LEG} {pair}" for pair in set_before]
+    assert f"execute-app-arg: {block}[" in answers.packets[-1]
+
+
+@pytest.mark.parametrize(
+    ("sounds", "why"),
+    [
+        ((Ringing("us"), Speech("hello"), SoundFile("/a.wav")), ""),
+        ((Ringing("xx"),), "ringing: 'xx' is not known"),
+        ((Speech("x " * 5000),), "speech: 9999 characters are too many"),
+        ((Quiet(1.0),) * 128, "joined: 129 is out of range"),
+    ],
+)
+async def test_what_can_be_heard(sounds: tuple[Any, ...], why: str) -> None:
+    """Nothing is sent to find out."""
+    answers = Answers()
+    async with connected(answers) as board:
+        assert EslLegs(board).unplayable(sounds).startswith(why)
+    assert answers.lines == []
 
 
 @pytest.mark.parametrize("caller", ["a,b=c", "Ada <1>", "]", "{x"])
@@ -269,6 +358,8 @@ async def test_a_leg_that_no_command_can_name(name: str) -> None:
         "stop_playing": lambda legs: legs.stop_playing(SWITCH, hostile),
         "send_digits": lambda legs: legs.send_digits(SWITCH, hostile, "1"),
         "dial": lambda legs: dialled(legs, hostile),
+        "dial, heard": lambda legs: dialled(legs, hostile, meanwhile=HEARD),
+        "forget_ring": lambda legs: legs.forget_ring(SWITCH, hostile),
     }
     async with connected(answers) as board:
         with pytest.raises(CommandFailed, match="no leg id"):
