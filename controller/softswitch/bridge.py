@@ -160,8 +160,6 @@ async def _first(
         leg.on_answer.append(waiting)
     deadline = switch.now() + timeout
     while True:
-        if ringback is not None:
-            ringback.look(legs)
         up = [leg for leg in legs if not leg.hungup and (leg.answered or (early and leg.early))]
         if confirmation is not None and confirmation.wished:
             for leg in up:
@@ -169,6 +167,8 @@ async def _first(
             up = [leg for leg in up if leg.uuid in confirmation.winners]
         if up:
             return up[0]
+        if ringback is not None:
+            ringback.look(legs)
         if dialler is not None:
             await dialler.run_queued()
         ended = all(leg.hungup for leg in legs) or switch.now() >= deadline

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 _FOR_EVER_SECONDS = 24 * 3600
 _READ_TIMEOUT_MS = 5000
+_SET_UP_FRAMES = 2
 
 
 class Ringback:
     """What a leg hears until somebody is connected, from its end on anew (setup_ringback).
 
     An answered leg's `transfer_ringback`, else `ringback`: a file, teletone's script, or `silence`. It begins at
-    once with `instant_ringback`, else when a callee rings or has early media; what cannot be played is silence.
+    once with `instant_ringback` (some frames go by in setting it up), else when a callee rings or has early media;
+    what cannot be played is silence.
     """
 
     def __init__(self, leg: "Leg", shared: Mapping[str, str]) -> None:
@@ -32,11 +34,15 @@ class Ringback:
         self._leg = leg
         self._instant = is_true(shared.get("instant_ringback"))
         self._plays = False
+        self._frames = 0
 
     def look(self, callees: Sequence["Leg"]) -> None:
         """Begin when it is time, once a frame."""
         leg = self._leg
         if self._data is None or leg.hungup:
+            return
+        self._frames += 1
+        if self._frames <= _SET_UP_FRAMES:
             return
         if self._instant or any(callee.ring_ready or callee.early for callee in callees):
             leg.pre_answer()

@@ -32,7 +32,8 @@ def numbered(group: list[str]) -> list[str]:
 async def asking(*groups: list[str], seconds: float = 60.0, **fields: Any) -> World:
     """A world in which a call has dialled and asked for so long."""
     callees = {str(number): does for number, does in enumerate(CALLEES.values())}
-    world = World([["dial", [numbered(group) for group in groups], {"asks": ASKS, **fields}]], callees=callees)
+    wished: dict[str, Any] = {"asks": ASKS, **fields}
+    world = World([["dial", [numbered(group) for group in groups], wished]], callees=callees)
     await world.boot().connected()
     world.park()
     await world.settle(seconds)

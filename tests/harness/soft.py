@@ -28,6 +28,15 @@ CALLEES: dict[str, tuple[tuple[str, str], ...]] = {
     "2005": (("pre_answer", ""), ("playback", "tone_stream://%(1000,0,900)"), ("hangup", "USER_BUSY")),
     "2006": (("pre_answer", ""), ("playback", "tone_stream://%(600000,0,900)")),
     "2007": (("hangup", "UNALLOCATED_NUMBER"),),
+    "2010": (
+        *(("answer", ""), ("sleep", "1500"), ("send_dtmf", "5@100")),
+        ("playback", "tone_stream://%(600000,0,600)"),
+    ),
+    "2011": (("answer", ""), ("sleep", "1500"), ("hangup", "NORMAL_CLEARING")),
+    "2012": (
+        *(("answer", ""), ("sleep", "1000"), ("send_dtmf", "7@100"), ("sleep", "1500"), ("send_dtmf", "5@100")),
+        ("playback", "tone_stream://%(600000,0,600)"),
+    ),
 }
 """Whom the tests dial, as in data/dialplan-harness.xml."""
 

@@ -189,14 +189,18 @@ async def test_the_packet_of_a_dialling() -> None:
         (
             Meanwhile(question=Question((Speech("hello"),), "5", 9.5)),
             ["group_confirm_file file_string://tts://flite|kal|hello!silence_stream://20"],
-            "{ignore_early_media=true,originate_timeout=45,group_confirm_key=5,group_confirm_read_timeout=15000,"
-            "group_confirm_timeout=15,playback_terminators=none}",
+            (
+                "{ignore_early_media=true,originate_timeout=45,group_confirm_key=5,"
+                "group_confirm_read_timeout=15000,group_confirm_timeout=15,playback_terminators=none}"
+            ),
         ),
         (
             Meanwhile(question=Question((), "", 9.5)),
             ["group_confirm_file playback file_string://silence_stream://20"],
-            "{ignore_early_media=true,originate_timeout=330,group_confirm_key=exec,"
-            "group_confirm_read_timeout=300000,group_confirm_timeout=300,playback_terminators=none}",
+            (
+                "{ignore_early_media=true,originate_timeout=330,group_confirm_key=exec,"
+                "group_confirm_read_timeout=300000,group_confirm_timeout=300,playback_terminators=none}"
+            ),
         ),
     ],
     ids=["unanswered", "ring", "nothing", "file", "several", "key", "no key"],

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from controller.dialects.plivo.document import MOST_NESTED, Instruction, names
+from controller.dialects.plivo.document import MOST_HEARD, MOST_NESTED, Instruction, names
 from controller.dialects.plivo.sources import DIAL_ANSWER, RECORD, SESSION
 from controller.dialects.plivo.values import NONE, REAL
-from controller.dialects.plivo.verbs import LONGEST, MOST_DIGITS, MOST_LOOPS
+from controller.dialects.plivo.verbs import LONGEST, MOST_DIGITS
 from controller.documents.addresses import bare_number
 from controller.documents.attributes import Value
 from controller.documents.dialect import Account
@@ -122,13 +122,24 @@ def valid(instruction: Instruction, digits: str) -> bool:
     return set(digits) <= set(str(instruction.values["validDigits"]))
 
 
-def _items(instructions: Iterable[Instruction]) -> tuple[Item, ...]:
+def _items(instructions: Iterable[Instruction], most: int = MOST_NESTED) -> tuple[Item, ...]:
+    """Return sounds, each as often as it loops; after one that is endless nothing else is heard."""
     items: list[Item] = []
     for inner in instructions:
         loops = whole(inner.values["loop"]) if "loop" in inner.values else 1
         if inner.text or inner.verb.endswith("Wait"):
-            items += [_item(inner)] * min(loops or MOST_LOOPS, MOST_LOOPS)
-    return tuple(items[:MOST_NESTED])
+            items += [_item(inner)] * min(loops or most, most)
+    return tuple(items[:most])
+
+
+def _music(instructions: Iterable[Instruction]) -> tuple[Item, ...]:
+    """Return sounds that are heard over and over: of one that is endless by itself once is enough."""
+    items: list[Item] = []
+    for inner in instructions:
+        items += _items((inner,), 1 if inner.values.get("loop") == 0 else MOST_HEARD)
+        if inner.values.get("loop") == 0:
+            break
+    return tuple(items[:MOST_HEARD])
 
 
 def _item(instruction: Instruction) -> Item:
@@ -160,7 +171,7 @@ def dial(
 ) -> Dial:
     """Return a Dial's step; ``music`` and ``sounds`` are what its documents hold, empty where it has none."""
     values = instruction.values
-    heard: tuple[Item, ...] | None = _items(music) or None
+    heard: tuple[Item, ...] | None = _music(music) or None
     if values.get("dialMusic") == NONE:
         heard = ()
     return Dial(
@@ -172,7 +183,7 @@ def dial(
         recording=recording,
         caller_name=str(values.get("callerName", "")),
         music=heard,
-        confirmation=_confirmation(values, _items(sounds)),
+        confirmation=_confirmation(values, _items(sounds, MOST_HEARD)),
         status=target(values, "callbackUrl", "callbackMethod"),
         matches=_texts(values, "digitsMatch"),
         callee_matches=_texts(values, "digitsMatchBLeg"),

@@ -7,7 +7,8 @@ from typing import Any
 
 from controller.dialects.plivo import fetch, render, sign, tell, urls
 from controller.dialects.plivo.document import read
-from controller.dialects.plivo.program import BadSnapshot, PlivoProgram
+from controller.dialects.plivo.program import PlivoProgram
+from controller.dialects.plivo.state import BadSnapshot
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.events import DocumentWarned

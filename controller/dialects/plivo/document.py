@@ -30,6 +30,9 @@ LONGEST_SPEECH = 4_096
 MOST_NESTED = 1_000
 """Sounds of one prompt, each as often as it loops."""
 
+MOST_HEARD = 100
+"""Sounds of a Dial's documents, each as often as it loops: a switch plays so many as one."""
+
 MOST_PARTIES = 20
 """Of one ``<Dial>``: so many legs ring at once."""
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict
 from typing import Any
 
 from controller.dialects.plivo import asking, told
 from controller.dialects.plivo.asking import REASONS, Asking
 from controller.dialects.plivo.document import Document, Instruction, read, read_sounds
+from controller.dialects.plivo.state import BadSnapshot, State, restored
 from controller.dialects.plivo.urls import media_url
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
@@ -61,42 +62,6 @@ _SOUND_ATTRIBUTES = {MUSIC: "dialMusic", SOUND: "confirmSound"}
 Warn = Callable[[Problem], None]
 
 
-class BadSnapshot(ValueError):
-    """A snapshot that is not one of this document on this call."""
-
-
-@dataclass(slots=True)
-class _State:
-    """All that a run is, in JSON types.
-
-    ``text`` is the document that runs, where one came in the call; ``at`` is the instruction, ``done`` the steps of
-    it that are done, ``tries`` those of its tries that gave no digits, ``sorry`` says that its invalidDigitsSound is
-    due, ``sounds`` are its documents of sounds (empty: could not be had). ``asked`` is what is awaited; ``url``,
-    ``method`` and ``given`` are of the document that is asked for, or with ``tells`` of what is told; ``fallen``
-    says that it is the fallback. ``pending`` is the recording that waits for an answer: its id and its values.
-    ``started`` counts recordings, ``silent`` documents in a row without a sound.
-    """
-
-    session: str
-    call: str
-    secret: str
-    asked: str = ""
-    at: int = 0
-    done: int = 0
-    tries: int = 0
-    sorry: bool = False
-    sounds: dict[str, str] = field(default_factory=dict)
-    started: int = 0
-    silent: int = 0
-    text: str = ""
-    url: str = ""
-    method: str = ""
-    given: dict[str, str] = field(default_factory=dict)
-    tells: bool = False
-    fallen: bool = False
-    pending: dict[str, Any] = field(default_factory=dict)
-
-
 class PlivoProgram:
     """A document's run on a call."""
 
@@ -107,7 +72,7 @@ class PlivoProgram:
         self._public_url = public_url
         self._warn = warn
         self._document = document
-        self._state = _State(new_id(), call.id, new_id())
+        self._state = State(new_id(), call.id, new_id())
         self._asking = Asking(account)
         self.session = self._state.session
 
@@ -144,15 +109,7 @@ class PlivoProgram:
     ) -> PlivoProgram:
         """Return the program that ``snapshot`` was taken of. Raises BadSnapshot, DocumentError."""
         program = cls(document, call, account, public_url, warn)
-        types = {field.name: type(getattr(program._state, field.name)) for field in fields(_State)}
-        if any(type(snapshot.get(name)) is not kind for name, kind in types.items()):
-            raise BadSnapshot("a field is missing or of another type")
-        state = _State(**{name: snapshot[name] for name in types})
-        if state.call != call.id:
-            raise BadSnapshot("it was taken on another call")
-        program._state = replace(
-            state, given=dict(state.given), sounds=dict(state.sounds), pending=dict(state.pending)
-        )
+        state = program._state = restored(snapshot, call.id)
         program.session = state.session
         if state.text:
             program._document = read(state.text, "a document that came in the call")
@@ -173,7 +130,7 @@ class PlivoProgram:
         also where its action was being asked: that may not have heard.
         """
         state = self._state
-        if state.asked == "fetch" and "RecordingID" in state.given and not state.fallen:
+        if state.asked == "fetch" and "RecordingID" in state.given:
             return Tell(StatusTarget(state.url, state.method), dict(state.given))
         if state.asked not in {"step", MUSIC, SOUND} or state.at >= len(self._document.instructions):
             return None
@@ -362,17 +319,12 @@ class PlivoProgram:
         values = instruction.values
         if given is None or "action" not in values:
             return
+        url, method = str(values["action"]), str(values["method"])
         if values["redirect"]:
-            self._ask(str(values["action"]), str(values["method"]), given)
+            self._ask(url, method, given)
         else:
-            self._advance()
             state = self._state
-            state.url, state.method, state.given, state.tells = (
-                str(values["action"]),
-                str(values["method"]),
-                given,
-                True,
-            )
+            state.url, state.method, state.given, state.tells = url, method, given, True
 
     # --- documents that follow ------------------------------------------------------------------------------------
 

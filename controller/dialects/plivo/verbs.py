@@ -11,9 +11,6 @@ from controller.documents.attributes import Attribute, Kind, Served, Verb
 LONGEST = 86_400
 """Seconds that anything lasts at most: a day, after which Plivo ends each call. A longer time is this one."""
 
-MOST_LOOPS = 1_000
-"""Of a sound within others, whose items are counted; one of its own is repeated as often as it says."""
-
 MOST_DIGITS = 99
 """Of one GetDigits."""
 
