@@ -10,12 +10,14 @@ from controller.calls.commanding import unheard
 from controller.calls.desk import CallDesk
 from controller.documents.call import Call, CallState
 from controller.documents.steps import Beep
+from controller.http import plivo
 from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import CommandFailed, NotPossible
+from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible
 from controller.recordings.service import RecordingService
+from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
 from controller.switch.board import Switchboard
 
@@ -25,7 +27,7 @@ BEGIN_WITHIN, BEEP_WITHIN = 10.0, 2.0
 
 @dataclass(frozen=True, slots=True)
 class ApiDesk:
-    """Implements the protocols of ``http.calling`` and ``http.recordings``."""
+    """Implements the protocols of ``http.calling``, ``http.recordings`` and ``http.plivo``."""
 
     desk: CallDesk
     recordings: RecordingService
@@ -51,6 +53,39 @@ class ApiDesk:
         """Return recordings of the account, newest first."""
         return await self.store.read(lambda reader: reader.recordings(account, **asdict(wanted)))
 
+    async def added(
+        self,
+        account: str,
+        fitting: plivo.Fitting,
+        *,
+        limit: int,
+        offset: int,
+        behind: tuple[float, str] | None,
+    ) -> plivo.Page:
+        """Return recordings of the account that have a file, those added last first, and how many there are."""
+        which: Chosen = {
+            "added": True,
+            "call": fitting.call,
+            "since": fitting.since,
+            "until": fitting.until,
+            "caller": fitting.callers or None,
+            "called": fitting.callees or None,
+        }
+
+        def both(reader: Reader) -> plivo.Page:  # of one moment
+            rows = reader.recordings(account, limit=limit, offset=offset, before=behind, **which)
+            return plivo.Page(rows, reader.recordings_count(account, **which))
+
+        return await self.store.read(both)
+
+    async def recent(self, call: Call, seconds: float) -> Sequence[Recording]:
+        """Return the recordings of the call's leg that were asked for within the last seconds."""
+        since = self.board.now(call.switch) - seconds
+        rows = await self.store.read(
+            lambda reader: reader.recordings(call.account, call=call.told_as, since=since, deleted=False)
+        )
+        return [row for row in rows if (row.owner.switch, row.owner.leg) == (call.switch, call.leg)]
+
     def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         return self.recordings.active(call_id)
@@ -67,7 +102,7 @@ class ApiDesk:
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
         must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
-        for. Raises SwitchAway, LedgerFailed.
+        for. Raises SwitchAway, LedgerFailed, neither once it is durable.
         """
         self.board.session(call.switch)
         await self._check(call)
@@ -82,7 +117,7 @@ class ApiDesk:
         within = BEEP_WITHIN if request.beep else BEGIN_WITHIN
         try:
             begun = await asyncio.wait_for(self.recordings.begun(identity), within) or made
-        except TimeoutError:
+        except (TimeoutError, LedgerFailed):  # it is durable: how it went is told by its callback
             return made
         if begun.started_at is None and begun.state.final:
             raise NotPossible(begun.error or "the recording did not start")

@@ -22,7 +22,7 @@ from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, recordings, relay
+from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -122,6 +122,7 @@ class App:
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
                         lambda router, _files: relay.register(router, desk, tenants, self.base_url),
+                        lambda router, files: plivo.register(router, files, desk, None, tenants, self.base_url),
                     ),
                 )
             )

@@ -62,7 +62,7 @@ ONLY = {
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
-    ("api_desk", "http"): {"http.recordings"},
+    ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio"},
 }

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
-from urllib.parse import parse_qsl
+from typing import NoReturn, Protocol
 
-import orjson
 from aiohttp import web
 
 from controller.dialects.twiml import rest, shapes, sids
@@ -22,14 +20,12 @@ from controller.documents.dialect import Account
 from controller.http.base import json_response
 from controller.http.basic import CHALLENGE, account_of
 from controller.http.media import Downloads, ready
+from controller.http.parameters import BadBody, of_body, of_query
 from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, State, new_id
 from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
 
 PREFIXES = ("/2010-04-01", "/api/laml/2010-04-01")
-MAX_BODY = 65_536
-"""Bytes of a request's body."""
-MOST_FIELDS = 100
 MEDIA = ("wav", "mp3")
 TYPES = {"wav": "audio/x-wav", "mp3": "audio/mpeg"}
 """As Twilio calls them."""
@@ -237,10 +233,7 @@ class RecordingsApi:
         return active[0]
 
     async def _list(self, request: web.Request, account: Account, call: Call | None) -> web.Response:
-        query: dict[str, list[str]] = {}
-        for name, value in request.query.items():
-            query.setdefault(name, []).append(value)
-        asked = rest.listing(query, account)
+        asked = rest.listing(of_query(request), account)
         rows: Sequence[Recording] = ()
         cursor = None
         if asked.cursor is not None:
@@ -277,7 +270,7 @@ class RecordingsApi:
 
     async def _media(self, request: web.Request, account: Account, place: _Place) -> web.StreamResponse:
         recording = await self._recording(request, account, place, None)
-        channels = rest.wanted_channels({name: request.query.getall(name) for name in request.query})
+        channels = rest.wanted_channels(of_query(request))
         if not ready(recording) or shapes.absent(recording):  # "absent and inaccessible" (seed 004)
             _not_found(request)
         try:
@@ -366,46 +359,7 @@ def _unavailable(failure: Exception) -> RestError:
 
 
 async def _parameters(request: web.Request) -> rest.Parameters:
-    """Return a body's fields, of a form or of JSON: lists in it are fields that are given several times."""
-    body = await request.read()  # bounded and timed by the application already
-    if len(body) > MAX_BODY:
-        raise RestError(413, rest.INVALID, f"The body has more than {MAX_BODY} bytes")
-    found: dict[str, list[str]] = {}
-    if request.content_type.startswith("multipart/"):  # read as a form it would be one without a field
-        raise RestError(
-            415, rest.INVALID, "The body must be application/x-www-form-urlencoded or application/json, not multipart"
-        )
-    if request.content_type == "application/json":
-        for name, value in _json_object(body).items():
-            values = value if isinstance(value, list) else [value]
-            found[name] = [_text(name, item) for item in values if item is not None]
-        return found
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
-    except ValueError:
-        raise RestError(
-            400, rest.INVALID, f"The body must be a form in UTF-8, of at most {MOST_FIELDS} fields"
-        ) from None
-    for name, value in pairs:
-        found.setdefault(name, []).append(value)
-    return found
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    if not body.strip():
-        return {}
-    try:
-        read = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        read = None
-    if not isinstance(read, dict) or len(read) > MOST_FIELDS:
-        raise RestError(400, rest.INVALID, f"The body must be a JSON object of at most {MOST_FIELDS} fields")
-    return read
-
-
-def _text(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, (str, int)):
-        raise RestError(400, rest.INVALID, f"{name[:64]} must be text, or a list of texts")
-    return str(value)
+        return await of_body(request)
+    except BadBody as bad:
+        raise RestError(bad.status, rest.INVALID, str(bad)) from None

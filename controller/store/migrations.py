@@ -84,6 +84,13 @@ def _know_the_parties(connection: Connection) -> None:
     )
 
 
+def _list_what_was_added(connection: Connection) -> None:
+    connection.exec_driver_sql(
+        "CREATE INDEX recordings_added ON recordings (account, finished_at, id, state, deleted_at)"
+        " WHERE deleted_at IS NULL AND finished_at IS NOT NULL AND state != 'failed'"
+    )
+
+
 def _keep_transcriptions(connection: Connection) -> None:
     connection.exec_driver_sql(
         "CREATE TABLE transcriptions (recording TEXT NOT NULL, account TEXT NOT NULL, state TEXT NOT NULL,"
@@ -98,6 +105,7 @@ def _keep_transcriptions(connection: Connection) -> None:
 def _serve_plivo(connection: Connection) -> None:
     _tell_of_calls(connection)
     _know_the_parties(connection)
+    _list_what_was_added(connection)
     _keep_transcriptions(connection)
 
 

@@ -13,7 +13,7 @@ from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
-from controller.store.tables import ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
+from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
 from controller.telemetry import Hook
 
@@ -28,17 +28,19 @@ Page = tuple[float, str]
 class Chosen(TypedDict, total=False):
     """Which recordings: ``since`` and ``until`` bound requested_at, both included.
 
-    ``call``, ``caller`` and ``called`` leave out those of others; ``deleted`` False those that are deleted, ``final``
-    True those that have not ended.
+    ``call``, ``caller`` and ``called`` leave out those of others, where a number may be written in several ways;
+    ``deleted`` False leaves out those that are deleted, ``final`` True those that have not ended. ``added`` True
+    leaves out all that have no file, and what is said of requested_at is true of finished_at instead.
     """
 
     call: str | None
-    caller: str | None
-    called: str | None
+    caller: str | Collection[str] | None
+    called: str | Collection[str] | None
     since: float | None
     until: float | None
     deleted: bool
     final: bool
+    added: bool
 
 
 _UNDONE = TRANSCRIPTIONS.c.finished_at.is_(None)
@@ -50,20 +52,28 @@ def _chosen(account: str, **chosen: Unpack[Chosen]) -> list[ColumnElement[bool]]
     owner = RECORDINGS.c.account if chosen.get("call") is None else RECORDINGS.c.account + ""
     asked = [owner == column_text(account)]
     for name in ("call", "caller", "called"):
-        text = chosen.get(name)
-        if isinstance(text, str):
-            asked.append(RECORDINGS.c[name] == column_text(text))
+        texts = chosen.get(name)
+        if isinstance(texts, str):
+            asked.append(RECORDINGS.c[name] == column_text(texts))
+        elif isinstance(texts, Collection):
+            asked.append(RECORDINGS.c[name].in_([column_text(text) for text in texts]))
     if not chosen.get("deleted", True):
         asked.append(RECORDINGS.c.deleted_at.is_(None))
     if chosen.get("final", False):  # by the ids of the few that are not: to ask each row would be to read it
         unfinished = RECORDINGS.alias()
         asked.append(RECORDINGS.c.id.not_in(select(unfinished.c.id).where(unfinished.c.unfinished_on.is_not(None))))
-    since, until = chosen.get("since"), chosen.get("until")
+    if chosen.get("added", False):
+        asked.append(ADDED)
+    since, until, moment = chosen.get("since"), chosen.get("until"), _order(**chosen)[0]
     if since is not None:
-        asked.append(RECORDINGS.c.requested_at >= since)
+        asked.append(moment >= since)
     if until is not None:
-        asked.append(RECORDINGS.c.requested_at <= until)
+        asked.append(moment <= until)
     return asked
+
+
+def _order(**chosen: Unpack[Chosen]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return RECORDINGS.c.finished_at if chosen.get("added", False) else RECORDINGS.c.requested_at, RECORDINGS.c.id
 
 
 class Reader:
@@ -110,7 +120,7 @@ class Reader:
         ``before`` and ``after`` are (requested_at, id): the page begins after that row, or ends before it, and costs
         the same wherever it is. ``offset`` leaves out so many of the first: a step along an index for each.
         """
-        order = RECORDINGS.c.requested_at, RECORDINGS.c.id
+        order = _order(**chosen)
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(*_chosen(account, **chosen)).limit(limit)
         if offset:
             query = query.offset(offset)

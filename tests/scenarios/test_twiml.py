@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 from twilio.twiml.voice_response import Gather, Start, Stop, VoiceResponse
 
 from controller.calls.events import CallFailed, StepFailed
-from controller.dialects.twiml.events import DocumentWarned
+from controller.documents.events import DocumentWarned
 from controller.softswitch.script import Digits, Silence, Tone
 from tests.dialects.twiml.sample import AC, PROJECT
 from tests.dialects.twiml.seed_rows import PARAMETERS, rows

@@ -8,10 +8,10 @@ from typing import Any
 from controller.dialects.twiml import fetch, render, sign
 from controller.dialects.twiml.codes import UNREADABLE
 from controller.dialects.twiml.document import read
-from controller.dialects.twiml.events import DocumentWarned
 from controller.dialects.twiml.program import NOT_FETCHED, BadSnapshot, TwimlProgram, Warn
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.events import DocumentWarned
 from controller.documents.fetch import DocumentRequest, Patience, is_url, shown
 from controller.documents.messages import Message
 from controller.recordings.model import Delivery, Notice, Recording, Transcription

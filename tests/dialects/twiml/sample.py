@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from controller.dialects.twiml import TwimlDialect
-from controller.dialects.twiml.events import DocumentWarned
+from controller.documents.events import DocumentWarned
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
 from controller.recordings.model import (

@@ -1,4 +1,4 @@
-"""What the dialect tells telemetry."""
+"""What dialects tell telemetry."""
 
 from __future__ import annotations
 
