@@ -19,19 +19,15 @@ from typing import Any
 from controller import __version__, logs
 from controller.app import App
 from controller.calls.source import SourceFailed, read_file
+from controller.checking import VENDORS, problems, verdicts
 from controller.demo import demo
-from controller.dialects.swml import SwmlDialect
-from controller.dialects.twiml import TwimlDialect
 from controller.doctor import Call, examine, exit_code, render
-from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
-
-_NOWHERE = "https://fsrec.invalid"
 
 OK = 0
 PROBLEM = 1
@@ -81,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="validate documents or settings")
     check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("--vendor", choices=VENDORS, help="whose XML it is; without it, whoever's it can be")
     check.set_defaults(run=_check)
 
     doctor = commands.add_parser("doctor", help="what is wrong between fsrec and its switches, with the fix")
@@ -147,24 +144,14 @@ def _check(options: argparse.Namespace) -> int:
     """Validate files: settings are told by a key ``switches`` at the start of a line, all else is a document."""
     code = OK
     for path in options.files:
-        problems, notes = _judged(path)
-        print("\n".join(problems or [f"{path}: fine", *notes]))
-        code = PROBLEM if problems else code
+        wrong, notes = _judged(path, options.vendor)
+        print("\n".join(wrong or notes))
+        code = PROBLEM if wrong else code
     return code
 
 
-def _problems(text: str, source: str) -> tuple[Problem, ...]:
-    """Return a document's problems: XML is TwiML, all else SWML."""
-    dialect = TwimlDialect(_NOWHERE) if _is_xml(text) else SwmlDialect(_NOWHERE)
-    return dialect.check(text, source)
-
-
-def _is_xml(text: str) -> bool:
-    return text.lstrip("\ufeff \t\r\n").startswith("<")
-
-
-def _judged(path: Path) -> tuple[list[str], list[str]]:
-    """Return what is wrong with a file, and what could not be checked of it."""
+def _judged(path: Path, vendor: str | None) -> tuple[list[str], list[str]]:
+    """Return what is wrong with a file, and what there is to say of one that is well."""
     if is_url(str(path).replace(":/", "://")):  # a Path has one slash of the two
         return [f"{path}: a URL; nothing is fetched here, save the document and name the file"], []
     try:
@@ -172,14 +159,36 @@ def _judged(path: Path) -> tuple[list[str], list[str]]:
     except SourceFailed as failure:
         return [str(failure)], []
     if not any(line.startswith("switches") for line in text.splitlines()):
-        problems = [f"{path}: {problem}" for problem in _problems(text, str(path))]
-        warnings = TwimlDialect(_NOWHERE).warnings(text, str(path)) if _is_xml(text) and not problems else ()
-        return problems, [f"{path}: warning: {warning}" for warning in warnings]
+        return _document(path, text, vendor)
     try:
         settings = load(path)
     except SettingsError as error:
         return [str(problem) for problem in error.problems], []
-    return [], [f"{path}: {note}" for note in _unfetched(settings)]
+    return [], [f"{path}: fine", *(f"{path}: {note}" for note in _unfetched(settings))]
+
+
+def _document(path: Path, text: str, vendor: str | None) -> tuple[list[str], list[str]]:
+    """Return the same of a document. Of XML that may be several vendors' the language is named.
+
+    What all refuse is told in full for the language that it is likeliest in, and in a line for each other.
+    """
+    best, *others = verdicts(text, str(path), vendor)
+    if best.problems:
+        lead = f"{path}: as {best.language}:" if others else f"{path}:"
+        wrong = [f"{lead} {problem}" for problem in best.problems]
+        for other in others:
+            more = len(other.problems) - 1
+            wrong.append(f"{path}: as {other.language}: {other.problems[0]}" + (f", and {more} more" if more else ""))
+        return wrong, []
+    well = [
+        f"{path}: fine" + (f" as {best.language}" if others else ""),
+        *(f"{path}: warning: {warning}" for warning in best.warnings),
+    ]
+    for other in others:
+        if not other.problems:
+            count = len(other.warnings)
+            well.append(f"{path}: fine as {other.language}" + (f", with {count} warnings" if count else ""))
+    return [], well
 
 
 def _unfetched(settings: Settings) -> Iterator[str]:
@@ -193,7 +202,7 @@ def _doctor(options: argparse.Namespace) -> int:
     settings = load(options.config)
     number, _, context = (options.call or "").partition("@")
     call = Call(number, context or "fsrec") if number else None
-    findings = asyncio.run(examine(settings, check=_problems, call=call))
+    findings = asyncio.run(examine(settings, check=problems, call=call))
     print(render(findings))
     return exit_code(findings)
 

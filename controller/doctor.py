@@ -36,7 +36,7 @@ async def examine(
 
     Args:
         settings: what to examine.
-        check: a dialect's check of a document's text.
+        check: tells what is wrong with a document's text, by its account's vendor.
         call: a number to call through the dialplan of each switch; its document may run.
         heartbeat: seconds to wait for a switch's heartbeat; 0 leaves it out.
         trial: how long trials take.

@@ -25,8 +25,8 @@ from controller.media.roots import RATE_DIRECTORIES
 from controller.settings import Listen, Settings, SwitchSettings
 from controller.web.guard import AddressGuard, AddressRefused
 
-Checker = Callable[[str, str], tuple[Problem, ...]]
-"""A dialect's ``check``: (text, source) → problems."""
+Checker = Callable[[str, str, str], tuple[Problem, ...]]
+"""A check of documents: (text, source, the account's vendor) → problems."""
 
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
@@ -134,6 +134,7 @@ def _group(status: os.stat_result) -> str:
 
 def documents(settings: Settings, check: Checker | None) -> Iterator[Finding]:
     """Look whether each route's documents are there and pass the check."""
+    vendors = {account.name: account.vendor for account in settings.accounts}
     for index, route in enumerate(settings.routes):
         for key, document in (("document", route.document), ("fallback", route.fallback)):
             if document is not None:
@@ -141,7 +142,7 @@ def documents(settings: Settings, check: Checker | None) -> Iterator[Finding]:
                 if is_url(document):
                     yield _at_url(subject, document, route.method, AddressGuard(settings.webhooks.allow_networks))
                 else:
-                    yield from _document(subject, Path(document), check)
+                    yield from _document(subject, Path(document), check, vendors.get(route.account, ""))
     if not settings.accounts:
         fix = "add an account, and routes that name it"
         yield warning("accounts", "there is none: nobody can record, and every call is left alone", fix)
@@ -161,14 +162,14 @@ def _at_url(subject: str, url: str, method: str, guard: AddressGuard) -> Finding
     return ok(subject, f"{shown(url)} is asked by {method} at each call, and was not asked now")
 
 
-def _document(subject: str, path: Path, check: Checker | None) -> Iterator[Finding]:
+def _document(subject: str, path: Path, check: Checker | None, vendor: str) -> Iterator[Finding]:
     try:
         text = read_file(path)
     except SourceFailed as failure:
         fix = "name a document (a relative path counts from the settings file); until then its calls are hung up"
         yield problem(subject, str(failure), fix)
         return
-    found = check(text, str(path)) if check else ()
+    found = check(text, str(path), vendor) if check else ()
     for one in found:
         yield problem(subject, f"{path}: {one}", "correct the document; fsrec check tells the same")
     if not found:

@@ -232,17 +232,65 @@ def test_check_says_of_each_file_what_is_wrong(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_check_of_twiml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """XML is TwiML: problems with line and code; what runs otherwise than it is written is a warning, and well."""
+    """Problems with line and code; what runs otherwise than it is written is a warning, and well."""
     bad, odd = tmp_path / "bad.xml", tmp_path / "odd.xml"
     bad.write_text("<Response>\n<Speak>x</Speak>\n</Response>")
     odd.write_text("<Response>\n<Start><Recording trim='x'/></Start><Pause/>\n</Response>")
-    assert cli.main(["check", str(odd)]) == 0
+    for vendor in ("twilio", "signalwire"):
+        assert cli.main(["check", "--vendor", vendor, str(odd)]) == 0
+        fine, warned = capsys.readouterr().out.splitlines()
+        assert fine == f"{odd}: fine"
+        assert warned.startswith(f"{odd}: warning: line 2: Start.Recording.trim: must be trim-silence or do-not-trim")
+        assert warned.endswith("(error 13699)")
+        assert cli.main(["check", "--vendor", vendor, str(odd), str(bad)]) == 1
+        assert f"{bad}: line 2: <Speak> is no known verb" in capsys.readouterr().out
+
+
+def test_check_of_plivo_xml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Problems with their line; what is likely not meant so is a warning."""
+    bad, odd = tmp_path / "bad.xml", tmp_path / "odd.xml"
+    bad.write_text("<Response>\n<Say>x</Say>\n</Response>")
+    odd.write_text("<Response>\n<Record recordSession='true' action='https://h/a'/><Speak>x</Speak>\n</Response>")
+    assert cli.main(["check", "--vendor", "plivo", str(odd)]) == 0
     fine, warned = capsys.readouterr().out.splitlines()
     assert fine == f"{odd}: fine"
-    assert warned.startswith(f"{odd}: warning: line 2: Start.Recording.trim: must be trim-silence or do-not-trim")
-    assert warned.endswith("(error 13699)")
-    assert cli.main(["check", str(odd), str(bad)]) == 1
-    assert f"{bad}: line 2: <Speak> is no known verb" in capsys.readouterr().out
+    assert warned.startswith(f"{odd}: warning: line 2: Record: its action is asked at once")
+    assert cli.main(["check", "--vendor", "plivo", str(bad)]) == 1
+    assert f"{bad}: line 2: <Say> is no known element" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ("<Speak>x</Speak>", 0, ["fine as Plivo XML"]),
+        ("<Say>x</Say>", 0, ["fine as TwiML"]),
+        ("<Hangup/>", 0, ["fine as TwiML", "fine as Plivo XML"]),
+        ("<Record finishOnKey='none'/>", 0, ["fine as Plivo XML", "fine as TwiML, with 2 warnings"]),
+        (
+            "<Speek>x</Speek><Foo/>",
+            1,
+            [
+                "as TwiML: line 1: <Speek> is no known verb",
+                "as TwiML: line 1: <Foo> is no known verb",
+                "as Plivo XML: line 1: <Speek> is no known element (did you mean Speak?)",
+                ", and 1 more",
+            ],
+        ),
+        ("<Speak>x</Speak><Foo/>", 1, ["as Plivo XML: line 1: <Foo>", "as TwiML: line 1: <Speak>", ", and 1 more"]),
+    ],
+)
+def test_check_of_xml_whose_vendor_is_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, code: int, words: list[str]
+) -> None:
+    """It is what it can be, and that is said; where it is nothing, what all say of it."""
+    document = tmp_path / "document.xml"
+    document.write_text(f"<Response>{body}</Response>")
+    assert cli.main(["check", str(document)]) == code
+    said = capsys.readouterr().out
+    assert all(line.startswith(f"{document}: ") for line in said.splitlines())
+    found = [said.index(word) for word in words]
+    assert found == sorted(found)
+    assert said.count("fine") == sum("fine" in word for word in words)
 
 
 def test_check_of_what_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +318,7 @@ def test_doctor_passes_on_what_it_is_asked(
 
     async def sound(_: object, **given: Any) -> list[Any]:
         asked.append(given["call"] and (given["call"].destination, given["call"].context))
-        assert given["check"](BAD, "d")
+        assert given["check"](BAD, "d", "signalwire")
         return []
 
     monkeypatch.setattr(cli, "examine", sound)

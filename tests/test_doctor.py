@@ -573,7 +573,7 @@ async def test_live(tmp_path: Path, live: LiveSwitch) -> None:
         update={"switch_path": str(live.recordings), "local_path": live.recordings}
     )
     settings = settings.model_copy(update={"switches": (here,)})
-    findings = await examine(settings, call=Call("1001"), heartbeat=0, check=lambda text, source: ())
+    findings = await examine(settings, call=Call("1001"), heartbeat=0, check=lambda text, source, vendor: ())
     assert [one for one in findings if one.level is Level.PROBLEM] == []
     assert {one.subject for one in findings if one.level is Level.WARNING} <= {"fs1 switch_path"}
     assert {"fs1 recording", "fs1 call", "fs1 modules", "fs1 playing", "speech", "encoders"} <= {

@@ -95,7 +95,8 @@ def pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-def check(text: str, source: str) -> tuple[Problem, ...]:
+def check(text: str, source: str, vendor: str) -> tuple[Problem, ...]:
+    assert vendor == "signalwire"
     return (Problem(3, "sections", f"bad in {Path(source).name}"),) if "bad" in text else ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from controller.calls.sounds import Sounds
 from controller.documents.call import Call
 from controller.documents.dialect import Dialect
 from controller.documents.steps import Done, Failed
+from controller.recordings.model import Delivery
 from controller.recordings.ports import CommandFailed
 from controller.telemetry import Hook
 
@@ -63,10 +64,10 @@ class CallContext:
 
     # --- what is heard -------------------------------------------------------------------------------------------
 
-    def answered(self) -> None:
-        """CHANNEL_ANSWER came."""
+    def answered(self, at: float = 0.0) -> None:
+        """CHANNEL_ANSWER came, at that time of the switch's; 0 where that is not told."""
         self._answered.set()
-        self.call = replace(self.call, info=replace(self.call.info, answered=True))
+        self.call = self.call.as_answered(at, self.rooms.clock())
 
     def pressed(self, digit: str) -> None:
         """Hear a digit of the leg's party; nobody's where none is listened for."""
@@ -86,11 +87,14 @@ class CallContext:
         if self._ringing is not None:
             self._ringing.suspect()
 
-    def relinked(self, *, answered: bool) -> None:
-        """Send again what may have been lost with the link, now that it is back and the leg is still ours."""
+    def relinked(self, *, answered: float | None) -> None:
+        """Send again what may have been lost with the link, now that it is back and the leg is still ours.
+
+        ``answered`` is when the leg was seen to be answered; None: it is not.
+        """
         self.sure.set()
-        if answered:
-            self.answered()
+        if answered is not None:
+            self.answered(answered)
         if self._taken:
             self._taken = False
             self.arrive()
@@ -140,11 +144,13 @@ class CallContext:
 
     # --- the row and the leg -------------------------------------------------------------------------------------
 
-    async def save(self, **fields: Any) -> None:
-        """Make the call's row durable with these fields. Raises LedgerFailed."""
+    async def save(self, *, told: Sequence[Delivery] = (), **fields: Any) -> None:
+        """Make the call's row durable with these fields, and what is told along with it. Raises LedgerFailed."""
         call = self.call.changed(**fields)
-        await self.rooms.ledger.save(call)
-        self.call = replace(call, marked=self.call.marked, info=self.call.info)
+        await self.rooms.ledger.save(call, told)
+        self.call = replace(
+            call, marked=self.call.marked, info=self.call.info, answered_at=self.call.answered_at
+        )  # as heard meanwhile
 
     def arrive(self) -> None:
         """Take the leg over, once, after the call's row is durable."""
@@ -158,10 +164,10 @@ class CallContext:
         """Note that the leg carries our marker from now on; the next row says so."""
         self.call = replace(self.call, marked=True)
 
-    async def begin(self, *, resumed: bool, **fields: Any) -> None:
+    async def begin(self, *, resumed: bool, told: Sequence[Delivery] = (), **fields: Any) -> None:
         """Make the step durable and take the leg over; one that goes on after a restart is durable already."""
         if not resumed:
-            await self.save(**fields)
+            await self.save(told=told, **fields)
         self.arrive()
 
     async def limit(self, seconds: float) -> Done | Failed:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from controller.calls.events import CallEnded, CallReleased
 from controller.calls.ports import CallLedger
 from controller.documents.call import Call, CallState
+from controller.recordings.model import Delivery
 from controller.recordings.ports import LedgerFailed
 from controller.telemetry import Hook
 
+T = TypeVar("T")
+
 FIRST_AGAIN, LAST_AGAIN = 0.1, 5.0
 """Seconds after which a row that could not be stored is tried again: at first, and at most."""
+
+FAREWELL = 20.0
+"""Seconds that the row of an ended call waits for what is stored with it: as long as a recording may take to be made
+ready, and a little more."""
+
+Farewell = Callable[[Call], Coroutine[None, None, Sequence[Delivery]]]
+"""What a document still has to tell of its call, which has ended so."""
+
+
+class Spawn(Protocol):
+    """Does work that nobody waits for, or somebody now and then."""
+
+    def __call__(self, work: Coroutine[None, None, T], /) -> asyncio.Task[T]:
+        """Begin it."""
+        ...
 
 
 @dataclass(slots=True)
@@ -21,12 +40,15 @@ class Departed:
     """Calls let go, by leg, and the last word on each call until it is durable.
 
     A row may say ``running`` for as long as its last word cannot be stored: who reads rows looks at ``under_way``.
+    With the end of a call is stored what is told of it: by its document, and (``over``) to its hangup URL. So a
+    daemon that comes back has either both, or a call whose end is still to be found out, and told.
     """
 
     ledger: CallLedger
     clock: Callable[[], float]
     observe: Hook
-    spawn: Callable[[Coroutine[None, None, None]], object]
+    spawn: Spawn
+    over: Callable[[Call], Sequence[Delivery]]
     _released: dict[tuple[str, str], dict[str, Call]] = field(default_factory=dict)
     _closing: dict[str, Call] = field(default_factory=dict)
 
@@ -51,14 +73,17 @@ class Departed:
         """Take over a row that says that its call was let go."""
         self._released.setdefault((call.switch, call.leg), {})[call.id] = call
 
-    def let_go(self, call: Call) -> None:
-        """Others have the call's leg. A hangup of ours that did not come to pass is no cause of its end."""
+    def let_go(self, call: Call, told: Sequence[Delivery] = ()) -> None:
+        """Others have the call's leg, and ``told`` is told of it.
+
+        A hangup of ours that did not come to pass is no cause of its end.
+        """
         released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
         self.adopt(released)
         self.observe(CallReleased(call.id))
-        self._close(released)
+        self._close(released, told=told)
 
-    def end(self, call: Call, cause: str | None) -> None:
+    def end(self, call: Call, cause: str | None, farewell: Farewell | None = None) -> None:
         """Note the end of a call; its own cause, of a hangup of ours, goes before what the switch told."""
         ended = call.changed(
             state=CallState.ENDED,
@@ -68,7 +93,7 @@ class Departed:
             recording=None,
         )
         self.observe(CallEnded(call.id, ended.cause or ""))
-        self._close(ended)
+        self._close(ended, farewell)
 
     def leg_gone(self, switch: str, leg: str, cause: str) -> None:
         """Note the end of all calls that let this leg go."""
@@ -83,19 +108,30 @@ class Departed:
         if not self._released.get((call.switch, call.leg), True):
             del self._released[call.switch, call.leg]
 
-    def _close(self, call: Call) -> None:
+    def _close(self, call: Call, farewell: Farewell | None = None, told: Sequence[Delivery] = ()) -> None:
         """Store what became of a call, until it is stored; of one call never an older value after a newer."""
         under_way = call.id in self._closing
         self._closing[call.id] = call
         if not under_way:
-            self.spawn(self._store(call.id))
+            self.spawn(self._store(call.id, told) if farewell is None else self._part(call, farewell))
 
-    async def _store(self, identity: str) -> None:
+    async def _part(self, ended: Call, farewell: Farewell) -> None:
+        """Store an ended call with its farewell; where that takes long without it, and once more with it."""
+        last = self.spawn(farewell(ended))
+        await asyncio.wait((last,), timeout=FAREWELL)
+        if not last.done():
+            await self._store(ended.id)
+            await asyncio.wait((last,))
+            self._closing[ended.id] = ended
+        await self._store(ended.id, last.result())
+
+    async def _store(self, identity: str, farewell: Sequence[Delivery] = ()) -> None:
         delay = FIRST_AGAIN
         while identity in self._closing:
             call = self._closing[identity]
+            over = self.over(call) if call.state is CallState.ENDED else ()
             try:
-                await self.ledger.save(call)
+                await self.ledger.save(call, (*farewell, *over))
             except LedgerFailed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_AGAIN)

@@ -49,7 +49,7 @@ class CallDesk:
     _looks: Looks = field(init=False)
 
     def __post_init__(self) -> None:
-        self._living = Living(self.rooms, self.telemetry.observe, self.parked)
+        self._living = Living(self.rooms, self.telemetry.observe, self.parked, self._broken_off)
         self._opening = Opening(self.rooms, self.telemetry.observe)
         self._looks = Looks(self.rooms, self._living, self._opening, self.patrol)
 
@@ -85,7 +85,11 @@ class CallDesk:
             state=CallState.RUNNING,
             started_at=self.rooms.clock(),
             core_uuid=leg.core_uuid,
+            method="POST" if claim is None else claim.method,
+            hangup_url=None if claim is None else claim.hangup_url,
         )
+        if leg.info.answered:
+            call = call.as_answered(leg.at, call.started_at)
         run = self._living.runs[leg.switch, leg.leg] = Run(call)
         if claim is None or lost:
             # Marked, yet in no row of ours that lives: its row is lost, so nobody can say how it goes on, and the
@@ -99,7 +103,7 @@ class CallDesk:
         self._living.dialled.answered(switch, leg, at)
         run = self._living.runs.get((switch, leg))
         if run is not None:
-            run.answered()
+            run.answered(at, self.rooms.clock())
 
     def hold(self, switch: str, leg: str, *, held: bool) -> None:
         """CHANNEL_HOLD and CHANNEL_UNHOLD: whether nothing of a leg's sound is read now."""
@@ -123,7 +127,8 @@ class CallDesk:
             run.runner.bridged(execution, at, cause)
 
     def digit(self, switch: str, leg: str, digit: str) -> None:
-        """DTMF from a leg's party."""
+        """DTMF from a leg's party, a dialled one's among them."""
+        self._living.dialled.pressed(switch, leg, digit)
         run = self._living.runs.get((switch, leg))
         if run is not None and run.runner is not None:
             run.runner.pressed(digit)
@@ -267,16 +272,7 @@ class CallDesk:
         await self._carry(run, dialect, program, resumed=False)
 
     async def _carry(self, run: Run, dialect: Dialect, program: Program, *, resumed: bool) -> NoReturn:
-        runner = CallRunner(
-            run.call,
-            dialect,
-            program,
-            self.rooms,
-            self.telemetry.observe,
-            taken=run.taken,
-            dialled=self._living.dialled,
-        )
-        run.runner = runner
+        runner = run.runner = self._runner(run.call, dialect, program, taken=run.taken)
         if run.unsure:
             runner.unsure()
         try:
@@ -288,6 +284,22 @@ class CallDesk:
         except Exception as error:
             report("a document's program failed", error)
             await self._give_up(run, "an error of fsrec's own")
+
+    def _runner(self, call: Call, dialect: Dialect, program: Program, *, taken: bool) -> CallRunner:
+        observe, dialled = self.telemetry.observe, self._living.dialled
+        return CallRunner(call, dialect, program, self.rooms, observe, taken=taken, dialled=dialled)
+
+    async def _broken_off(self, call: Call) -> CallRunner | None:
+        """Return who knows the step of a call that a former daemon left; None where no step was carried out."""
+        if call.cause is not None or not call.program:
+            return None
+        try:
+            dialect, program = await self._opening.restore(call)
+        except NotOpened:
+            return None
+        runner = self._runner(call, dialect, program, taken=True)
+        runner.find_step()
+        return runner
 
     async def _give_up(self, run: Run, why: str) -> NoReturn:
         """Hang up a call that cannot go on; nobody is left in silence. Ends by cancellation, as a runner does."""

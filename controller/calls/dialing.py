@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import math
-import uuid
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
+from controller.calls import conversing
 from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
 from controller.calls.context import CallContext
+from controller.calls.dial_recording import DialRecorder
 from controller.calls.dialled import Ringing
 from controller.calls.events import RingingShortened
 from controller.calls.ports import Callee
-from controller.documents.steps import Dial, Dialled, DialRecording, DialStatus, Failed
-from controller.recordings.model import EndReason, new_id
-from controller.recordings.ports import CommandFailed, NotPossible, SwitchAway
+from controller.calls.telling import made_id
+from controller.documents.call import Call
+from controller.documents.steps import Dial, Dialled, DialStatus, Failed
+from controller.recordings.model import Delivery
+from controller.recordings.ports import CommandFailed, SwitchAway
 
 END_AGAIN = 5.0
 """Seconds after which callees that should have been hung up are looked at, and hung up again."""
@@ -35,12 +37,10 @@ YOUNG = 2.0
 SETTLE = 1.0
 """Seconds in which the end of a bridge whose legs are gone is told by itself."""
 
-STARTED_WITHIN = 5.0
-"""Seconds that an outcome waits for its recording to have begun, where they parted before that."""
-
 _NO_ANSWER = frozenset(
     {"NO_ANSWER", "NO_USER_RESPONSE", "ALLOTTED_TIMEOUT", "PROGRESS_TIMEOUT", "RECOVERY_ON_TIMER_EXPIRE"}
 )
+_LEFT = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
 _BUSY = frozenset({"USER_BUSY", "CALL_REJECTED", "BUSY_EVERYWHERE", "DECLINE"})
 
 
@@ -52,7 +52,7 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     if math.inf > step.timeout > context.rooms.rings and not resumed:
         context.observe(RingingShortened(context.call.id, context.call.step, step.timeout, context.rooms.rings))
     outcome = Dialled(DialStatus.FAILED, reason="there is nobody to dial")
-    recorder = _DialRecorder(context, step.recording)
+    recorder = DialRecorder(context, step.recording)
     try:
         for number in range(context.call.item, len(step.groups)):
             if number != context.call.item:
@@ -70,17 +70,40 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
     return await recorder.told(outcome)
 
 
-async def left(context: CallContext, step: Dial) -> Dialled:
+async def left(context: CallContext, step: Dial, ended: Call) -> Dialled:
     """Return how a dialling ended that the end of its own leg broke off."""
-    call, ringing = context.call, context.rung
-    outcome = Dialled(DialStatus.CANCELED, reason="the leg that dialled ended")
+    return await DialRecorder(context, step.recording).told(_broken_off(context, step, ended))
+
+
+def parting(context: CallContext, step: Dial, call: Call) -> tuple[Delivery, ...]:
+    """Return what is still told of a conversation that the end of the leg broke off, or others who took it.
+
+    It is stored with ``call``, which is the call since then.
+    """
+    ringing, outcome = context.rung, _broken_off(context, step, call)
+    last = () if ringing is None else conversing.pressed(context, step, ringing)
+    return *last, *conversing.over(context, step, outcome, call)
+
+
+def _broken_off(context: CallContext, step: Dial, after: Call) -> Dialled:
+    """Return what became of a dialling with its leg. Its cause is the leg's own where the callee's is not heard yet.
+
+    Of a leg that ended while no daemon ran it is not known when, nor which of several was connected.
+    """
+    call, ringing, clock = context.call, context.rung, context.rooms.clock
     if ringing is not None and ringing.execution == callee_id(call.id, call.step, call.item, -1):
         winner = ringing.winner
-        if winner is not None:
-            since = call.connected_at or ringing.answered[winner.leg]
-            seconds = max(0.0, (ringing.over or context.rooms.clock()) - since)
-            outcome = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
-    return await _DialRecorder(context, step.recording).told(outcome)
+        if winner is None:
+            return _LEFT
+        since, until = call.connected_at or ringing.answered[winner.leg], ringing.over or clock()
+        talked = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, max(0.0, until - since))
+        return replace(talked, cause=ringing.gone.get(winner.leg) or ringing.cause or after.cause or "")
+    if call.connected_at is None:
+        return _LEFT
+    talked = Dialled(DialStatus.ANSWERED, seconds=max(0.0, (after.ended_at or clock()) - call.connected_at))
+    if len(step.groups[call.item]) > 1:
+        return talked
+    return replace(talked, party=step.groups[call.item][0], call=callee_id(call.id, call.step, call.item, 0))
 
 
 async def _stay(context: CallContext) -> None:
@@ -96,14 +119,13 @@ async def _stay(context: CallContext) -> None:
 
 def callee_id(call: str, step: int, group: int, place: int) -> str:
     """Return the id of a leg to be dialled, or with place -1 of the command that dials its group."""
-    digest = hashlib.sha256(f"{call}:{step}:{group}:{place}".encode()).digest()
-    return str(uuid.UUID(bytes=digest[:16], version=4))
+    return made_id(call, step, group, place)
 
 
 class _Attempt:
     """One group: rung at once, for as long as the step says, until a conversation with one of them is over."""
 
-    def __init__(self, context: CallContext, step: Dial, group: int, recorder: _DialRecorder) -> None:
+    def __init__(self, context: CallContext, step: Dial, group: int, recorder: DialRecorder) -> None:
         call = context.call
         self._context, self._step, self._recorder = context, step, recorder
         self._problems: list[str] = []
@@ -132,7 +154,14 @@ class _Attempt:
             except CommandFailed as failure:
                 return self._failed(f"the switch did not dial: {failure}")
             await self._wait()
-        return self._outcome()
+        outcome = self._outcome()
+        told = (
+            *conversing.pressed(self._context, self._step, self._ringing),
+            *conversing.over(self._context, self._step, outcome),
+        )
+        if told:
+            await self._context.save(told=told)
+        return outcome
 
     def _failed(self, reason: str) -> Dialled:
         """Tell why nobody was rung: an action hears only that it failed."""
@@ -166,6 +195,7 @@ class _Attempt:
                     self._ringing.callees,
                     call=call.id,
                     caller=step.caller,
+                    caller_name=step.caller_name,
                     rings=self._rings,
                     execution=self._ringing.execution,
                 )
@@ -200,6 +230,9 @@ class _Attempt:
             if ringing.winner is not None and context.call.connected_at is None:
                 await self._connected()
                 continue
+            if ringing.keys and (told := conversing.pressed(context, self._step, ringing)):
+                await context.save(told=told)
+                continue
             if ringing.star and self._step.hangup_on_star and not self._ending:
                 await self._end("NORMAL_CLEARING")
             until = context.call.waiting
@@ -215,14 +248,18 @@ class _Attempt:
 
     async def _connected(self) -> None:
         """Somebody answered: from now on the conversation is what lasts, and is recorded."""
-        context, step, winner = self._context, self._step, self._ringing.winner
+        context, step, ringing = self._context, self._step, self._ringing
+        winner, recorder = ringing.winner, self._recorder
         assert winner is not None  # noqa: S101 - who calls this has seen one
+        at = ringing.answered[winner.leg]
         limit = None if step.limit is None else context.rooms.clock() + step.limit
-        fields = {"connected_at": self._ringing.answered[winner.leg], "waiting": limit}
-        if step.recording is not None and context.call.recording is None and self._ringing.over is None:
-            await self._recorder.start(**fields)
+        told = conversing.begun(context, step, winner, at)
+        if ringing.over is None or recorder.lasting:
+            await recorder.start(told=told, connected_at=at, waiting=limit)
         if context.call.connected_at is None:
-            await context.save(**fields)
+            await context.save(told=told, connected_at=at, waiting=limit)
+        if ringing.over is None:
+            conversing.send_digits(context, step, winner)
 
     async def _end(self, cause: str) -> None:
         """Hang the callees up, and look whether that helped in a while."""
@@ -248,7 +285,12 @@ class _Attempt:
                 alive = alive or found is not None
                 if found is not None and found.info.answered and not ringing.answered:
                     ringing.hear_answer(callee.leg, call.connected_at or found.at)
-            if alive or clock() - self._told_at < YOUNG:
+            if alive:
+                return
+            young = YOUNG - (clock() - self._told_at)
+            if young > 0:  # nobody is there yet, or any more
+                await asyncio.sleep(young)
+                ringing.doubt = True
                 return
             await asyncio.sleep(SETTLE)  # the end of it may be on its way
             own = await insist(lambda: legs.look(call.switch, call.leg), context.sure)
@@ -263,15 +305,18 @@ class _Attempt:
         if winner is not None:
             since = self._context.call.connected_at or ringing.answered[winner.leg]
             seconds = max(0.0, (ringing.over or since) - since)
-            return Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds)
+            cause = ringing.gone.get(winner.leg, ringing.cause)
+            return Dialled(DialStatus.ANSWERED, winner.party, winner.leg, seconds, cause=cause)
         causes = {ringing.gone[callee.leg] for callee in ringing.callees if callee.leg in ringing.gone}
-        cause = causes.pop() if len(causes) == 1 else ringing.cause
+        only = next(iter(causes)) if len(causes) == 1 else ""
+        cause = only or ringing.cause
         callee = ringing.callees[0] if len(ringing.callees) == 1 else None
         return Dialled(
             self._status(cause),
             None if callee is None else callee.party,
             "" if callee is None else callee.leg,
             reason="; ".join([*self._problems, cause or "nobody answered"]),
+            cause=only or ("" if callee is None else cause),
         )
 
     def _status(self, cause: str) -> DialStatus:
@@ -280,56 +325,3 @@ class _Attempt:
         if self._ending or cause in _NO_ANSWER:
             return DialStatus.NO_ANSWER
         return DialStatus.BUSY if cause in _BUSY else DialStatus.FAILED
-
-
-@dataclass(slots=True)
-class _DialRecorder:
-    """The recording of what is dialled: it begins with the conversation (or the ringing) and ends with it."""
-
-    context: CallContext
-    wished: DialRecording | None
-
-    async def start(self, **fields: float | None) -> None:
-        """Begin it, once, in the transaction of the step's row. Raises LedgerFailed."""
-        context = self.context
-        if self.wished is None or context.call.recording is not None:
-            return
-        identity = new_id()
-        call = context.call = context.call.changed(recording=identity, **fields)
-        try:
-            await context.rooms.recordings.start(
-                call.owner(context.session, outside=True),
-                self.wished.request,
-                core_uuid=call.core_uuid,
-                identity=identity,
-                along=context.rooms.ledger.along(call),
-            )
-        except NotPossible as refusal:
-            await context.save(recording=None)
-            context.failed(self.wished, str(refusal))
-
-    def stop(self) -> None:
-        """End it with the conversation; one that has ended by itself is left as it is."""
-        if self.context.call.recording is not None:
-            self.context.rooms.recordings.let_end(self.context.call.recording, EndReason.HANGUP)
-
-    async def told(self, outcome: Dialled) -> Dialled:
-        """Return the outcome with the recording in it, if there is one."""
-        identity, recordings = self.context.call.recording, self.context.rooms.recordings
-        if identity is None:
-            return outcome
-        begun = recordings.get(identity)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STARTED_WITHIN):
-                begun = await recordings.begun(identity)
-        if begun is None or begun.started_at is None:
-            return outcome
-        return Dialled(
-            outcome.status,
-            outcome.party,
-            outcome.call,
-            outcome.seconds,
-            begun.id,
-            self.context.dialect.recording_url(begun),
-            outcome.reason,
-        )

@@ -21,7 +21,9 @@ class Ringing:
     """One attempt: callees that ring at once, and what became of them. Times are the switch's (Unix seconds).
 
     ``answered`` and ``gone`` are by leg, the latter with its cause. ``over`` is when the bridge that rang them ended,
-    and ``cause`` how. ``doubt`` says that something may have been missed. ``news`` is set by whatever is heard.
+    and ``cause`` how. ``keys`` are the digits of their conversation that nobody has looked at yet, and whether the
+    callee pressed them; ``tails`` those before them. ``doubt`` says that something may have been missed. ``news`` is
+    set by whatever is heard.
     """
 
     execution: str
@@ -32,6 +34,8 @@ class Ringing:
     over: float | None = None
     cause: str = ""
     star: bool = False
+    keys: list[tuple[str, bool]] = field(default_factory=list)
+    tails: dict[bool, str] = field(default_factory=dict)
     doubt: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -52,11 +56,31 @@ class Ringing:
         self.answered.setdefault(leg, at)
         self.news.set()
 
-    def pressed(self, digit: str) -> None:
-        """Hear a digit of the dialling leg's party."""
-        if digit == "*":
+    def pressed(self, digit: str, leg: str = "") -> None:
+        """Hear a digit of the dialling leg's party, or of the callee's on ``leg``."""
+        if digit == "*" and not leg:
             self.star = True
             self.news.set()
+        winner = self.winner
+        if winner is not None and self.over is None and leg in {"", winner.leg}:
+            self.keys.append((digit, bool(leg)))
+            self.news.set()
+
+    def matched(self, matches: Sequence[str], callee_matches: Sequence[str]) -> list[tuple[str, bool]]:
+        """Return what of either side's ``matches`` was pressed since this was asked last, and by whom.
+
+        With each digit at most one has been: the longest that the digits pressed so far end with.
+        """
+        found = []
+        for digit, by_callee in self.keys:
+            waited = callee_matches if by_callee else matches
+            longest = max(map(len, waited), default=0)
+            tail = self.tails[by_callee] = (self.tails.get(by_callee, "") + digit)[-longest:] if longest else ""
+            ends = [match for match in waited if match and tail.endswith(match)]
+            if ends:
+                found.append((max(ends, key=len), by_callee))
+        self.keys.clear()
+        return found
 
     def suspect(self) -> None:
         """Hear that the legs should be looked at."""
@@ -94,6 +118,12 @@ class DialledLegs:
         if ringing is not None:
             ringing.hear_answer(leg, at)
 
+    def pressed(self, switch: str, leg: str, digit: str) -> None:
+        """DTMF from who was dialled."""
+        ringing = self._attempts.get((switch, leg))
+        if ringing is not None:
+            ringing.pressed(digit, leg)
+
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE."""
         ringing = self._attempts.get((switch, leg))
@@ -111,4 +141,5 @@ def _as_call(leg: str, ringing: Ringing) -> Call:
     info = replace(
         parent.info, direction="outbound", answered=leg in ringing.answered, channel_name="", profile_at=None
     )
-    return replace(parent, id=leg, leg=leg, info=info, parent=parent.id)
+    answered_at = ringing.answered.get(leg)
+    return replace(parent, id=leg, leg=leg, info=info, parent=parent.id, hangup_url=None, answered_at=answered_at)

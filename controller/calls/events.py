@@ -86,6 +86,15 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageUnrendered:
+    """Something that is told of a call could not be made (``message`` is its kind), and nobody is told it."""
+
+    call: str
+    message: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class RingingShortened:
     """A document wished to ring for ``asked`` seconds; the settings' ``dial.timeout`` lets it ring for ``rings``."""
 

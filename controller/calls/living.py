@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+from controller.calls import telling
 from controller.calls.commanding import LegLost, LegTaken, report
 from controller.calls.departed import Departed
 from controller.calls.dialled import DialledLegs
@@ -14,8 +17,12 @@ from controller.calls.ports import ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.runner import CallRunner
 from controller.documents.call import Call, CallState
+from controller.documents.steps import Tell
+from controller.recordings.model import Delivery
 from controller.recordings.ports import CommandFailed, SwitchAway
 from controller.telemetry import Hook
+
+T = TypeVar("T")
 
 SWITCH_LOST = "SWITCH_LOST"
 """Cause of a call whose switch was restarted."""
@@ -50,29 +57,34 @@ class Run:
         """The call as it is now, whoever has it."""
         return self.call if self.runner is None else self.runner.call
 
-    def answered(self) -> None:
-        """CHANNEL_ANSWER came, or was seen to have come."""
+    def answered(self, at: float, now: float) -> None:
+        """CHANNEL_ANSWER came, or was seen to have come, at that time of the switch's; ``now`` is this machine's."""
         if self.runner is not None:
-            self.runner.answered()
+            self.runner.answered(at)
         else:
-            self.call = replace(self.call, info=replace(self.call.info, answered=True))
+            self.call = self.call.as_answered(at, now)
 
 
 @dataclass(slots=True)
 class Living:
-    """``parked`` takes a leg that turned out to be parked by others; what ends is handed over to ``departed``."""
+    """``parked`` takes a leg that turned out to be parked by others; what ends is handed over to ``departed``.
+
+    ``broken_off`` returns who knows the step of a call that ended before it could go on after a restart.
+    """
 
     rooms: Rooms
     observe: Hook
     parked: Callable[[ParkedLeg], None]
+    broken_off: Callable[[Call], Awaitable[CallRunner | None]]
     runs: dict[LegId, Run] = field(default_factory=dict)
     departed: Departed = field(init=False)
     dialled: DialledLegs = field(default_factory=DialledLegs)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     leaving: list[set[LegId]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.departed = Departed(self.rooms.ledger, self.rooms.clock, self.observe, self.spawn)
+        over = functools.partial(telling.over, self.rooms, self.observe)
+        self.departed = Departed(self.rooms.ledger, self.rooms.clock, self.observe, self.spawn, over)
 
     def of(self, switch: str) -> list[Run]:
         """Return the calls of a switch."""
@@ -102,13 +114,29 @@ class Living:
             run.runner.released()
         if run.task is not None and run.task is not asyncio.current_task():
             run.task.cancel()
-        if state is CallState.ENDED and run.runner is not None:
-            self.spawn(run.runner.farewell())
-        run.call, run.runner = call, None
+        runner, run.call, run.runner = run.runner, call, None
         if state is CallState.ENDED:
-            self.departed.end(call, cause)
+            self.departed.end(call, cause, functools.partial(self._farewell, runner, call))
         else:
-            self.departed.let_go(call)
+            self.departed.let_go(call, () if runner is None else runner.parting(call))
+
+    async def _farewell(self, runner: CallRunner | None, call: Call, ended: Call) -> tuple[Delivery, ...]:
+        """Return what is stored with an ended call to have told what its document still tells; begin what it asks."""
+        told: tuple[Delivery, ...] = ()
+        try:
+            found = runner or await self.broken_off(call)
+            if found is None:
+                return ()
+            told = found.parting(ended)
+            last = await found.farewell(ended)
+        except Exception as error:  # whatever it is, the call has ended
+            report("a document's farewell failed", error)
+            return told
+        if isinstance(last, Tell):
+            return *told, *telling.last_word(self.rooms, self.observe, ended, last)
+        if last is not None and runner is not None:  # a former daemon may have asked it
+            self.spawn(runner.ask(ended, last))
+        return told
 
     def taken_by_others(self, run: Run, found: ParkedLeg) -> None:
         """Let go of a leg that is not where the call left it, or end the call where the leg is another."""
@@ -142,14 +170,14 @@ class Living:
             if self.lives(run):
                 self.taken_by_others(run, taken.found)
 
-    def spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         """Do work that nobody waits for."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             report("a call's work failed", error)

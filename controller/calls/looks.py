@@ -51,7 +51,8 @@ class Looks:
 
     async def _look(self, run: Run, gate: asyncio.Semaphore) -> None:
         call = run.latest
-        answered, run.taken = call.info.answered, False
+        answered: float | None = 0.0 if call.info.answered else None
+        run.taken = False
         with contextlib.suppress(CommandFailed):  # it cannot be told: what is commanded will show
             async with gate:
                 found = await self.rooms.legs.look(call.switch, call.leg)
@@ -63,16 +64,16 @@ class Looks:
             if not belongs(run.latest, found):
                 self.living.taken_by_others(run, found)
                 return
-            answered, run.taken = found.info.answered, found.marker == call.id
+            answered, run.taken = found.at if found.info.answered else None, found.marker == call.id
         if not self.living.lives(run):
             return
         run.unsure = False
         if run.runner is not None:
             run.runner.relinked(answered=answered)
         elif run.task is None or run.fetching:
-            run.call = replace(
-                run.call, info=replace(run.call.info, answered=answered), marked=run.call.marked or run.taken
-            )
+            if answered is not None:
+                run.answered(answered, self.rooms.clock())
+            run.call = replace(run.call, marked=run.call.marked or run.taken)
             if run.fetching:
                 self.opening.tell_whose(run)
             elif run.call.recording is not None and run.call.cause is None:
@@ -128,6 +129,6 @@ class Looks:
             self.living.taken_by_others(run, found)
         else:
             if found.info.answered:
-                run.answered()
+                run.answered(found.at, self.rooms.clock())
             if run.runner is not None:
                 run.runner.visited()

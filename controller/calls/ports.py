@@ -150,7 +150,7 @@ class Legs(Protocol):
         ...
 
     def undialable(self, party: Party) -> str:
-        """Return why a party cannot be dialled, empty where it can: its address is anybody's word."""
+        """Return why a party cannot be dialled, empty where it can: its address and headers are anybody's word."""
         ...
 
     def dial(
@@ -161,6 +161,7 @@ class Legs(Protocol):
         *,
         call: str,
         caller: str,
+        caller_name: str = "",
         rings: float,
         execution: str,
     ) -> Awaitable[None]:
@@ -168,7 +169,7 @@ class Legs(Protocol):
 
         The facts of the callees' legs and the end of it (``CallDesk.bridged``, with ``execution``, a uuid4 of ours)
         follow. Where nobody ends it, it rings for a while longer than ``rings`` seconds. ``call`` is who dials;
-        ``caller`` the number that is shown, empty for the leg's own.
+        ``caller`` the number that is shown and ``caller_name`` the name, empty for the leg's own.
         """
         ...
 

@@ -13,13 +13,13 @@ import contextlib
 from dataclasses import replace
 from typing import NoReturn
 
-from controller.calls import asking, dialing, playing, recording
+from controller.calls import asking, dialing, playing, recording, telling
 from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
 from controller.calls.dialled import DialledLegs
 from controller.calls.rooms import Rooms
 from controller.calls.source import SourceFailed
-from controller.documents.call import Call, CallState
+from controller.documents.call import Call
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
@@ -31,6 +31,7 @@ from controller.documents.steps import (
     Fetch,
     Fetched,
     Gather,
+    Limit,
     Outcome,
     Play,
     Record,
@@ -40,8 +41,10 @@ from controller.documents.steps import (
     StartRecording,
     Step,
     StopRecording,
+    Tell,
     Wait,
 )
+from controller.recordings.model import Delivery
 from controller.telemetry import Hook
 
 LARGE = 16_384
@@ -64,7 +67,7 @@ class CallRunner:
     ) -> None:
         self._program = program
         self._rooms = rooms
-        self._step: Step | None = None
+        self._step: Step | End | None = None
         self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
@@ -74,9 +77,9 @@ class CallRunner:
 
     # --- what is heard of its leg --------------------------------------------------------------------------------
 
-    def answered(self) -> None:
-        """CHANNEL_ANSWER came."""
-        self._context.answered()
+    def answered(self, at: float) -> None:
+        """CHANNEL_ANSWER came, at that time of the switch's; 0 where that is not told."""
+        self._context.answered(at)
 
     def arrived(self) -> None:
         """Note that the leg carries our marker from now on; the next row says so."""
@@ -102,8 +105,11 @@ class CallRunner:
         """Begin no step until the leg has been looked at: others may have taken it while there was no link."""
         self._context.sure.clear()
 
-    def relinked(self, *, answered: bool) -> None:
-        """Send again what may have been lost with the link, now that it is back and the leg is still ours."""
+    def relinked(self, *, answered: float | None) -> None:
+        """Send again what may have been lost with the link, now that it is back and the leg is still ours.
+
+        ``answered`` is when the leg was seen to be answered; None: it is not.
+        """
         self._context.relinked(answered=answered)
 
     def visited(self) -> None:
@@ -146,23 +152,32 @@ class CallRunner:
         context.call = context.call.changed(cause=context.call.cause or step.cause)
         await hang_up(context.call, self._rooms)
 
-    async def farewell(self) -> None:
-        """Ask what the document still has to ask when its leg ended within a step. Once, and nobody minds the answer.
+    def find_step(self) -> None:
+        """Know the step that a former daemon carried out, where the leg ended before it could go on."""
+        self._step = self._program.next(None)
 
-        Whoever is asked is told that the call is completed.
+    def parting(self, after: Call) -> tuple[Delivery, ...]:
+        """Return what is told of the step that the leg's end broke off, or others who took the leg.
+
+        ``after`` is the call since then.
         """
-        if self._step is None:  # the document ended by itself, or did not begin
-            return
+        return dialing.parting(self._context, self._step, after) if isinstance(self._step, Dial) else ()
+
+    async def farewell(self, ended: Call) -> Fetch | Tell | None:
+        """Return what the document still asks or tells when its leg ended within a step."""
+        if self._step is None or isinstance(self._step, End):  # the document ended by itself, or did not begin
+            return None
         outcome: Outcome | None = None
         if isinstance(self._step, Record):
             outcome = await recording.left(self._context)
         elif isinstance(self._step, Dial):
-            outcome = await dialing.left(self._context, self._step)
-        last = self._program.farewell(outcome)
-        if last is not None:
-            call = replace(self.call, state=CallState.ENDED)
-            with contextlib.suppress(SourceFailed):
-                await asking.ask(self._context, call, last)
+            outcome = await dialing.left(self._context, self._step, ended)
+        return self._program.farewell(outcome)
+
+    async def ask(self, ended: Call, last: Fetch) -> None:
+        """Ask the last that the document asks. Once, and nobody minds the answer; who is asked is told of the end."""
+        with contextlib.suppress(SourceFailed):
+            await asking.ask(self._context, ended, last)
 
     async def _next(self, outcome: Outcome) -> Step | End:
         if isinstance(outcome, Fetched) and len(outcome.text) >= LARGE:
@@ -176,6 +191,8 @@ class CallRunner:
                 await context.begin(resumed=resumed, limited=context.call.limited or longest is not None)
                 outcome = await context.answer()
                 return outcome if longest is None or isinstance(outcome, Failed) else await context.limit(longest)
+            case Limit(seconds):
+                return await self._limit(seconds, resumed=resumed)
             case Wait(seconds):
                 return await self._wait(seconds, resumed=resumed)
             case Play():
@@ -196,8 +213,18 @@ class CallRunner:
                 return await asking.request(context, step, resumed=resumed)
             case Fetch():
                 return await asking.fetch(context, step, resumed=resumed)
+            case Tell():
+                return await telling.tell(context, step, resumed=resumed)
             case Evaluate():
                 raise AssertionError("the loop's own")
+
+    async def _limit(self, seconds: float, *, resumed: bool) -> Done | Failed:
+        """Have the switch end the call; after a restart in as many seconds as are left."""
+        context, clock = self._context, self._rooms.clock
+        await context.begin(resumed=resumed, limited=True, waiting=clock() + seconds)
+        if resumed and context.call.waiting is not None:
+            seconds = max(0.0, context.call.waiting - clock())
+        return await context.limit(seconds)
 
     async def _wait(self, seconds: float | None, *, resumed: bool) -> Done:
         context, clock = self._context, self._rooms.clock

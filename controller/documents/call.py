@@ -111,6 +111,14 @@ class Call:
         )
         return replace(whose, **fields)
 
+    def as_answered(self, at: float, now: float) -> Call:
+        """Return the call as it is once its leg is answered, ``at`` a time of the switch's (0: not told).
+
+        Of two answers the first counts. It lies between the call's begin and ``now``, which are this machine's times.
+        """
+        when = self.answered_at or min(max(at or now, self.started_at), now)
+        return replace(self, info=replace(self.info, answered=True), answered_at=when)
+
     def changed(self, **fields: Any) -> Call:
         """Return the call as it is with these fields, one revision later."""
         return replace(self, revision=self.revision + 1, **fields)

@@ -24,7 +24,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class DialConnected:
-    """A dialled party answered, and the conversation begins; ``leg`` is our id of its leg, ``at`` in Unix seconds."""
+    """A dialled party answered, and the conversation begins; ``leg`` is our id of its leg, ``at`` in Unix seconds.
+
+    In this and the next two ``party.caller`` is what was shown to it, empty for the call's own number.
+    """
 
     target: StatusTarget
     party: Party

@@ -62,7 +62,7 @@ _REBUILT_DELIVERIES = (
     "ALTER TABLE deliveries_5 RENAME TO deliveries",
     "ALTER TABLE attempts_5 RENAME TO attempts",
     "CREATE INDEX deliveries_by_subject ON deliveries (subject, sequence)",
-    "CREATE INDEX deliveries_pending ON deliveries (subject) WHERE finished_at IS NULL",
+    "CREATE INDEX deliveries_pending ON deliveries (subject, finished_at) WHERE finished_at IS NULL",
     "CREATE INDEX deliveries_by_state ON deliveries (state, created_at, id)",
     "CREATE INDEX deliveries_due ON deliveries (due_at) WHERE due_at IS NOT NULL",
     "CREATE INDEX deliveries_due_by_origin ON deliveries (origin, due_at, id) WHERE due_at IS NOT NULL",

@@ -8,6 +8,7 @@ a template of the settings and an address of a closed grammar, in which none of 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +19,8 @@ from controller.switch.commands_execute import Execute
 DIALLER = "fsrec_dialler"
 """Channel variable of a dialled leg: our id of the call that dialled it."""
 
+_SHOWN_NUMBER, _SHOWN_NAME = "origination_caller_id_number", "origination_caller_id_name"
+
 MOST_CALLEES = 20
 """Legs that one bridge may ring at once."""
 
@@ -27,6 +30,21 @@ LONGEST_RINGING = 3600
 _TEMPLATE = re.compile(r"[a-z][a-z0-9_]{0,30}/(?:[A-Za-z0-9._@:;=+*/-]|\{(?:number|uri)\}){1,200}")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9_]{0,30}/[A-Za-z0-9._@:;=+*#/-]{1,400}")
 _CALLER = re.compile(r"\+?[0-9*#]{1,32}|[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NAME = re.compile(r"(?:[^\W_]|\+)(?:(?:[^\W_]|[ .+&()-]){0,62}(?:[^\W_]|[.+)-]))?")
+"""What may be shown as a name: ``\\w`` without ``_`` are the letters and digits of all scripts. ``%`` is not among
+the rest: mod_sofia decodes it (check_decode), and so could a quote be had."""
+_NAME_RIGHT = "1 to 64 letters, digits, blanks and . + & ( ) -, a letter, a digit or + first"
+
+MOST_HEADERS = 24
+"""SIP headers that one callee's INVITE may be given."""
+
+HEADER = "sip_h_"
+"""Begins the name of a channel variable that mod_sofia sends as a header (sofia_glue_get_extra_headers)."""
+
+_HEADER = re.compile(r"[Xx]-(?![Ff][Ss]-)[A-Za-z0-9-]{1,62}")
+_HEADER_RIGHT = "X- and 1 to 62 letters, digits and -; not X-FS-, which is FreeSWITCH's own"
+_HEADER_VALUE = re.compile(r"[A-Za-z0-9%.-]{1,256}")
+_HEADER_VALUE_RIGHT = "1 to 256 of A-Z a-z 0-9 % . -"
 
 
 def template(value: str, placeholder: str) -> str:
@@ -75,20 +93,47 @@ class Templates:
         return self.sip.replace("{uri}", sip_uri(value))
 
 
+def header(name: str, value: str) -> None:
+    """Check a SIP header that is added to an INVITE. Raises ValueError.
+
+    Only those of private names are: another could say whose call it is, or where it goes. Values have no blank, so
+    that none is stripped, and none of the characters that end a block, a variable or a dial string; ``%`` stays as it
+    is, on the wire too.
+    """
+    check.matching(name, "SIP header", _HEADER, _HEADER_RIGHT)
+    check.matching(value, f"SIP header {name}", _HEADER_VALUE, _HEADER_VALUE_RIGHT)
+
+
+def headers(given: Sequence[tuple[str, str]]) -> None:
+    """Check the SIP headers of one callee's INVITE. Raises ValueError."""
+    if len(given) > MOST_HEADERS:
+        raise ValueError(f"SIP headers: {len(given)}; right are up to {MOST_HEADERS}")
+    for name, value in given:
+        header(name, value)
+    if len({name.lower() for name, _ in given}) != len(given):
+        raise ValueError("SIP headers: one is given twice; right is a name once")
+
+
 @dataclass(frozen=True, slots=True)
 class Callee:
     """One endpoint to ring, the Unique-ID that its leg is to have (a UUID of ours), and what it is shown.
 
-    ``caller`` is the number it is shown; empty: that of the leg that dials.
+    ``caller`` is the number it is shown and ``name`` the name; empty: those of the leg that dials. ``headers`` are
+    names and values of SIP headers of its INVITE; endpoints that are not SIP make nothing of them.
     """
 
     leg: str
     endpoint: str
     caller: str = ""
+    name: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.caller:
             check.matching(self.caller, "caller", _CALLER, "a number, or a name of letters, digits and . _ -")
+        if self.name:
+            check.matching(self.name, "caller's name", _NAME, _NAME_RIGHT)
+        headers(self.headers)
         check.event_uuid(self.leg, "callee")
         right = "an endpoint of the settings' template and a checked address"
         check.matching(self.endpoint, "endpoint", _ENDPOINT, right)
@@ -131,8 +176,11 @@ class Bridge(Execute):
         return shared + ",".join(self._party(callee) for callee in self.callees)
 
     def _party(self, callee: Callee) -> str:
-        caller = f",origination_caller_id_number={callee.caller}" if callee.caller else ""
-        return f"[origination_uuid={callee.leg},{DIALLER}={self.dialler}{caller}]{callee.endpoint}"
+        own = [("origination_uuid", callee.leg), (DIALLER, self.dialler)]
+        own += [(_SHOWN_NUMBER, callee.caller)] if callee.caller else []
+        own += [(_SHOWN_NAME, callee.name)] if callee.name else []
+        own += [(f"{HEADER}{name}", value) for name, value in callee.headers]
+        return f"[{','.join(f'{name}={value}' for name, value in own)}]{callee.endpoint}"
 
     @classmethod
     def parse(cls, leg: str, argument: str, *, event_uuid: str, event_lock: bool) -> Self:
@@ -142,7 +190,9 @@ class Bridge(Execute):
         for part in rest.removeprefix("[").split(",["):
             block, _, endpoint = part.partition("]")
             own = dict(pair.split("=", 1) for pair in block.split(","))
-            callees.append(Callee(own["origination_uuid"], endpoint, own.get("origination_caller_id_number", "")))
+            sent = tuple((name[len(HEADER) :], text) for name, text in own.items() if name.startswith(HEADER))
+            shown = own.get(_SHOWN_NUMBER, ""), own.get(_SHOWN_NAME, "")
+            callees.append(Callee(own["origination_uuid"], endpoint, *shown, sent))
         return cls(
             leg,
             tuple(callees),

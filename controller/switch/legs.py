@@ -32,7 +32,7 @@ from controller.switch.commands import (
     UuidSendDtmf,
     UuidSetvars,
 )
-from controller.switch.commands_dial import LONGEST_RINGING
+from controller.switch.commands_dial import LONGEST_RINGING, headers
 from controller.switch.facts import (
     BadReplyError,
     LegInfo,
@@ -156,9 +156,10 @@ class EslLegs:
         return asyncio.ensure_future(self._send_digits(switch, leg, digits))
 
     def undialable(self, party: Party) -> str:
-        """Tell what is wrong with an address, in words that say what would be right."""
+        """Tell what is wrong with an address or its headers, in words that say what would be right."""
         try:
             self._endpoint(party)
+            headers(party.headers)
         except ValueError as wrong:
             return str(wrong)
         return ""
@@ -171,6 +172,7 @@ class EslLegs:
         *,
         call: str,
         caller: str,
+        caller_name: str = "",
         rings: float,
         execution: str,
     ) -> asyncio.Future[None]:
@@ -181,14 +183,16 @@ class EslLegs:
         """
 
         def make() -> Sequence[Command]:
-            made = tuple(
-                Callee(callee.leg, self._endpoint(callee.party), callee.party.caller or caller) for callee in callees
-            )
+            made = tuple(self._callee(callee, caller, caller_name) for callee in callees)
             marker = uuid.UUID(call).hex
             net = min(math.ceil(rings) + RING_NET, LONGEST_RINGING)
             return (Bridge(leg, made, marker, net, event_uuid=execution),)
 
         return self._post(switch, make)
+
+    def _callee(self, callee: ports.Callee, caller: str, caller_name: str) -> Callee:
+        party = callee.party
+        return Callee(callee.leg, self._endpoint(party), party.caller or caller, caller_name, party.headers)
 
     def _endpoint(self, party: Party) -> str:
         """Return an address as FreeSWITCH dials it. Raises ValueError."""

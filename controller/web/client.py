@@ -149,7 +149,7 @@ def _failure(error: Exception, patience: Patience) -> FetchFailed:
     if isinstance(error, TimeoutError):
         return FetchFailed(f"nothing was heard for {patience.read:g} s", Retried.READ)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return FetchFailed("the answer broke off before its end", Retried.READ)
+        return FetchFailed("the answer broke off before its end")  # half an answer is one: it is not asked for again
     words = str(error) or type(error).__name__
     connecting = isinstance(error, aiohttp.ClientConnectorError)
     return FetchFailed(f"no answer: {words:.300}", Retried.CONNECT if connecting else Retried.READ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from controller.calls.events import (
 from controller.calls.living import LOST, SWITCH_LOST
 from controller.calls.looks import AT_ONCE, PATROL
 from controller.documents.call import Call, CallInfo, CallState
-from controller.recordings.model import Recording, State, new_id
+from controller.recordings.model import Delivery, Recording, State, new_id
 from controller.recordings.ports import CommandFailed, SwitchAway
 from tests.calls.world import FAILED_LEDGER, SWITCH, World, running
 from tests.recordings.fakes import REQUEST, owner
@@ -692,8 +692,8 @@ async def test_an_old_row_does_not_come_after_a_newer() -> None:
     assert world.daemon is not None
     ledger, first = world.daemon.rooms.ledger, world.daemon.rooms.ledger.save
 
-    async def save(call: Call) -> None:
-        await first(call)
+    async def save(call: Call, told: Sequence[Delivery] = ()) -> None:
+        await first(call, told)
         saved.append(call)
 
     ledger.save = save  # type: ignore[method-assign]  # to see what is stored, in its order

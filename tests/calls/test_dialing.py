@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -259,6 +260,255 @@ def test_a_leg_that_is_taken_away(told: tuple[str, ...]) -> None:
     run_virtually(run())
 
 
+# --- a lasting one --------------------------------------------------------------------------------------------------
+
+SESSION = "7c0d60f5-3ad7-4c11-9be5-1d30a2f49c17"
+LASTING = {"record": "s", "lasting": SESSION}
+
+
+@virtual
+async def test_a_lasting_recording_ends_with_the_call() -> None:
+    """It begins with the answer under the id that was told before, and goes on when they part."""
+    world = World([["dial", [["2"], ["1"]], LASTING], ["wait", 3]], callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(60)
+    [recording] = world.recordings.values()
+    assert (recording.id, recording.state, recording.reason) == (SESSION, State.COMPLETED, EndReason.HANGUP)
+    assert recording.owner.outside
+    assert recording.started_at is not None
+    assert recording.ended_at is not None
+    assert recording.started_at - world.rung[-1].began == pytest.approx(1.0, abs=0.1)
+    assert recording.ended_at - recording.started_at == pytest.approx(8.0, abs=0.1)
+    [found] = [outcome for outcome in world.outcomes if isinstance(outcome, Dialled)]
+    assert (found.recording, found.url) == (SESSION, f"http://127.0.0.1/{SESSION}")
+
+
+@virtual
+async def test_a_lasting_recording_begins_at_the_first_answer() -> None:
+    """Dialling after dialling asks for it; once one has begun it, the next has it and begins none."""
+    steps = [["dial", [[number]], LASTING] for number in ("2", "3", "1", "1")]
+    world = World([*steps, ["wait", 1]], callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(200)
+    assert world.log.count("start s") == 1
+    assert [bool(found.recording) for found in world.outcomes[:4]] == [False, False, True, True]  # type: ignore[union-attr]
+    [recording] = world.recordings.values()
+    assert recording.state is State.COMPLETED
+    assert recording.started_at is not None
+    assert recording.started_at > world.rung[2].began + 1.0
+
+
+@virtual
+async def test_a_lasting_recording_that_was_stopped_does_not_begin_again() -> None:
+    """Who stops it over the API has stopped it; a later conversation names it all the same."""
+    world = World([["dial", [["1"]], LASTING], ["dial", [["1"]], LASTING]], callees=CALLEES)
+    daemon = world.boot()
+    await daemon.connected()
+    world.park()
+    await world.settle(3)
+    await daemon.service.stop(SESSION, EndReason.API)
+    await world.settle(60)
+    [recording] = world.recordings.values()
+    assert recording.reason is EndReason.API
+    assert [found.recording for found in world.outcomes] == [SESSION, SESSION]  # type: ignore[union-attr]
+    assert world.log.count("start s") == 1
+
+
+@virtual
+async def test_a_lasting_recording_goes_on_on_a_leg_that_is_taken_away() -> None:
+    """It is the call's, as any that a document starts: the leg's end ends it."""
+    world = World([["dial", [["5"]], LASTING]], callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(5)
+    leg = world.legs["leg"]
+    leg.routed, leg.parked, world.rung[0].winner = 2.0, False, ""
+    world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+    await world.settle(5)
+    assert len(world.of(CallReleased)) == 1
+    assert world.recordings[SESSION].state is State.RECORDING
+    world.hang_up("leg")
+    await world.settle(5)
+    assert world.recordings[SESSION].state is State.COMPLETED
+
+
+# --- who answered is sent digits ------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_who_answers_is_sent_digits() -> None:
+    """Its own ones, on its own leg, once it is connected; whoever else rang is sent none."""
+    world = await dialling([["3/99", "1/12w3"]])
+    sent = [entry for entry in world.log if entry.startswith("send_digits")]
+    assert sent == ["send_digits 12w3"]
+    assert world.digits == [(callee_id(world.call.id, 1, 0, 1), "12w3")]
+    assert world.told == {0: "Dialled answered 1"}
+
+
+@virtual
+async def test_digits_that_are_not_sent() -> None:
+    """It is told, and they talk on."""
+    world = World([["dial", [["1/12"]], {}]], callees=CALLEES, refusals={"send_digits": [CommandFailed("-ERR no")]})
+    world.boot()
+    world.park()
+    await world.settle(30)
+    assert world.told == {0: "Dialled answered 1"}
+    assert [failed.why for failed in world.of(StepFailed)] == ["who answered was not sent its digits: -ERR no"]
+
+
+# --- what is told of it ---------------------------------------------------------------------------------------------
+
+TOLD: dict[str, Any] = {"status": "http://app/dial", "matches": ["1", "12", "#"], "callee_matches": ["9"]}
+
+
+def messages(world: World) -> list[dict[str, Any]]:
+    """What was told of the dialling, in the order in which it was stored."""
+    return [json.loads(delivery.body) for delivery in world.messages.values()]
+
+
+@virtual
+async def test_a_conversation_is_told_of() -> None:
+    """Its begin and its end, of the leg that was dialled; not the ringing of others."""
+    world = await dialling([["2"], ["1"]], **TOLD)
+    begun, over = messages(world)
+    leg = callee_id(world.call.id, 1, 1, 0)
+    assert (begun["message"], begun["leg"], begun["party"]["address"]) == ("DialConnected", leg, "1")
+    assert begun["at"] == pytest.approx(world.rung[1].began + 1.0, abs=0.1)
+    assert (over["message"], over["leg"], over["cause"]) == ("DialOver", leg, "NORMAL_CLEARING")
+    assert over["seconds"] == pytest.approx(5.0, abs=0.1)
+    assert {delivery.url for delivery in world.messages.values()} == {"http://app/dial"}
+
+
+@virtual
+async def test_nothing_is_told_where_nobody_answers() -> None:
+    """There was no conversation."""
+    world = await dialling([["2"], ["3"]], timeout=2.0, **TOLD)
+    assert messages(world) == []
+
+
+@virtual
+async def test_digits_are_told_of() -> None:
+    """What was waited for, each side's own; the longest of those that the pressed digits end with."""
+    world = await dialling([["3", "5"]], 4.0, **TOLD)
+    winner, loser = callee_id(world.call.id, 1, 0, 1), callee_id(world.call.id, 1, 0, 0)
+    for digit in "912#3":
+        world.press(digit)
+    for digit in "192":
+        world.press(digit, winner)
+    world.press("9", loser)
+    await world.settle(0.1)
+    found = [(told["digits"], told["by_callee"]) for told in messages(world) if told["message"] == "DialDigits"]
+    assert found == [("1", False), ("12", False), ("#", False), ("9", True)]
+
+
+@virtual
+async def test_digits_before_and_after_the_conversation_are_none_of_it() -> None:
+    """Neither while it rings nor once they have parted."""
+    world = World([["dial", [["1"]], TOLD], ["wait", 5]], callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(0.5)
+    world.press("1")
+    await world.settle(6.5)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    world.press("1")
+    await world.settle(1)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+
+
+@virtual
+async def test_the_last_digit_is_told_before_the_end() -> None:
+    """Also where they part in the same breath."""
+    world = await dialling([["5"]], 4.0, **TOLD)
+    world.press("#")
+    world.hang_up(callee_id(world.call.id, 1, 0, 0))
+    await world.settle(1)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialDigits", "DialOver"]
+
+
+@pytest.mark.parametrize("told", [("bridged", "unparked"), ("unparked",)], ids="+".join)
+def test_the_end_by_a_transfer_is_told(told: tuple[str, ...]) -> None:
+    """The conversation is over, whoever ended it."""
+
+    async def run() -> None:
+        world = World([["dial", [["5"]], TOLD]], callees=CALLEES)
+        await world.boot().connected()
+        world.park()
+        await world.settle(5)
+        leg, rung = world.legs["leg"], world.rung[0]
+        leg.routed, leg.parked, rung.winner = 2.0, False, ""
+        if "bridged" in told:
+            world.end_bridge(rung, "NORMAL_CLEARING")
+        world.tell(lambda daemon: daemon.desk.unparked(SWITCH, "leg"))
+        await world.settle(5)
+        assert [one["message"] for one in messages(world)] == ["DialConnected", "DialOver"]
+        assert messages(world)[1]["seconds"] == pytest.approx(3.0, abs=0.2)
+
+    run_virtually(run())
+
+
+@virtual
+async def test_a_daemon_that_stops_ends_no_conversation() -> None:
+    """Nothing is told of an end that did not come; the next one goes on listening."""
+    world = await dialling([["5"]], 4.0, **TOLD)
+    await world.kill()
+    assert [told["message"] for told in messages(world)] == ["DialConnected"]
+    await world.boot().connected()
+    await world.settle(5)
+    world.press("#")
+    world.hang_up(callee_id(world.call.id, 1, 0, 0))
+    await world.settle(5)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialDigits", "DialOver"]
+
+
+@virtual
+async def test_the_end_by_the_callers_hangup_is_told() -> None:
+    """With the call that has ended, and the callee's own cause."""
+    world = await dialling([["5"]], 4.0, **TOLD)
+    world.hang_up("leg")
+    await world.settle(5)
+    over = messages(world)[-1]
+    assert (over["message"], over["call"]["state"], over["cause"]) == ("DialOver", "ended", "ORIGINATOR_CANCEL")
+    assert over["seconds"] == pytest.approx(2.0, abs=0.2)
+    assert len(world.messages) == 2
+
+
+@virtual
+async def test_the_end_while_no_daemon_runs_is_told() -> None:
+    """Of who was dialled alone: of several nobody knows which one talked."""
+    for group in (["5"], ["3", "5"]):
+        world = await dialling([group], 4.0, **TOLD)
+        await world.kill()
+        world.hang_up("leg")
+        await world.boot().connected()
+        await world.settle(30)
+        assert world.call.state is CallState.ENDED
+        assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"][: 3 - len(group)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "cause"),
+    [
+        ([["1"]], "NORMAL_CLEARING"),
+        ([["2"]], "USER_BUSY"),
+        ([["4"]], "UNALLOCATED_NUMBER"),
+        ([["3"]], "NO_ANSWER"),
+        ([["2", "4"]], ""),
+        ([["x"]], ""),
+        ([["2"], ["4"]], "UNALLOCATED_NUMBER"),
+    ],
+)
+def test_the_cause_of_its_end(groups: list[list[str]], cause: str) -> None:
+    """The switch's name for why the dialled leg ended; none where there was none, or several that differ."""
+
+    async def run() -> None:
+        assert outcome(await dialling(groups, timeout=10.0)).cause == cause
+
+    run_virtually(run())
+
+
 # --- what is lost ---------------------------------------------------------------------------------------------------
 
 
@@ -321,6 +571,13 @@ DOCUMENTS = (
     [["dial", [["1"]], {}], ["wait", 1]],
     [["dial", [["2"], ["3"], ["1"]], {"timeout": 3.0, "record": "d"}], ["wait", 1]],
     [["record", "a"], ["dial", [["3", "5", "4"]], {"limit": 4.0, "record": "d", "early": True}], ["hangup", "BUSY"]],
+    [
+        *(
+            ["dial", [[numbers]], {"record": "s", "lasting": SESSION, "status": "http://app/dial"}]
+            for numbers in "21"
+        ),
+        ["wait", 1],
+    ],
 )
 
 
@@ -344,6 +601,10 @@ def test_killed_at_every_point(document: list[list[Any]]) -> None:
             assert world.legs["leg"].cause == whole.legs["leg"].cause
             states = [[one.state for one in each.recordings.values()] for each in (world, whole)]
             assert states[0] == states[1], point
+            told = [[one["message"] for one in messages(each)] for each in (world, whole)]
+            assert told[0] == told[1], point
+            starts = [sum(entry.startswith("start") for entry in each.log) for each in (world, whole)]
+            assert starts[0] <= starts[1] + 1, point  # once more where it was not seen to have begun
             assert len(world.of(CallResumed)) <= 1
 
     run_virtually(run())

@@ -62,6 +62,15 @@ async def test_items_are_played_in_turn() -> None:
 
 
 @virtual
+async def test_a_beep_is_an_item() -> None:
+    """Played like any other, before a wait for digits too; one that cannot be played is told by its name."""
+    world = await played([["play", "a", "beep"], ["gather", ["say:go", "beep"], {"initial_timeout": 1.0}]])
+    assert world.sounds == ["a", "beep", "say:go", "beep"]
+    world = await played([["play", "beep"]], refusals={"play": [CommandFailed("-ERR no")]})
+    assert world.told == {0: "Failed: the beep: -ERR no"}
+
+
+@virtual
 async def test_the_next_item_is_fetched_while_one_plays() -> None:
     """One ahead, not all at once; each with the step's gain."""
     world = await played([["early", "a", "b", "c"]], lengths=dict.fromkeys("abc", 5.0))

@@ -131,6 +131,42 @@ async def test_an_answer_with_a_longest_duration() -> None:
 
 
 @virtual
+async def test_a_limit() -> None:
+    """The row says so before the switch is told; the leg is not answered by it; a later one is instead of it."""
+    world = World([["limit", 60], ["limit", 30.5], ["wait", None]])
+    world.boot()
+    world.held["take_over"] = asyncio.Event()  # a switch answers in order: what is held holds all
+    world.held["limit"] = world.held["take_over"]
+    world.park()
+    await world.settle()
+    assert (world.call.limited, world.log) == (True, [])
+    world.held["limit"].set()
+    await world.settle()
+    assert world.log == ["take_over", "limit 60", "limit 31"]
+    leg = world.legs["leg"]
+    assert (leg.limit, leg.answered, world.told) == (31, False, {0: "good", 1: "good"})
+    world = await played([["limit", 60]], refusals={"limit": [CommandFailed("-ERR no")]})
+    assert world.told == {0: "Failed: the call's longest duration could not be set: -ERR no"}
+
+
+@virtual
+async def test_a_limit_counts_on_while_nobody_is_there() -> None:
+    """A daemon that comes back tells the switch what is left of it, at least a second: not once more the whole."""
+    for away, left in ((20.0, 40), (100.0, 1)):
+        world = World([["limit", 60], ["wait", None]])
+        world.boot()
+        world.held["limit"] = asyncio.Event()
+        world.park()
+        await world.settle()
+        await world.kill()
+        await world.settle(away - 1)
+        world.held.clear()
+        await world.boot().connected()
+        await world.settle(0.5)
+        assert world.log == ["take_over", f"limit {left}"]
+
+
+@virtual
 async def test_a_step_that_does_nothing_takes_the_leg_over() -> None:
     """Whatever a document begins with: the leg is ours from its first step on."""
     expected = ["take_over", "hang_up NORMAL_CLEARING"]
@@ -388,6 +424,7 @@ def same(world: World, whole: World, away: float = 0.5, again: float = 0.0) -> N
     assert heard(world) == heard(whole)
     assert effects(world) == effects(whole)
     assert world.told == whole.told
+    assert world.spoken == whole.spoken
     leg, untouched = world.legs["leg"], whole.legs["leg"]
     assert (leg.cause, leg.answered, leg.limit) == (untouched.cause, untouched.answered, untouched.limit)
     assert not (leg.armed and world.of(CallResumed))
@@ -412,6 +449,8 @@ WHOLE = (
     [["gather", ["a", "ask"], {"most": 2}], ["gather", [], {"initial_timeout": 1.0}], ["play", "a"]],
     [["digits", "1w2"], ["request", "http://app/x"], ["fetch", "http://app/y"], ["wait", 1]],
     [["take", "y", {"max_length": 1.0, "beep": True}], ["stop", None], ["digits", "#"]],
+    [["limit", 60], ["wait", 1], ["tell", "http://app/t", 1], ["record", "a"], ["limit", 30], ["wait", 1]],
+    [["tell", "http://app/t", 1], ["tell", "http://bug", 2], ["tell", "http://app/t", 3], ["hangup", "BUSY"]],
 )
 BEEP = 0.3
 PARTY: dict[str, Any] = {"presses": {"ask": "12"}, "lengths": {"ask": 5.0, "beep": BEEP}}
@@ -448,6 +487,7 @@ steps = st.one_of(
     st.just(["take", "c", {"max_length": 1.5, "beep": True}]),
     st.just(["digits", "1w2"]),
     st.sampled_from((["request", "http://app/x"], ["fetch", "http://app/y"])),
+    st.sampled_from((1, 2)).map(lambda number: ["tell", "http://app/t", number]),
 )
 documents = st.tuples(st.lists(steps, max_size=5), st.sampled_from(([], [["hangup", "BUSY"]]))).map(
     lambda parts: parts[0] + parts[1]
@@ -489,6 +529,7 @@ def test_any_document_with_links_lost_anywhere(
         assert world.call.state is CallState.ENDED
         assert (world.call.cause, world.call.step) == (whole.call.cause, whole.call.step)
         assert effects(world) == effects(whole)
+        assert world.spoken == whole.spoken
         told = [[text.split("/")[0][:8] for text in each.told.values()] for each in (world, whole)]
         assert told[0] == told[1]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 from controller.calls.desk import CallDesk
@@ -22,6 +23,7 @@ from controller.calls.source import LIMIT, Files, SourceFailed, Sources
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
+from controller.documents.messages import Message
 from controller.documents.steps import (
     Answer,
     AudioAt,
@@ -36,6 +38,7 @@ from controller.documents.steps import (
     Gather,
     Gathered,
     Item,
+    Limit,
     Outcome,
     Party,
     PartyKind,
@@ -52,10 +55,11 @@ from controller.documents.steps import (
     StartRecording,
     Step,
     StopRecording,
+    Tell,
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
-from controller.recordings.model import Delivery, Notice, Recording, new_id
+from controller.recordings.model import Delivery, Notice, Recording, StatusTarget, Transcription, new_id
 from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -102,6 +106,7 @@ class Rung:
     execution: str
     winner: str = ""
     over: bool = False
+    began: float = 0.0
 
 
 @dataclass
@@ -136,6 +141,8 @@ def item(name: str) -> Item:
             return Quiet(float(rest))
         case "ring":
             return Ringing(rest)
+        case "beep":
+            return Beep()
     return AudioAt(f"{AUDIO}/{name}")
 
 
@@ -171,11 +178,29 @@ def word(outcome: Outcome) -> str:
     return "good"
 
 
-def dialled(groups: list[list[str]], *, record: str = "", early: bool = False, **fields: Any) -> Dial:
-    """A step that dials numbers; ``record`` names its recording."""
-    parties = tuple(tuple(Party(PartyKind.NUMBER, address) for address in group) for group in groups)
-    recording = DialRecording(replace(REQUEST, reference=record), early) if record else None
-    return Dial(parties, recording=recording, **fields)
+def party(written: str) -> Party:
+    """``number`` or ``number/digits``, which it is sent when it is connected."""
+    address, _, digits = written.partition("/")
+    return Party(PartyKind.NUMBER, address, digits=digits)
+
+
+def dialled(
+    groups: list[list[str]],
+    *,
+    record: str = "",
+    early: bool = False,
+    lasting: str = "",
+    status: str = "",
+    matches: Sequence[str] = (),
+    callee_matches: Sequence[str] = (),
+    **fields: Any,
+) -> Dial:
+    """A step that dials numbers; ``record`` names its recording, which goes on where ``lasting`` gives it an id."""
+    parties = tuple(tuple(map(party, group)) for group in groups)
+    wished = DialRecording(replace(REQUEST, reference=record), early, bool(lasting), lasting) if record else None
+    target = StatusTarget(status) if status else None
+    told = Dial(parties, recording=wished, status=target)
+    return replace(told, matches=tuple(matches), callee_matches=tuple(callee_matches), **fields)
 
 
 class Script:
@@ -202,7 +227,7 @@ class Script:
             self._outcomes.append(outcome)
             self._position += 1
             self._waiting = False
-        if self._position >= len(self._steps) or self._steps[self._position][0] == "farewell":
+        if self._position >= len(self._steps) or self._steps[self._position][0] in {"farewell", "bye"}:
             return End()
         verb, *values = self._steps[self._position]
         if verb == "hangup":
@@ -213,6 +238,10 @@ class Script:
                 return Answer(*values)
             case "wait":
                 return Wait(values[0])
+            case "limit":
+                return Limit(values[0])
+            case "tell":
+                return Tell(StatusTarget(values[0], "POST"), {"number": values[1]})
             case "record":
                 return StartRecording(replace(REQUEST, reference=values[0]))
             case "stop":
@@ -237,10 +266,15 @@ class Script:
                 return Fetch(values[0], {"vars": {}})
         raise ZeroDivisionError("a program's bug")
 
-    def farewell(self, outcome: Outcome | None) -> Fetch | None:
-        """Ask the URL of a step `farewell`, at which a run that gets there ends."""
-        found = [url for verb, *(url, *_) in [[*step, ""] for step in self._steps] if verb == "farewell"]
-        return Fetch(found[0], {"outcome": type(outcome).__name__}) if found else None
+    def farewell(self, outcome: Outcome | None) -> Fetch | Tell | None:
+        """Ask the URL of a step `farewell`, or tell that of a step `bye`; a run that gets there ends."""
+        given = {"outcome": type(outcome).__name__}
+        for verb, *values in self._steps:
+            if verb == "farewell":
+                return Fetch(values[0], given)
+            if verb == "bye":
+                return Tell(StatusTarget(values[0], "GET"), given)
+        return None
 
     def snapshot(self) -> Mapping[str, Any]:
         return {"position": self._position, "waiting": self._waiting}
@@ -297,7 +331,20 @@ class ScriptDialect:
     def recording_of(self, url: str) -> str | None:
         return None
 
-    def render(self, notice: Notice, account: Account) -> Delivery | None:
+    def render(self, notice: Notice, account: Account) -> tuple[Delivery, ...]:
+        return ()
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:
+        """JSON of everything that it could be made of; to `mute` nothing is told, `bug` raises."""
+        if message.target.url == "http://bug":
+            raise ZeroDivisionError("a message's bug")
+        if message.target.url == "http://mute":
+            return None
+        made = {"message": type(message).__name__, "call": asdict(call), **asdict(message)}
+        body = json.dumps(made).encode()
+        return Delivery(identity, account.name, self.name, message.target.method, message.target.url, (), body)
+
+    def transcribed(self, transcription: Transcription, recording: Recording, account: Account) -> Delivery | None:
         return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
@@ -392,6 +439,7 @@ class World:
     source: str = "main"
     fallback: str | None = None
     method: str = "POST"
+    hangup_url: str | None = None
     limit: int = 100
     core: str = "core"
     linked: bool = True
@@ -402,6 +450,8 @@ class World:
     recordings: dict[str, Recording] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     told: dict[int, str] = field(default_factory=dict)
+    messages: dict[str, Delivery] = field(default_factory=dict)
+    digits: list[tuple[str, str]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     seen: list[object] = field(default_factory=list)
     asked: list[DocumentRequest] = field(default_factory=list)
@@ -531,7 +581,7 @@ class World:
 
     def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
-        rung = Rung(leg, callees, execution)
+        rung = Rung(leg, callees, execution, began=self.now)
         self.rung.append(rung)
         for callee in callees:
             does = self.callees.get(callee.party.address, Behaviour())
@@ -630,6 +680,15 @@ class World:
         return found
 
     @property
+    def spoken(self) -> list[tuple[str, str, str]]:
+        """What was told of calls, each in its order: the kind, the URL, and what it was given."""
+        bodies = [json.loads(delivery.body) for delivery in self.messages.values()]
+        return [
+            (body["message"], body["target"]["url"], json.dumps(body["given"]) if "given" in body else "")
+            for body in bodies
+        ]
+
+    @property
     def sounds(self) -> list[str]:
         """What the caller heard, in part or whole."""
         return [name for name, _, _ in self.heard if name != "fence"]
@@ -658,7 +717,7 @@ class Daemon:
             path_of=lambda _switch, identity: f"/{identity}.wav",
             admit=lambda _switch: world.full,
         )
-        claim = Claim(ACCOUNT, world.source, world.fallback, world.method)
+        claim = Claim(ACCOUNT, world.source, world.fallback, world.method, hangup_url=world.hangup_url)
         self.rooms = Rooms(
             legs=WorldLegs(world, self),
             ledger=WorldCalls(world, self),
@@ -720,16 +779,16 @@ class WorldLegs:
 
     def limit(self, switch: str, leg: str, seconds: float) -> Awaitable[None]:
         def happen(found: Leg) -> None:
-            found.limit = seconds
+            found.limit = max(1, math.ceil(seconds))
 
-        return self._post("limit", leg, happen, f" {seconds:g}")
+        return self._post("limit", leg, happen, f" {max(1, math.ceil(seconds))}")
 
     def answer(self, switch: str, leg: str) -> Awaitable[None]:
         def answered(found: Leg) -> None:
             if found.alive and not found.answered:
                 found.answered = True
                 if "answered" not in self.world.deaf:
-                    self.world.tell(lambda daemon: daemon.desk.answered(SWITCH, leg))
+                    self.world.tell(lambda daemon: daemon.desk.answered(SWITCH, leg, self.world.now))
 
         def happen(found: Leg) -> None:
             if self.world.answers:
@@ -770,6 +829,7 @@ class WorldLegs:
         *,
         call: str,
         caller: str,
+        caller_name: str = "",
         rings: float,
         execution: str,
     ) -> Awaitable[None]:
@@ -778,11 +838,11 @@ class WorldLegs:
             "dial",
             leg,
             lambda found: self.world.ring(found, tuple(callees), execution),
-            f" {names} {caller}".rstrip(),
+            f" {names} {caller} {caller_name}".rstrip(),
         )
 
     def send_digits(self, switch: str, leg: str, digits: str) -> Awaitable[None]:
-        return self._post("send_digits", leg, lambda found: None, f" {digits}")
+        return self._post("send_digits", leg, lambda _: self.world.digits.append((leg, digits)), f" {digits}")
 
     def look(self, switch: str, leg: str) -> Awaitable[ParkedLeg | None]:
         def happen() -> ParkedLeg | None:
@@ -806,14 +866,21 @@ class WorldCalls:
     world: World
     daemon: Daemon
 
-    def save(self, call: Call) -> Awaitable[None]:
-        def happen() -> None:
-            self.world.calls[call.id] = call
+    def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
+        work = self.along(call, told)
+        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, lambda: work(None), link=False))
 
-        return asyncio.ensure_future(self.world.do(self.daemon, "save", COMMIT, happen, link=False))
+    def along(self, call: Call, told: Sequence[Delivery] = ()) -> Along:
+        """As the store: no older row after a newer, and what was told is not told again."""
 
-    def along(self, call: Call) -> Along:
-        return lambda calls: calls.update({call.id: call})
+        def work(_transaction: object) -> None:
+            known = self.world.calls.get(call.id)
+            if known is None or known.revision <= call.revision:
+                self.world.calls[call.id] = call
+            for delivery in told:
+                self.world.messages.setdefault(delivery.id, delivery)
+
+        return work
 
     async def live(self, switch: str) -> Sequence[Call]:
         found = [call for call in self.world.calls.values() if call.state is not CallState.ENDED]
@@ -835,7 +902,7 @@ class WorldLedger:
         def happen() -> None:
             self.world.recordings.update({recording.id: recording for recording in recordings})
             if along is not None:
-                along(self.world.calls)
+                along(None)
 
         return asyncio.ensure_future(self.world.do(self.daemon, "commit", COMMIT, happen, link=False))
 

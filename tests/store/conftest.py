@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import Row, Select
 
-from controller.store import Store, open_store
+from controller.store import Reader, Store, open_store
 
 T = TypeVar("T")
 
@@ -16,6 +17,27 @@ class Told(list[object]):
 
     def of(self, kind: type[T]) -> list[T]:
         return [event for event in self if isinstance(event, kind)]
+
+
+class Asked(Reader):
+    """Carries no query out: ``explained`` says how the database would."""
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader.connection, lambda _: None)
+        self.queries: list[Select[Any]] = []
+
+    def _rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+        self.queries.append(query)
+        return []
+
+    def _scalar(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Any:
+        self.queries.append(query)
+
+    def explained(self, how: str) -> list[list[Row[Any]]]:
+        """Return the rows of EXPLAIN, or EXPLAIN QUERY PLAN, of each query that was asked."""
+        engine = self.connection.engine
+        texts = [query.compile(engine, compile_kwargs={"literal_binds": True}) for query in self.queries]
+        return [list(self.connection.exec_driver_sql(f"{how} {text}")) for text in texts]
 
 
 @pytest.fixture

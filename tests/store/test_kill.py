@@ -13,15 +13,18 @@ from controller.store import Reader, open_store
 WRITER = """
 import asyncio, sys
 from controller.store import StoreLedger, open_store
-from tests.store.values import delivery, notice, recording
+from controller.store.calls import StoreCalls
+from tests.store.values import call, delivery, notice, recording
 
 async def main(path):
     store = await open_store(path)
     ledger = StoreLedger(store, lambda of: (delivery(),), lambda: None, lambda event: None)
+    calls = StoreCalls(store, lambda: None)
     async def forever():
+        runs = call()
         while True:
-            made = recording()
-            await ledger.commit([made], [notice(made)])
+            made = recording(call=runs.id)
+            await ledger.commit([made], [notice(made)], along=calls.along(runs, (delivery(id="said " + made.id),)))
             print(made.id, flush=True)
     await asyncio.gather(*(forever() for _ in range(20)))
 
@@ -30,7 +33,10 @@ asyncio.run(main(sys.argv[1]))
 
 
 async def test_everything_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
-    """A process is killed while it writes: each recording that it was told is stored is there, with its delivery."""
+    """A process is killed while it writes: each recording that it was told is stored is there, with its delivery.
+
+    So is what was told of its call, in the order in which that was acknowledged.
+    """
     path = tmp_path / "a.db"
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
@@ -47,7 +53,12 @@ async def test_everything_acknowledged_is_there_after_a_kill(tmp_path: Path) -> 
         ]
         await writer.wait()
     store = await open_store(path)
+    told: dict[str, int] = {}
     for identity in acknowledged:
         assert await store.read(partial(Reader.recording, identity=identity)) is not None
         assert len(await store.read(partial(Reader.deliveries_of, subject=identity))) == 1
+        row = await store.read(partial(Reader.delivery, identity=f"said {identity}"))
+        assert row is not None
+        assert row.sequence > told.get(row.subject, 0)
+        told[row.subject] = row.sequence
     await store.close()

@@ -38,6 +38,25 @@ def test_the_last_notice_hurries_those_before_it() -> None:
     assert lane.get("a") == Place("a", 1, False, 1000.0)
 
 
+def test_those_of_one_notice_do_not_wait_for_each_other() -> None:
+    """Both may go at once, whichever came first; what comes after them waits for both first attempts."""
+    lane = Lane()
+    for identity, sequence in (("a1", 1), ("a2", 1), ("b1", 2), ("b2", 2)):
+        lane.add(identity, sequence, 0.0)
+    assert due(lane) == ["a1", "a2"]
+    lane.attempted("a2", None, 1.0)
+    assert due(lane) == ["a1"]
+    lane.attempted("a1", 900.0, 2.0)
+    assert sorted(due(lane)) == ["a1", "b1", "b2"]
+    lane.hurry(3, 3.0)
+    lane.add("z1", 3, 3.0)
+    lane.add("z2", 3, 3.0)
+    assert (sorted(due(lane)), lane.get("a1")) == (["a1", "b1", "b2"], Place("a1", 1, True, 3.0))
+    for identity in ("a1", "b1", "b2"):
+        lane.attempted(identity, None, 4.0)
+    assert due(lane) == ["z1", "z2"]
+
+
 def test_what_is_there_stays_and_what_is_not_is_ignored() -> None:
     """Adding twice, or an attempt of a stranger, changes nothing."""
     lane = Lane([Place("a", 1, False, 7.0)])
@@ -46,21 +65,21 @@ def test_what_is_there_stays_and_what_is_not_is_ignored() -> None:
     assert list(lane) == [Place("a", 1, False, 7.0)]
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "fail", "win", "last"]), st.integers(0, 9)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from(["add", "again", "fail", "win", "last"]), st.integers(0, 9)), max_size=60))
 def test_nothing_waits_for_ever_and_first_attempts_keep_order(moves: list[tuple[str, int]]) -> None:
     """Whatever happens, somebody may go while anybody waits, and first attempts begin in order of sequence."""
     lane, sequence, first, tried = Lane(), 0, [], set()
     for now, (move, pick) in enumerate(moves):
         ready = due(lane)
-        if move == "add":
-            sequence += 1
-            lane.add(str(sequence), sequence, float(now))
+        if move in {"add", "again"}:  # again: to one more receiver
+            sequence += move == "add"
+            lane.add(f"{sequence}.{now}", sequence, float(now))
         elif move == "last":
             lane.hurry(sequence, float(now))
         elif ready:
             chosen = ready[pick % len(ready)]
             if chosen not in tried:
-                first.append(int(chosen))
+                first.append(int(chosen.split(".")[0]))
                 tried.add(chosen)
             lane.attempted(chosen, None if move == "win" else float(now + pick), float(now))
         assert due(lane) or not list(lane)

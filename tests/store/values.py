@@ -23,6 +23,8 @@ from controller.recordings.model import (
     State,
     StatusTarget,
     Track,
+    Transcription,
+    TranscriptionState,
     Wish,
     new_id,
 )
@@ -34,7 +36,8 @@ def recording(**changes: Any) -> Recording:
     """A requested recording of account acme on switch fs1."""
     owner = Owner("acme", "swml", "call-1", "fs1", "leg-1")
     made = Recording(new_id(), owner, REQUEST, State.REQUESTED, "/rec/a.wav", 1000.0)
-    owned = {key: changes.pop(key) for key in ("account", "call", "switch", "leg") if key in changes}
+    named = ("account", "call", "switch", "leg", "caller", "called")
+    owned = {key: changes.pop(key) for key in named if key in changes}
     return replace(made, owner=replace(owner, **owned), **changes)
 
 
@@ -42,6 +45,12 @@ def call(**changes: Any) -> Call:
     """A running call on switch fs1."""
     info = CallInfo("1001")
     made = Call(new_id(), "fs1", "leg-1", "acme", "swml", "a.yaml", "text", info, CallState.RUNNING, 1000.0)
+    return replace(made, **changes)
+
+
+def transcription(of: Recording, **changes: Any) -> Transcription:
+    """A transcription of a recording, which waits."""
+    made = Transcription(of.id, of.owner.account, TranscriptionState.WAITING, 1000.0)
     return replace(made, **changes)
 
 

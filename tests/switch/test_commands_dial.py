@@ -76,8 +76,12 @@ TRICKS = [
 ]
 
 
-def bridge(*endpoints: str, caller: str = "", rings: int = 60) -> Bridge:
-    callees = tuple(Callee(leg, endpoint, caller) for leg, endpoint in zip((CALLEE, OTHER), endpoints, strict=False))
+Headers = tuple[tuple[str, str], ...]
+
+
+def bridge(*endpoints: str, caller: str = "", rings: int = 60, name: str = "", headers: Headers = ()) -> Bridge:
+    legs = zip((CALLEE, OTHER), endpoints, strict=False)
+    callees = tuple(Callee(leg, endpoint, caller, name, headers) for leg, endpoint in legs)
     return Bridge(LEG, callees, CALL, rings, event_uuid=EXECUTION)
 
 
@@ -100,6 +104,129 @@ def test_several_callees() -> None:
         f"[origination_uuid={OTHER},{DIALLER}={CALL}]sofia/external/sip:ada@example.com"
     )
     assert parse(command.packet()) == command
+
+
+def test_what_a_callee_is_shown_and_sent() -> None:
+    """A name beside the number, and SIP headers of its INVITE: each in the callee's own block, in their order."""
+    command = bridge(
+        *("sofia/gateway/carrier/1000", "sofia/external/sip:ada@example.com"),
+        caller="+1555",
+        name="Zo\u00eb & Co. (Kyiv)",
+        headers=(("X-PH-Order", "17%2B4"), ("X-PH-a", "b")),
+    )
+    own = (
+        f"{DIALLER}={CALL},origination_caller_id_number=+1555,origination_caller_id_name=Zo\u00eb & Co. (Kyiv),"
+        "sip_h_X-PH-Order=17%2B4,sip_h_X-PH-a=b"
+    )
+    assert command.argument() == (
+        "{ignore_early_media=true,originate_timeout=60}"
+        f"[origination_uuid={CALLEE},{own}]sofia/gateway/carrier/1000,"
+        f"[origination_uuid={OTHER},{own}]sofia/external/sip:ada@example.com"
+    )
+    assert parse(command.packet()) == command
+
+
+HEADER_TRICKS = [
+    ("Route", "sip.example.com"),
+    ("P-Asserted-Identity", "x"),
+    ("Content-Length", "0"),
+    ("identity", "x"),
+    ("X-FS-Channel-Name", "x"),
+    ("x-fs-refer-for", "x"),
+    ("X-", "x"),
+    ("X-a b", "x"),
+    ("X-a:b", "x"),
+    ("X-a=b,execute_on_answer", "x"),
+    ("X-\u017f", "x"),
+    ("X-" + "a" * 63, "x"),
+    ("X-a", ""),
+    ("X-a", "a b"),
+    ("X-a", "a\r\nVia: x"),
+    ("X-a", "a,execute_on_answer=x"),
+    ("X-a", "a]loopback/9"),
+    ("X-a", "'"),
+    ("X-a", "a\\"),
+    ("X-a", "^^:x"),
+    ("X-a", "${system id}"),
+    ("X-a", "a:_:b"),
+    ("X-a", "mod_event_socket"),
+    ("X-a", "\u0661"),
+    ("X-a", "a" * 257),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), HEADER_TRICKS)
+def test_headers_that_are_refused(name: str, value: str) -> None:
+    """Those that SIP or FreeSWITCH understands, and all that could be more than a header's value."""
+    with pytest.raises(ValueError, match="SIP header"):
+        bridge("a/b", headers=((name, value),))
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ((("X-a", "1"), ("x-A", "2")), "given twice"),
+        (tuple((f"X-{number}", "1") for number in range(25)), "25; right are up to 24"),
+    ],
+)
+def test_too_many_headers(headers: Headers, why: str) -> None:
+    """One of a name, and not without end."""
+    with pytest.raises(ValueError, match=why):
+        bridge("a/b", headers=headers)
+
+
+NAME_TRICKS = [
+    "Ada,Eve",
+    "Ada]",
+    "[Ada",
+    "{Ada}",
+    'Ada"',
+    "O'Brien",
+    "Ada\\",
+    "Ada ",
+    " Ada",
+    "^^:Ada",
+    "_undef_",
+    "$Ada",
+    "100%22",
+    "a=b",
+    "<sip:ada@a>",
+    "Ada\n",
+    "Ada\u2028",
+    "\u202eAda",
+    "a" * 65,
+    "mod_event_socket",
+    "a|b",
+    "a:_:b",
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("name", NAME_TRICKS)
+def test_names_that_are_refused(name: str) -> None:
+    """Whatever a quoted name, a block or a display could take for its end."""
+    with pytest.raises(ValueError, match="caller's name"):
+        bridge("a/b", name=name)
+
+
+@given(
+    st.text(max_size=20) | st.text("aB1 .+&()-_,='\\%$[]{}^:|", max_size=20),
+    st.text("XxFS-a1_,=", max_size=12),
+    st.text("a1%.-_,='\\$[]{}^:|", max_size=12),
+)
+def test_no_name_and_no_header_adds_anything(name: str, header: str, value: str) -> None:
+    """Whatever is shown or sent is refused, or one variable more of which the value is what was given."""
+    plain = bridge("a/b").argument()
+    for changed in ({"name": name}, {"headers": ((header, value),)}):
+        try:
+            command = bridge("a/b", **changed)
+        except ValueError:
+            continue
+        argument = command.argument()
+        added = bool(name) if "name" in changed else True
+        assert argument.count(",") == plain.count(",") + added
+        assert argument.count("]") == argument.count("[") == argument.count("{") == 1
+        assert parse(command.packet()) == command
 
 
 @pytest.mark.parametrize("number", NUMBERS)

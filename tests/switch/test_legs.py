@@ -120,21 +120,24 @@ async def test_the_packet_of_a_dialling() -> None:
     """Everybody at once, each with its own id and caller; FreeSWITCH gives up later than we do."""
     callees = [
         Callee(OTHER, Party(PartyKind.NUMBER, "1000")),
-        Callee(CALL, Party(PartyKind.SIP, "sip:ada@example.com", "+1999")),
+        Callee(CALL, Party(PartyKind.SIP, "sip:ada@example.com", "+1999", headers=(("X-PH-a", "b"),))),
     ]
     answers = Answers()
     async with connected(answers) as board:
         legs = EslLegs(board, templates=Templates("loopback/{number}/x"))
-        await legs.dial(SWITCH, LEG, callees, call=CALL, caller="+1555", rings=19.5, execution=OTHER)
+        await legs.dial(
+            SWITCH, LEG, callees, call=CALL, caller="+1555", caller_name="Zo\u00eb", rings=19.5, execution=OTHER
+        )
     [packet] = answers.packets
     assert packet.startswith(f"sendmsg {LEG}")
     assert "execute-app-name: bridge" in packet
     assert f"Event-UUID: {OTHER}" in packet
     assert (
         "execute-app-arg: {ignore_early_media=true,originate_timeout=30}"
-        f"[origination_uuid={OTHER},fsrec_dialler={HEX},origination_caller_id_number=+1555]loopback/1000/x,"
-        f"[origination_uuid={CALL},fsrec_dialler={HEX},origination_caller_id_number=+1999]"
-        "sofia/external/sip:ada@example.com"
+        f"[origination_uuid={OTHER},fsrec_dialler={HEX},origination_caller_id_number=+1555,"
+        "origination_caller_id_name=Zo\u00eb]loopback/1000/x,"
+        f"[origination_uuid={CALL},fsrec_dialler={HEX},origination_caller_id_number=+1999,"
+        "origination_caller_id_name=Zo\u00eb,sip_h_X-PH-a=b]sofia/external/sip:ada@example.com"
     ) in packet
     assert "event-lock" not in packet
 
@@ -157,10 +160,13 @@ async def test_a_hostile_caller_is_not_shown(caller: str) -> None:
         (Party(PartyKind.NUMBER, "sip:ada@example.com"), "right is an optional +"),
         (Party(PartyKind.SIP, "1000"), "right is sip:user@host"),
         (Party(PartyKind.NUMBER, "1000,loopback/app=system:touch x"), "right is an optional +"),
+        (Party(PartyKind.NUMBER, "1000", headers=(("X-PH-a", "b"),)), ""),
+        (Party(PartyKind.NUMBER, "1000", headers=(("Route", "b"),)), "right is X-"),
+        (Party(PartyKind.SIP, "sip:ada@example.com", headers=(("X-a", "b,c=d"),)), "right is 1 to 256 of"),
     ],
 )
 async def test_who_can_be_dialled(party: Party, why: str) -> None:
-    """An address of its kind's grammar; for others it is said what would be right."""
+    """An address of its kind's grammar, headers of theirs; for others it is said what would be right."""
     async with connected(Answers()) as board:
         told = EslLegs(board).undialable(party)
     assert bool(told) is bool(why)

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from controller.documents.fetch import DocumentRequest, FetchFailed, Patience
+from controller.documents.fragments import Retried
 from controller.web.fetch import DocumentClient
 from controller.web.guard import AddressGuard
 from tests.harness.receiver import Answer, Receiver
@@ -332,6 +333,23 @@ async def test_hostile_answers(client: DocumentClient, serve: Serve, why: str) -
     """Endless, compressed, truncated, malformed ones: each ends soon, with its reason."""
     async with raw(serve) as url:
         assert why in await refused(client, url)
+
+
+@pytest.mark.parametrize(
+    ("serve", "kind"),
+    [
+        (says(OK + b"Content-Length: 50\r\n\r\nabc"), None),
+        (says(CHUNKED + b"5\r\nab"), None),
+        (says(), Retried.READ),
+        (says(b"HTTP/1.1 500 No\r\n\r\n"), Retried.STATUS_5XX),
+    ],
+)
+async def test_what_may_be_asked_for_again(client: DocumentClient, serve: Serve, kind: Retried | None) -> None:
+    """Vendors' policies name silence and statuses, and no answer that broke off: Plivo excludes it (spec 3.6)."""
+    async with raw(serve) as url:
+        with pytest.raises(FetchFailed) as failed:
+            await got(client, url)
+    assert failed.value.kind is kind
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +13,21 @@ from typing import Any, TypeVar
 import pytest
 
 from controller.recordings.model import Delivery, NoticeKind, Recording, new_id
-from controller.store import Attempt, DeliveryState, OutboxRow, Store, StoreFailed, StoreLedger, open_store
+from controller.store import (
+    Attempt,
+    DeliveryState,
+    OutboxRow,
+    Store,
+    StoreFailed,
+    StoreLedger,
+    Transaction,
+    open_store,
+)
 from controller.web.guard import AddressGuard
 from controller.webhooks import IDENTITY_HEADER, CallbackClient, Outbox, Timeouts, WebhookSettings
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
 from tests.harness.receiver import Answer, Receiver
-from tests.store.values import notice, recording
+from tests.store.values import call, notice, recording
 
 DEADLINE = 20.0
 T = TypeVar("T")
@@ -210,6 +219,65 @@ async def test_order_within_a_recording(bench: Bench) -> None:
             None,
             1300.0,
         }
+
+
+async def test_each_receiver_of_a_notice_for_itself(bench: Bench) -> None:
+    """One that hangs holds up the other receiver of the same notice no more than a stranger; the next notice it does.
+
+    And a message of a call does not wait for what is told of its recordings.
+    """
+    client = Scripted("dead.example")
+    bench.use(client=client)
+    made, runs = recording(), call()
+    first = _to("http://dead.example/1"), _to("http://alive.example/1")
+    second, said = _to("http://alive.example/2"), _to("http://alive.example/said")
+
+    def work(transaction: Transaction) -> None:
+        transaction.save_recording(made)
+        transaction.save_call(runs)
+        transaction.add_notice(notice(made, 1), first)
+        transaction.add_notice(notice(made, 2), [second])
+        transaction.add_message(runs, said)
+
+    await bench.store.write(work)
+    bench.start()
+    told = await bench.until(DeliverySucceeded, 2)
+    assert {(event.delivery, event.subject) for event in told} == {(first[1].id, made.id), (said.id, runs.id)}
+    assert (await bench.row(second.id)).due_at is None
+    client.let_go.set()
+    await bench.until(DeliverySucceeded, 3)
+    assert (await bench.row(second.id)).state is DeliveryState.DELIVERED
+    assert (await bench.row(first[0].id)).due_at == 1005.0
+
+
+async def test_a_vendors_rules_are_kept(bench: Bench) -> None:
+    """Timeouts, success and what is retried are those of the delivery's dialect, as its URL wishes them."""
+    patience: list[Timeouts] = []
+
+    class Answering:
+        async def send(self, delivery: Delivery, headers: Mapping[str, str], timeouts: Timeouts) -> Attempt:
+            patience.append(timeouts)
+            return Attempt(0.0, 0.0, 204)
+
+    bench.use(client=Answering())
+    bench.start()
+    runs, urls = call(), ("http://a.example/", "http://a.example/#tt=50000", "http://a.example/#rc=1")
+    sent = [replace(_to(url), dialect=dialect) for dialect in ("swml", "plivo") for url in urls]
+
+    def work(transaction: Transaction) -> None:
+        for one in sent:
+            transaction.add_message(runs, one)
+
+    await bench.store.write(work)
+    bench.outbox.wake()
+    await bench.until(DeliveryAttempted, 6)
+    own, plivos = Timeouts(5.0, 15.0, 15.0), Timeouts(2.0, 40.0, 55.0)
+    assert patience == [own, own, own, plivos, replace(plivos, total=50.0), plivos]
+    assert [(await bench.row(one.id)).state for one in sent] == [
+        *[DeliveryState.DELIVERED] * 3,
+        *[DeliveryState.PENDING] * 2,
+        DeliveryState.DEAD,
+    ]
 
 
 async def test_a_worker_that_was_killed_leaves_everything_due(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.documents.fragments import Retried, Timeouts, Wishes, split_url
+from controller.documents.fragments import Retried, Timeouts, Wishes, rules_of, split_url
 from controller.store import Attempt, DeliveryState, Verdict
 from controller.webhooks.schedule import (
     DELAYS,
@@ -149,6 +149,42 @@ def test_a_urls_policy_says_what_is_retried(named: tuple[str, ...]) -> None:
         else:
             assert verdict.state is DeliveryState.DEAD
             assert "rp does not retry" in (verdict.reason or "")
+
+
+RETRIED_BY_PLIVO = {cause for name in ("ct", "rt") for cause in POLICIES[name]}
+
+
+@pytest.mark.parametrize("cause", [201, 302, 404, 500, 503, *(kind for kind in ErrorKind if kind != "invalid")])
+def test_plivos_urls_that_say_how_often_alone(cause: int | ErrorKind) -> None:
+    """rc without rp retries ct,rt; without either, and with a word on time alone, our own durable schedule holds."""
+    attempt = failed(cause) if isinstance(cause, ErrorKind) else answered(cause)
+
+    def states(fragment: str, tries: int) -> DeliveryState:
+        _, wishes = split_url(f"http://a/{fragment}", rules_of("plivo"))
+        return judged(attempt, dialect="plivo", wishes=wishes, tries=tries).state
+
+    again = DeliveryState.PENDING if cause in RETRIED_BY_PLIVO else DeliveryState.DEAD
+    assert [states("#rc=2", tries) for tries in (1, 2, 3)] == [again, again, DeliveryState.DEAD]
+    for fragment in ("", "#ct=500", "#rp=all"):
+        assert [states(fragment, tries) for tries in (1, 7, 8)] == [
+            DeliveryState.PENDING,
+            DeliveryState.PENDING,
+            DeliveryState.DEAD,
+        ]
+
+
+def test_what_is_not_retried_says_what_would_be() -> None:
+    """The reason names what came, and the policy."""
+    _, wishes = split_url("http://a/#rc=2", rules_of("plivo"))
+    assert judged(answered(500), dialect="plivo", wishes=wishes).reason == (
+        "status 500; rp does not retry that, only ct, rt"
+    )
+
+
+def test_half_an_answer_is_an_answer() -> None:
+    """Plivo: success is 200, and a partial response is not retried: what broke off after a 200 is delivered."""
+    broken = Attempt(0.0, 0.1, 200, None, "payload is not completed", b"<Resp")
+    assert judged(broken, dialect="plivo").state is DeliveryState.DELIVERED
 
 
 def test_a_urls_count_overrides_the_settings() -> None:

@@ -276,8 +276,10 @@ class _Reader:
     def _sequence(self, instructions: list[Instruction]) -> None:
         """Warn of background recordings whose document goes on otherwise than one may think."""
         for place, instruction in enumerate(instructions):
+            if not (instruction.whole_session or instruction.at_answer):
+                continue
             later = instructions[place + 1 :]
-            if (instruction.whole_session or instruction.at_answer) and instruction.replaces and later:
+            if instruction.replaces and later:
                 replaced = "its action is asked at once, and its document replaces what follows"
                 self.warn_of(instruction, f'{replaced}: write redirect="false" to go on here')
             if instruction.at_answer:

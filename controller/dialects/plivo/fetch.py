@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from controller.dialects.plivo import sign
 from controller.dialects.plivo.formats import exact
@@ -20,6 +19,8 @@ from controller.documents.fragments import Retried, rules_of
 
 ANSWERED, REDIRECTED = "StartApp", "Redirect"
 """``Event`` of the request for the call's own document, and of those that come in the call: actions, redirects."""
+
+IN_PROGRESS = "in-progress"
 
 PLIVO = Patience(
     connect=2.0, read=40.0, total=55.0, redirects=0, retries=1, retried=frozenset({Retried.CONNECT, Retried.READ})
@@ -46,8 +47,7 @@ def request(
     pairs = [] if turned else list({**parameters(call, account), "Event": event, **(given or {})}.items())
     bare = url.partition("#")[0]
     if method == "GET":
-        kept = set(parse_qsl(bare.partition("?")[2], keep_blank_values=True))
-        target, body = with_query(bare, [pair for pair in pairs if pair not in kept]), b""
+        target, body = with_query(bare, pairs), b""
     else:
         target, body = bare, encoded(pairs)
     headers = [("Content-Type", FORM)] if body else []
@@ -85,4 +85,4 @@ def status(call: Call) -> str:
     """Return a call's CallStatus."""
     if call.state is CallState.ENDED:
         return "completed"
-    return "in-progress" if call.info.answered else "ringing"
+    return IN_PROGRESS if call.info.answered else "ringing"

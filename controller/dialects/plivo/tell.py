@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller.dialects.plivo.causes import explained
-from controller.dialects.plivo.fetch import REDIRECTED, parameters
+from controller.dialects.plivo.fetch import IN_PROGRESS, REDIRECTED, parameters
 from controller.dialects.plivo.formats import moment
 from controller.dialects.plivo.render import request_of
 from controller.documents.call import Call
@@ -31,7 +31,13 @@ def _told(message: Message, call: Call) -> dict[str, str]:
         case Said(given=given):
             return {"Event": REDIRECTED, **{name: _text(value) for name, value in given.items()}}
         case DialConnected():
-            return {"Event": "DialAnswer", "DialAction": "answer", "DialBLegStatus": "answer", **_legs(message, call)}
+            return {
+                "CallStatus": IN_PROGRESS,  # who is connected with somebody is answered, seen or not
+                "Event": "DialAnswer",
+                "DialAction": "answer",
+                "DialBLegStatus": "answer",
+                **_legs(message, call),
+            }
         case DialOver():
             return {
                 "Event": "DialHangup",

@@ -1,4 +1,4 @@
-"""What actions are told in Plivo's terms: of a recording (seed 003), of a dialling (spec 3.3, Plivo's page of Dial)."""
+"""What actions are told in Plivo's terms: of a recording (seed 003), of a dialling (spec 3.3, the page of Dial)."""
 
 from __future__ import annotations
 

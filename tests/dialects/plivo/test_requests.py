@@ -426,8 +426,8 @@ def test_what_a_document_tells() -> None:
 
 
 def test_a_dialled_party_answers() -> None:
-    """DialAction=answer, with both legs."""
-    assert told_of(DialConnected(TARGET, PARTY, LEG, 1.0)) == {
+    """DialAction=answer, with both legs; the call is in progress then, whether its own answer was seen or not."""
+    assert told_of(DialConnected(TARGET, PARTY, LEG, 1.0), CALL) == {
         **IN_PROGRESS,
         "Event": "DialAnswer",
         "DialAction": "answer",

@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from controller.dialects.twiml import TwimlDialect
-from controller.documents.events import DocumentWarned
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
+from controller.documents.events import DocumentWarned
 from controller.recordings.model import (
     Channels,
     Measured,
