@@ -32,12 +32,13 @@ from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
 from controller.recordings.facts import SwitchLost
-from controller.recordings.model import Delivery, Notice, Recording
+from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
+from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
 from controller.switch.board import Switchboard
 from controller.switch.commands_dial import Templates
@@ -46,7 +47,9 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.switch.sounds import SpeechSettings
-from controller.telemetry import SwitchRemoved, Telemetry
+from controller.telemetry import RecordingFinished, SwitchRemoved, Telemetry
+from controller.transcription.desk import Terms, TranscriptionDesk
+from controller.transcription.engines import engine_of
 from controller.web.ask import RequestClient
 from controller.web.downloads import Downloads
 from controller.web.fetch import DocumentClient
@@ -86,6 +89,7 @@ class App:
     media: DiskMedia = field(init=False)
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
+    transcriptions: TranscriptionDesk = field(init=False)
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
@@ -112,6 +116,10 @@ class App:
             metrics = Metrics(table(dialects=tuple(self.dialects), switches=names), version=__version__)
             stack.callback(self.telemetry.subscribe(metrics.observe))
             await self._build(stack)
+            metrics.gauge(
+                "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
+            )
+            metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
             tenants = tuple(self.accounts.values())
             app = build_app(
@@ -124,7 +132,9 @@ class App:
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
                         lambda router, _files: relay.register(router, desk, tenants, self.base_url),
-                        lambda router, files: plivo.register(router, files, desk, None, tenants, self.base_url),
+                        lambda router, files: plivo.register(
+                            router, files, desk, self.transcriptions, tenants, self.base_url
+                        ),
                     ),
                 )
             )
@@ -141,6 +151,7 @@ class App:
             await self._start(stack, self._watch_disks())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
+            await self._start(stack, self.transcriptions.run())
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
             yield self
@@ -232,6 +243,35 @@ class App:
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+        self._build_transcriptions(stack)
+
+    def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
+        wanted, observe = self.settings.transcription, self.telemetry.observe
+        engine = engine_of(
+            wanted.engine,
+            url=wanted.url or "",
+            key=wanted.api_key.get_secret_value() if wanted.api_key else "",
+            model=wanted.model,
+            workers=wanted.workers,
+            observe=observe,
+        )
+        if engine is not None:
+            stack.push_async_callback(engine.close)
+        self.transcriptions = TranscriptionDesk(
+            StoreTranscriptions(self.store, self.outbox.wake),
+            engine,
+            self.media,
+            self._transcribed,
+            Terms(wanted.workers, wanted.queue, wanted.charge, wanted.rate),
+            clock=self.clock,
+            observe=observe,
+        )
+
+        def finished(event: object) -> None:
+            if isinstance(event, RecordingFinished):
+                self.transcriptions.wake()
+
+        stack.callback(self.telemetry.subscribe(finished))
 
     async def _build_audio(
         self, stack: contextlib.AsyncExitStack, guard: AddressGuard, roots: Mapping[str, Root]
@@ -301,6 +341,12 @@ class App:
         if account is None:
             raise LookupError(f"account {owner.account!r} is no longer in the settings")
         return self.dialects[owner.dialect].render(notice, account)
+
+    def _transcribed(self, transcription: Transcription, recording: Recording) -> Delivery | None:
+        account = self.accounts.get(recording.owner.account)
+        if account is None:
+            raise LookupError(f"account {recording.owner.account!r} is no longer in the settings")
+        return self.dialects[recording.owner.dialect].transcribed(transcription, recording, account)
 
     def _sign(self, delivery: Delivery, now: float) -> Mapping[str, str]:
         account = self.accounts.get(delivery.account)

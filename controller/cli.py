@@ -28,6 +28,7 @@ from controller.softswitch import serve
 from controller.store import StoreError
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
+from controller.transcription.engines import missing
 
 OK = 0
 PROBLEM = 1
@@ -164,7 +165,9 @@ def _judged(path: Path, vendor: str | None) -> tuple[list[str], list[str]]:
         settings = load(path)
     except SettingsError as error:
         return [str(problem) for problem in error.problems], []
-    return [], [f"{path}: fine", *(f"{path}: {note}" for note in _unfetched(settings))]
+    why = missing(settings.transcription.engine)
+    notes = [*_unfetched(settings), *([] if why is None else [f"warning: transcription.engine: {why}"])]
+    return [], [f"{path}: fine", *(f"{path}: {note}" for note in notes)]
 
 
 def _document(path: Path, text: str, vendor: str | None) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller import doctor_local, doctor_media, doctor_probe, doctor_switch
+from controller import doctor_local, doctor_media, doctor_probe, doctor_switch, doctor_transcription
 from controller.doctor_findings import Finding, Level, exit_code, ok, problem, render
 from controller.doctor_local import Checker
 from controller.doctor_probe import Call, Trial
@@ -46,6 +46,7 @@ async def examine(
     found = await asyncio.to_thread(_local, settings, check)
     found.append(await doctor_local.http_port(settings))
     found += await doctor_media.encoders()
+    found.append(await doctor_transcription.engine(settings.transcription))
     examined = await asyncio.gather(
         *(
             _switch(settings, switch, call, heartbeat, trial or Trial(), timings or Timings())

@@ -22,8 +22,9 @@ from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.examine import FORMATS
 from controller.media.master import MasterExamined
-from controller.recordings.model import FINAL_STATES, EndReason, State
+from controller.recordings.model import FINAL_STATES, EndReason, State, TranscriptionState
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
+from controller.transcription.events import TranscriberLost, TranscriptionFinished
 
 OTHER = "other"
 _E = TypeVar("_E")
@@ -49,6 +50,7 @@ class Metric(Generic[_E]):
 STATES = tuple(state.value for state in State)
 OUTCOMES = tuple(sorted(state.value for state in FINAL_STATES))
 REASONS = tuple(reason.value for reason in EndReason)
+TRANSCRIBED = tuple(state.value for state in TranscriptionState if state.final)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 LENGTHS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
@@ -169,6 +171,21 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
         ),
         Metric(AudioRefused, "audio_refused_total", "Sounds of documents' URLs that could not be had."),
         Metric(DecoderLost, "decoders_lost_total", "Processes that crashed, hung or met a limit while they decoded."),
+        Metric(
+            TranscriptionFinished,
+            "transcriptions_total",
+            "Recordings whose text is known, or never will be.",
+            {"outcome": TRANSCRIBED},
+            lambda event: (event.outcome,),
+        ),
+        Metric(
+            TranscriptionFinished,
+            "transcription_duration_seconds",
+            "Time from the wish for a recording's text to its end, waiting included.",
+            amount=lambda event: event.duration,
+            buckets=LENGTHS,
+        ),
+        Metric(TranscriberLost, "transcribers_lost_total", "Processes that crashed or hung while they transcribed."),
         Metric(
             RequestServed,
             "http_requests_total",

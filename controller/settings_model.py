@@ -26,6 +26,7 @@ from controller.settings_values import (
     Pattern,
     PublicUrl,
     Secret,
+    ServerUrl,
     Size,
     SpokenName,
     SwitchPath,
@@ -271,12 +272,29 @@ class LimitSettings(Section):
 
 
 class TranscriptionSettings(Section):
-    """Speech to text of finished recordings."""
+    """Speech to text of finished recordings: who hears them, how many at a time, and what that costs.
 
-    engine: Annotated[Literal["none", "moonshine", "openai"], not_yet("none", "transcription")] = "none"
-    url: Annotated[Text | None, not_yet(None, "transcription")] = None
-    charge: Annotated[Amount, not_yet(0.0, "transcription")] = 0.0
-    rate: Annotated[Amount, not_yet(0.0, "transcription")] = 0.0
+    ``url``, ``api_key`` and ``model`` are of the engine openai alone. ``charge`` is for each recording, ``rate`` for
+    each minute that it begins.
+    """
+
+    engine: Literal["none", "moonshine", "openai"] = "none"
+    url: ServerUrl | None = None
+    api_key: Secret | None = None
+    model: Text | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    queue: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    charge: Amount = 0.0
+    rate: Amount = 0.0
+
+    @model_validator(mode="after")
+    def _together(self) -> TranscriptionSettings:
+        if self.engine == "openai":
+            if self.url is None:
+                raise ValueError("url is needed by the engine openai, as in https://api.openai.com")
+        elif surplus := [key for key in ("url", "api_key", "model") if getattr(self, key) is not None]:
+            raise ValueError(f"{' and '.join(surplus)} can't be used: only the engine openai has them")
+        return self
 
 
 class LogSettings(Section):

@@ -145,6 +145,20 @@ def _public_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
+def _server_url(value: str) -> str:
+    """Return the URL of a server that the settings choose, which may be anywhere; its credentials are elsewhere."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("should be a URL as in https://api.openai.com or http://127.0.0.1:9000/v1")
+    if "@" in parts.netloc or "#" in value:
+        raise ValueError("should have no user and no fragment: the key is api_key")
+    return value
+
+
 def _switch_path(value: str) -> str:
     path = value.rstrip("/")
     if not _SWITCH_PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
@@ -235,6 +249,7 @@ Size = Annotated[int, PlainValidator(_size)]
 ListenAddress = Annotated[Listen, PlainValidator(_listen)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network)]
 Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
+ServerUrl = Annotated[str, AfterValidator(_server_url)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SwitchPath = Annotated[str, AfterValidator(_switch_path)]
 LocalPath = Annotated[Path, BeforeValidator(_rooted), BeforeValidator(_path_like)]

@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
+    "transcription": {"media", "recordings", "telemetry"},
     "web": {"documents", "turns"},
     "webhooks": {"recordings", "documents", "store", "telemetry", "web"},
     "http": {"documents", "recordings", "dialects", "media", "telemetry"},
@@ -37,6 +38,7 @@ ROOMS: dict[str, set[str]] = {
         "media",
         "recordings",
         "telemetry",
+        "transcription",
     },  # what these observe, and the face of an exposition
     "logs": {"settings_model", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
@@ -49,6 +51,7 @@ ROOMS: dict[str, set[str]] = {
 ALL = {
     *("app", "cli", "demo"),
     *("doctor", "doctor_findings", "doctor_local", "doctor_media", "doctor_probe", "doctor_switch"),
+    "doctor_transcription",
 }
 """What puts the rooms together, and what looks at all of them."""
 
@@ -59,6 +62,9 @@ ONLY = {
     ("switch", "calls"): {"calls.ports"},
     ("store", "recordings"): {"recordings.model", "recordings.ports"},
     ("media", "recordings"): {"recordings.model", "recordings.ports"},
+    ("transcription", "media"): {"media.cut", "media.pipe", "media.processes", "media.trim", "media.wav"},
+    ("transcription", "recordings"): {"recordings.model", "recordings.ports"},
+    ("metrics", "transcription"): {"transcription.events"},
     ("web", "documents"): {"documents.fetch", "documents.fragments", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
@@ -75,11 +81,12 @@ OUTSIDE = {
     "sqlalchemy": {"store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
-    "aiohttp": {"http", "web", "webhooks", "demo"},  # the demo is its own callback receiver
+    "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},
-    "numpy": {"media", "softswitch"},
+    "moonshine_voice": {"transcription.moonshine_worker"},  # that only a process apart loads
+    "numpy": {"media", "softswitch", "transcription.stretches"},
     "av": {"media.encode", "media.decode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""

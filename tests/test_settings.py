@@ -277,10 +277,6 @@ def test_absent_below_is_a_length() -> None:
         "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
-        "transcription: {engine: moonshine}",
-        "transcription: {url: 'https://x'}",
-        "transcription: {charge: 1}",
-        "transcription: {rate: 1}",
     ],
 )
 def test_later_versions(section: str) -> None:
@@ -288,6 +284,42 @@ def test_later_versions(section: str) -> None:
     (told,) = problems(HEAD + section)
     assert "not supported in this version: " in told
     assert SECRET not in told
+
+
+def test_transcription() -> None:
+    """The engine of one's own machine needs nothing; a server's has its URL and key, which nothing shows."""
+    assert read(HEAD + "transcription: {engine: moonshine}").transcription.workers == 1
+    server = (
+        "transcription: {engine: openai, url: 'http://10.0.0.7:9000/v1', api_key: k3y-of-it, rate: 0.01, queue: 5}"
+    )
+    settings = read(HEAD + server).transcription
+    assert (settings.url, settings.rate, settings.charge, settings.queue) == ("http://10.0.0.7:9000/v1", 0.01, 0.0, 5)
+    assert settings.api_key is not None
+    assert settings.api_key.get_secret_value() == "k3y-of-it"
+    assert "k3y-of-it" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("{engine: whisper}", "transcription.engine: should be 'none', 'moonshine' or 'openai'"),
+        ("{engine: openai}", "transcription: url is needed by the engine openai, as in https://api.openai.com"),
+        ("{engine: moonshine, url: 'http://x'}", "transcription: url can't be used: only the engine openai has them"),
+        ("{api_key: a, model: b}", "transcription: api_key and model can't be used: only the engine openai has them"),
+        ("{engine: openai, url: 'ftp://x'}", "should be a URL as in"),
+        ("{engine: openai, url: 'http://u:p@x'}", "should have no user and no fragment: the key is api_key"),
+        ("{engine: openai, url: 'http://x y'}", "should be a URL as in"),
+        ("{workers: 0}", "transcription.workers: should be greater than or equal to 1"),
+        ("{workers: 65}", "transcription.workers: should be less than or equal to 64"),
+        ("{queue: 0}", "transcription.queue: should be greater than or equal to 1"),
+        ("{rate: -1}", "transcription.rate: should be greater than or equal to 0"),
+        ("{charge: .nan}", "transcription.charge: should be a number"),
+    ],
+)
+def test_refused_transcription(section: str, expected: str) -> None:
+    """What can't be is refused at once, with the key and what would be right."""
+    (told,) = problems(HEAD + f"transcription: {section}")
+    assert expected in told
 
 
 def test_dialling() -> None:

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,10 +57,10 @@ class Processes:
         self._command = tuple(command or COMMAND)
         self._leaving: set[asyncio.Task[int]] = set()
 
-    async def run(self, task: Task) -> dict[str, Any]:
+    async def run(self, task: Task, heard: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
         """Have a job done by a process of its own, within ``room``; return its last message.
 
-        Cancelling it kills the process. Raises ProcessLost, NoProcess.
+        ``heard`` gets those before it. Cancelling it kills the process. Raises ProcessLost, NoProcess.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -71,7 +71,7 @@ class Processes:
         try:
             assert process.stdin is not None  # noqa: S101 - it was asked for
             process.stdin.write(f"{task.text()}\n".encode())
-            return await self._answer(process)
+            return await self._answer(process, heard)
         finally:
             self._end(process)
 
@@ -80,7 +80,7 @@ class Processes:
         if self._leaving:
             await asyncio.wait(self._leaving, timeout=REAP)
 
-    async def _answer(self, process: Process) -> dict[str, Any]:
+    async def _answer(self, process: Process, heard: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         assert process.stdout is not None  # noqa: S101 - it was asked for
         while True:
             try:
@@ -96,6 +96,8 @@ class Processes:
             match message:
                 case {"size": int()} | {"failed": str(), "fault": str()}:
                     return dict(message)
+                case dict():
+                    heard(message)
 
     def _end(self, process: Process) -> None:
         with contextlib.suppress(ProcessLookupError):

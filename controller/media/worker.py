@@ -8,14 +8,12 @@ Audio that comes from elsewhere is decoded ``confined``: what takes this process
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import TextIO
 
-from controller.media import decode, encode, wav
+from controller.media import decode, encode, pipe, wav
 from controller.media.job import Job, parse
 
 NICENESS = 10
@@ -32,28 +30,9 @@ def run(
     source: int, sink: TextIO, leave: Callable[[int], object], confined: Callable[[], None] = lambda: None
 ) -> None:
     """Do the job that comes on ``source``, answer on ``sink``, and ``leave`` as soon as ``source`` ends."""
-    line = b""
-    while not line.endswith(b"\n"):
-        more = os.read(source, 1 << 16)
-        if not more:
-            leave(1)
-            return
-        line += more
-    threading.Thread(target=watch, args=(source, leave), daemon=True).start()
-
-    def answer(message: dict[str, object]) -> None:
-        sink.write(json.dumps(message) + "\n")
-        sink.flush()
-
-    answer(work(line, lambda frames: answer({"frames": frames}), confined))
-    leave(0)
-
-
-def watch(descriptor: int, leave: Callable[[int], object]) -> None:
-    """Call ``leave`` as soon as the other side of a pipe is gone."""
-    while os.read(descriptor, 1 << 16):
-        pass
-    leave(1)
+    pipe.serve(
+        source, sink, leave, lambda line, answer: work(line, lambda frames: answer({"frames": frames}), confined)
+    )
 
 
 def work(
@@ -68,16 +47,11 @@ def work(
     except decode.Undecodable as error:
         return {"failed": str(error)[:500], "fault": "source"}
     except wav.ReadError as error:
-        return _failed("source", error)
+        return pipe.failed("source", error)
     except OSError as error:
-        return _failed("target", error)
+        return pipe.failed("target", error)
     except Exception as error:
-        return _failed("encoder", error)
-
-
-def _failed(fault: str, error: Exception) -> dict[str, object]:
-    why = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no reason given"
-    return {"failed": f"{type(error).__name__}: {why}"[:500], "fault": fault}
+        return pipe.failed("encoder", error)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from controller.softswitch.leg import Leg
 from controller.softswitch.script import (
     Digits,
     Hangup,
+    Pcm,
     Rendered,
     Script,
     Silence,
@@ -38,6 +39,7 @@ __all__ = [
     "HangupEntry",
     "Journal",
     "Leg",
+    "Pcm",
     "RecordingEntry",
     "Rendered",
     "Script",

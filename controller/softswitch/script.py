@@ -48,6 +48,23 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True)
+class Pcm:
+    """Sound as it is: 16-bit mono samples, little-endian, ``rate`` a second, which must be the leg's."""
+
+    samples: bytes
+    rate: int = 8000
+
+    def __post_init__(self) -> None:
+        if len(self.samples) % 2:
+            raise ValueError(f"samples of 16 bits have an even number of bytes, not {len(self.samples)}")
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return len(self.samples) / 2 / self.rate
+
+
+@dataclass(frozen=True, slots=True)
 class Digits:
     """Keys pressed one after the other (0-9 * # A-D)."""
 
@@ -65,7 +82,7 @@ class Hangup:
     cause: str = "NORMAL_CLEARING"
 
 
-Step = Speech | Tone | Silence | Digits | Hangup
+Step = Speech | Tone | Silence | Pcm | Digits | Hangup
 Script = Sequence[Step]
 
 
@@ -108,6 +125,10 @@ def _render(script: tuple[Step, ...], rate: int) -> Rendered:
                 parts.append(tone(seconds, (hz,), level, rate))
             case Silence(seconds):
                 parts.append(silence(seconds, rate))
+            case Pcm(data, own):
+                if own != rate:
+                    raise ValueError(f"sound of {own} samples a second can't be said on a leg of {rate}")
+                parts.append(np.frombuffer(data, "<i2").astype(np.int16))
         position += len(parts[-1])
     samples = np.concatenate(parts) if parts else silence(0.0, rate)
     samples.setflags(write=False)

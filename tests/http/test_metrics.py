@@ -16,6 +16,7 @@ from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderL
 from controller.media.master import MasterExamined
 from controller.metrics import Metrics, table
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
+from controller.transcription.events import TranscriberLost, TranscriptionFinished
 
 ROWS = table(dialects=["swml", "twiml"], switches=["fs1"])
 FINISHED = RecordingFinished("id", "call", "swml", "completed", "hangup", 2.5, 40044)
@@ -81,6 +82,15 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
     ),
     (AudioRefused("call", "https://x/a", "x"), {("fsrec_audio_refused_total", ()): 1}),
     (DecoderLost("x"), {("fsrec_decoders_lost_total", ()): 1}),
+    (
+        TranscriptionFinished("id", "acme", "done", 9.0, 80, 4.0, ""),
+        {
+            ("fsrec_transcriptions_total", ("done",)): 1,
+            ("fsrec_transcription_duration_seconds_sum", ()): 4.0,
+            ("fsrec_transcription_duration_seconds_bucket", ("5.0",)): 1,
+        },
+    ),
+    (TranscriberLost("id", 1, "x"), {("fsrec_transcribers_lost_total", ()): 1}),
     (
         RequestServed("GET", "/x/{id}", 206, 0.02),
         {

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.softswitch import Digits, Hangup, Silence, Speech, Step, Tone, render
+from controller.softswitch import Digits, Hangup, Pcm, Silence, Speech, Step, Tone, render
 
 steps = st.one_of(
     st.builds(Speech, st.floats(0, 0.5)),
     st.builds(Tone, st.floats(0, 0.5), st.sampled_from([440.0, 1000.0, 350.5])),
     st.builds(Silence, st.floats(0, 0.5)),
+    st.builds(Pcm, st.just(bytes(320))),
     st.builds(Digits, st.text("0123456789*#", min_size=1, max_size=4)),
 )
 
@@ -18,6 +19,7 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=6), st.sampled_from([8000, 16000]))
 def test_lengths_add_up(script: list[Step], rate: int) -> None:
     """A script is as long as its steps; every digit is in order and within it; without Hangup nobody hangs up."""
+    script = [Pcm(step.samples, rate) if isinstance(step, Pcm) else step for step in script]
     rendered = render(script, rate)
     expected = sum(
         round(0.2 * rate) * len(step.keys) if isinstance(step, Digits) else round(step.seconds * rate)
@@ -34,6 +36,15 @@ def test_hangup_ends_the_script() -> None:
     """Steps after Hangup are not reached; its moment and cause are told."""
     rendered = render([Silence(0.5), Hangup("USER_BUSY"), Tone(9)])
     assert (len(rendered.samples), rendered.hangup_at, rendered.hangup_cause) == (4000, 0.5, "USER_BUSY")
+
+
+def test_samples_as_they_are() -> None:
+    """What is given as samples is said so, in its place; at another rate, or halved, it is refused."""
+    assert render([Silence(0.0005), Pcm(b"\x01\x00\xff\x7f")]).samples.tolist() == [0, 0, 0, 0, 1, 32767]
+    with pytest.raises(ValueError, match="8000 samples a second can't be said on a leg of 16000"):
+        render([Pcm(b"ab")], 16000)
+    with pytest.raises(ValueError, match="even number of bytes, not 3"):
+        Pcm(b"abc")
 
 
 def test_same_script_same_samples() -> None:
