@@ -24,10 +24,11 @@ Parameters = Mapping[str, Sequence[str]]
 
 FORMATS = ("mp3", "wav")
 TIME_LIMIT, LONGEST = 60, 86_400
-"""Seconds: of a recording that says nothing, and the most that FreeSWITCH is given."""
+"""Seconds: of a recording that says nothing, and the longest: clients write more, and mean for ever."""
 LARGEST_PAGE = 20
 DAY = 86_400.0
 
+_ANY_NUMBER = 999_999_999
 _CHANNELS = {"mono": Channels.MONO, "stereo": Channels.DUAL}
 _WHOLE = re.compile(r"[0-9]{1,9}\Z")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
@@ -66,7 +67,7 @@ def creation(parameters: Parameters, account: Account, api_id: str) -> Recording
         format=form,
         reference=api_id,
         source=API,
-        max_length=float(_number(parameters, "time_limit", TIME_LIMIT, 1, LONGEST)),
+        max_length=float(min(LONGEST, _number(parameters, "time_limit", TIME_LIMIT, 1, _ANY_NUMBER))),
         status=_target(parameters, ("callback_url",), "callback_method"),
         absent_below=account.absent_below,
         absent_when_silent=account.absent_when_silent,
@@ -130,7 +131,7 @@ def listing(parameters: Parameters, now: float) -> Listing:
     filters = tuple((name, value) for name in _FILTERS if (value := one(parameters, name)))
     since, until = _bounds(parameters, now)
     call = one(parameters, "call_uuid")
-    offset, cursor = _number(parameters, "offset", 0, 0, 10**9 - 1), None
+    offset, cursor = _number(parameters, "offset", 0, 0, _ANY_NUMBER), None
     if written := one(parameters, "cursor"):
         matched = _CURSOR.match(written)
         if matched is None:
