@@ -132,7 +132,9 @@ class App:
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
                         lambda router, _files: relay.register(router, desk, tenants, self.base_url),
-                        lambda router, files: plivo.register(router, files, desk, None, tenants, self.base_url),
+                        lambda router, files: plivo.register(
+                            router, files, desk, self.transcriptions, tenants, self.base_url
+                        ),
                     ),
                 )
             )

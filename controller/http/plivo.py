@@ -119,15 +119,18 @@ class RecordingControl(Protocol):
 class TranscriptionControl(Protocol):
     """Transcriptions by the ids of their recordings. They raise NotPossible and LedgerFailed."""
 
-    async def request(self, recording_id: str, account: str, target: StatusTarget | None) -> Transcription:
-        """Have a recording transcribed, durably, and ``target`` told of it; one that is under way stays as it is."""
+    async def request(self, recording: str, account: str, target: StatusTarget | None) -> Transcription | None:
+        """Have a recording transcribed, durably, and ``target`` told of it; None where there is no such recording.
+
+        One that is under way stays as it is.
+        """
         ...
 
-    async def get(self, recording_id: str, account: str) -> Transcription | None:
-        """Return it as it is stored; None where there is none of the account's."""
+    async def get(self, recording: str, account: str) -> Transcription | None:
+        """Return it as it is; None where there is none of the account's."""
         ...
 
-    async def delete(self, recording_id: str, account: str) -> bool:
+    async def delete(self, recording: str, account: str) -> bool:
         """Delete it, durably; False where there is none of the account's."""
         ...
 
@@ -136,7 +139,7 @@ def register(
     router: web.UrlDispatcher,
     downloads: Downloads,
     control: RecordingControl,
-    transcriptions: TranscriptionControl | None,
+    transcriptions: TranscriptionControl,
     accounts: Sequence[Account],
     public_url: str,
 ) -> None:
@@ -152,7 +155,7 @@ class PlivoApi:
     def __init__(
         self,
         control: RecordingControl,
-        transcriptions: TranscriptionControl | None,
+        transcriptions: TranscriptionControl,
         accounts: Sequence[Account],
         downloads: Downloads,
         public_url: str,
@@ -327,10 +330,10 @@ class PlivoApi:
         parameters = await of_body(request)
         recording = await self._recording(account, name)
         desk = self._transcriptions
-        if desk is None:
-            raise RestError(404, "transcription not found: there are none here")
         if request.method == "POST":
-            await desk.request(recording.id, account.name, rest.transcription(parameters))
+            asked = rest.transcription(parameters)
+            if await desk.request(recording.id, account.name, asked) is None:
+                raise RestError(404, "recording not found")
             return json_response({"api_id": api_id, "message": shapes.TRANSCRIBING}, 201)
         if request.method == "DELETE":
             if not await desk.delete(recording.id, account.name):

@@ -153,14 +153,14 @@ class Desk:
 
     control: Control
 
-    async def request(self, recording_id: str, account: str, target: StatusTarget | None) -> Transcription:
-        return await self.control.request(recording_id, account, target)
+    async def request(self, recording: str, account: str, target: StatusTarget | None) -> Transcription | None:
+        return await self.control.request(recording, account, target)
 
-    async def get(self, recording_id: str, account: str) -> Transcription | None:
-        return await self.control.get(recording_id, account)
+    async def get(self, recording: str, account: str) -> Transcription | None:
+        return await self.control.get(recording, account)
 
-    async def delete(self, recording_id: str, account: str) -> bool:
-        return await self.control.delete_transcription(recording_id, account)
+    async def delete(self, recording: str, account: str) -> bool:
+        return await self.control.delete_transcription(recording, account)
 
 
 @dataclass

@@ -59,7 +59,7 @@ async def test_its_index(store: Store, bounds: dict[str, Any]) -> None:
     def planned(reader: Reader) -> None:
         asked: list[Any] = []
         reader._recordings = lambda query: asked.append(query) or []  # type: ignore[method-assign,func-returns-value]
-        reader._scalar = lambda query, _=None: asked.append(query)  # type: ignore[method-assign,assignment,misc]
+        reader._scalar = lambda query, _=None: asked.append(query)  # type: ignore[method-assign,assignment]
         reader.recordings("acme", added=True, **bounds)
         reader.recordings_count("acme", added=True)
         for query in asked:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from controller.dialects.plivo.sources import API
 from controller.dialects.plivo.urls import recording_of
@@ -24,18 +24,21 @@ Parameters = Mapping[str, Sequence[str]]
 
 FORMATS = ("mp3", "wav")
 TIME_LIMIT, LONGEST = 60, 86_400
-"""Seconds: of a recording that says nothing, and the most that FreeSWITCH is given."""
+"""Seconds: of a recording that says nothing, and the longest: clients write more, and mean for ever."""
 LARGEST_PAGE = 20
 DAY = 86_400.0
 
+_ANY_NUMBER = 999_999_999
 _CHANNELS = {"mono": Channels.MONO, "stereo": Channels.DUAL}
 _WHOLE = re.compile(r"[0-9]{1,9}\Z")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _CURSOR = re.compile(r"([0-9]{1,9})-([0-9a-f-]{36})\Z")
 _NOWHERE = ("subaccount", "conference_name", "conference_uuid", "mpc_name", "mpc_uuid")
 """Filters that no recording fits: there are neither conferences nor subaccounts here."""
-_HALF = 0.5e-6
-"""Half of the microsecond in which times are written: two that are written alike are the same."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_TOLD_APART = 10**15, 253 * 10**15
+"""Microseconds, from 2001 to 9987, between which one is told from the next: no recording is beyond."""
 
 
 class RestError(Exception):
@@ -64,7 +67,7 @@ def creation(parameters: Parameters, account: Account, api_id: str) -> Recording
         format=form,
         reference=api_id,
         source=API,
-        max_length=float(_number(parameters, "time_limit", TIME_LIMIT, 1, LONGEST)),
+        max_length=float(min(LONGEST, _number(parameters, "time_limit", TIME_LIMIT, 1, _ANY_NUMBER))),
         status=_target(parameters, ("callback_url",), "callback_method"),
         absent_below=account.absent_below,
         absent_when_silent=account.absent_when_silent,
@@ -128,7 +131,7 @@ def listing(parameters: Parameters, now: float) -> Listing:
     filters = tuple((name, value) for name in _FILTERS if (value := one(parameters, name)))
     since, until = _bounds(parameters, now)
     call = one(parameters, "call_uuid")
-    offset, cursor = _number(parameters, "offset", 0, 0, 10**9 - 1), None
+    offset, cursor = _number(parameters, "offset", 0, 0, _ANY_NUMBER), None
     if written := one(parameters, "cursor"):
         matched = _CURSOR.match(written)
         if matched is None:
@@ -174,9 +177,9 @@ def _bounds(parameters: Parameters, now: float) -> tuple[float | None, float | N
         if value := one(parameters, f"add_time{how}"):
             moment = _moment(f"add_time{how}", value)
             if how in {"", "__gt", "__gte"}:
-                since.append(moment + (_HALF if how == "__gt" else -_HALF))
+                since.append(_first(moment + (how == "__gt")))
             if how in {"", "__lt", "__lte"}:
-                until.append(moment + (-_HALF if how == "__lt" else _HALF))
+                until.append(math.nextafter(_first(moment + (how != "__lt")), -math.inf))
         name = f"recording_storage_duration{how}"
         if one(parameters, name):  # day 1 is the first 24 hours
             days = _number(parameters, name, 0, 0, 10**6) + {"__gt": 1, "__lt": -1}.get(how, 0)
@@ -187,14 +190,24 @@ def _bounds(parameters: Parameters, now: float) -> tuple[float | None, float | N
     return max(since, default=None), min(until, default=None)
 
 
-def _moment(name: str, value: str) -> float:
+def _moment(name: str, value: str) -> int:
+    """Return a time in microseconds since the epoch. Raises RestError."""
     try:
         found = datetime.fromisoformat(value.strip()[:64])
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        microseconds = ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
     except (ValueError, OverflowError):
         raise RestError(
             400, f"{name} must be a time as 2026-11-20 09:30[:15[.250000]], in UTC; got {quoted(value)}"
         ) from None
+    return min(max(microseconds, _TOLD_APART[0]), _TOLD_APART[1])
+
+
+def _first(microseconds: int) -> float:
+    """Return the first of the times (Unix seconds) that are written with these microseconds, or with more."""
+    moment = (microseconds - 1) / 1e6
+    while (datetime.fromtimestamp(moment, UTC) - _EPOCH) // _MICROSECOND < microseconds:
+        moment = math.nextafter(moment, math.inf)
+    return moment
 
 
 # --- transcriptions ------------------------------------------------------------------------------------------------
