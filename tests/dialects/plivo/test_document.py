@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plivo import plivoxml
 
 from controller.dialects.plivo.document import (
     LONGEST_DOCUMENT,
@@ -398,7 +399,6 @@ def test_sounds() -> None:
 
 def test_documents_of_the_sdk() -> None:
     """Plivo's own classes write them, without a declaration: every element that is carried out, all it may say."""
-    plivoxml = pytest.importorskip("plivo.xml")
     made = plivoxml.ResponseElement()
     made.add(
         plivoxml.RecordElement(
@@ -513,7 +513,6 @@ def test_documents_of_the_sdk() -> None:
 )
 def test_what_the_sdk_writes_and_is_wrong(written: dict[str, object]) -> None:
     """It checks types alone (spec 3.1): ranges and words are checked here."""
-    plivoxml = pytest.importorskip("plivo.xml")
     made = plivoxml.ResponseElement()
     made.add(plivoxml.RecordElement(**written))
     (only,) = problems(made.to_string())

@@ -433,6 +433,28 @@ def test_music_of_a_document() -> None:
 
 
 @pytest.mark.parametrize(
+    ("document", "items"),
+    [
+        ("<Play loop='0'>https://h/1</Play>", ["1"]),
+        ("<Play>https://h/1</Play><Play loop='0'>https://h/2</Play><Play>https://h/3</Play>", ["1", "2"]),
+        ("<Play loop='5000'>https://h/1</Play><Play>https://h/2</Play>", ["1"] * 100),
+        ("<Play loop='99'>https://h/1</Play><Play loop='3'>https://h/2</Play>", ["1"] * 99 + ["2"]),
+    ],
+)
+def test_endless_music(document: str, items: list[str]) -> None:
+    """It is heard over and over anyway: of an endless sound once is enough; as many as a switch plays as one."""
+    dial = first(Dial, f"<Dial dialMusic='https://h/music'>{NUMBER}</Dial>", pages(music=document))
+    assert dial.music == tuple(AudioAt(f"https://h/{item}") for item in items)
+
+
+def test_an_endless_question() -> None:
+    """It is asked until somebody presses a key, as often as a switch plays a sound in one."""
+    body = CONFIRMED.format("confirmKey='1'")
+    dial = first(Dial, body, pages(sound="<Speak loop='0'>press one</Speak>"))
+    assert dial.confirmation == Confirmation((Speech("press one"),) * 100, "1", 120.0)
+
+
+@pytest.mark.parametrize(
     "outcome",
     [Failed("404"), Fetched("<Foo/>"), Fetched("<Response><Play>m.wav</Play></Response>"), Fetched("x" * 99)],
 )
