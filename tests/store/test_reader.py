@@ -12,8 +12,9 @@ from controller.documents.call import CallState
 from controller.recordings.model import NoticeKind, Recording, State
 from controller.store import DecodeError, DeliveryState, Page, Reader, Store, Transaction
 from controller.store.events import RowUnreadable
+from controller.store.reader import Chosen
 from controller.store.tables import CALLS, RECORDINGS
-from tests.store.conftest import Told
+from tests.store.conftest import Asked, Told
 from tests.store.values import call, delivery, notice, recording
 
 
@@ -123,6 +124,35 @@ async def test_recordings_are_paged_by_number(store: Store) -> None:
     assert await store.read(lambda reader: reader.recordings_count("acme")) == 7
     assert await store.read(lambda reader: reader.recordings_count("acme", since=1.0, until=2.0)) == 4
     assert await store.read(lambda reader: reader.recordings_count("nobody")) == 0
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {},
+        {"since": 1.0, "until": 2.0},
+        {"caller": ("1415", "+1415")},
+        {"caller": ("1415",), "called": ("8", "+8"), "since": 1.0},
+    ],
+    ids=str,
+)
+async def test_what_is_chosen_by_is_in_the_index(store: Store, bounds: Chosen) -> None:
+    """Of those that have a file a page reads no row but those it shows, and sorts nothing; the count reads none."""
+
+    def planned(reader: Reader) -> tuple[list[str], set[int]]:
+        asked = Asked(reader)
+        asked.recordings("acme", offset=5, added=True, **bounds)  # type: ignore[misc]
+        asked.recordings_count("acme", added=True, **bounds)  # type: ignore[misc]
+        plans = ["; ".join(row.detail for row in rows) for rows in asked.explained("EXPLAIN QUERY PLAN")]
+        table = 0  # the cursor of a statement's first table
+        steps = asked.explained("EXPLAIN")[0]
+        return plans, {step.p2 for step in steps if step.opcode == "Column" and step.p1 == table}
+
+    (page, count), read = await store.read(planned)
+    assert "INDEX recordings_added (account=?" in page
+    assert "TEMP B-TREE" not in page
+    assert "COVERING INDEX recordings_added (" in count
+    assert read == {list(RECORDINGS.c).index(RECORDINGS.c.data)}
 
 
 @pytest.mark.parametrize(
