@@ -395,7 +395,8 @@ def test_a_conversation_that_is_recorded_is_told_of(recorded: dict[str, Any]) ->
 @virtual
 async def test_a_conversation_that_nobody_heard_of() -> None:
     """The link was away from its begin to its end: it is told all the same, and what lasts begins. No digits."""
-    world = World([["dial", [["1/12"]], {**LASTING, **TOLD}], ["wait", 3]], callees=CALLEES)
+    document: list[list[Any]] = [["dial", [["1/12"]], {**LASTING, **TOLD}], ["wait", 3]]
+    world = World(document, callees=CALLEES)
     await world.boot().connected()
     world.park()
     await world.settle(0.5)
