@@ -263,7 +263,7 @@ def test_a_leg_that_is_taken_away(told: tuple[str, ...]) -> None:
 # --- a lasting one --------------------------------------------------------------------------------------------------
 
 SESSION = "7c0d60f5-3ad7-4c11-9be5-1d30a2f49c17"
-LASTING = {"record": "s", "lasting": SESSION}
+LASTING: dict[str, Any] = {"record": "s", "lasting": SESSION}
 
 
 @virtual
@@ -360,7 +360,7 @@ async def test_digits_that_are_not_sent() -> None:
 
 # --- what is told of it ---------------------------------------------------------------------------------------------
 
-TOLD: dict[str, Any] = {"status": "http://app/dial", "matches": ["1", "12", "#"], "callee_matches": ["9"]}
+TOLD: dict[str, Any] = {"status": "http://app/dial", "matches": ["1", "2", "12", "#"], "callee_matches": ["9"]}
 
 
 def messages(world: World) -> list[dict[str, Any]]:
@@ -379,6 +379,35 @@ async def test_a_conversation_is_told_of() -> None:
     assert (over["message"], over["leg"], over["cause"]) == ("DialOver", leg, "NORMAL_CLEARING")
     assert over["seconds"] == pytest.approx(5.0, abs=0.1)
     assert {delivery.url for delivery in world.messages.values()} == {"http://app/dial"}
+
+
+@pytest.mark.parametrize("recorded", [{"record": "d"}, LASTING], ids=["its own", "a lasting one"])
+def test_a_conversation_that_is_recorded_is_told_of(recorded: dict[str, Any]) -> None:
+    """Its begin is stored with the recording's."""
+
+    async def run() -> None:
+        world = await dialling([["1"]], **TOLD, **recorded)
+        assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+
+    run_virtually(run())
+
+
+@virtual
+async def test_a_conversation_that_nobody_heard_of() -> None:
+    """The link was away from its begin to its end: it is told all the same, and what lasts begins. No digits."""
+    document: list[list[Any]] = [["dial", [["1/12"]], {**LASTING, **TOLD}], ["wait", 3]]
+    world = World(document, callees=CALLEES)
+    await world.boot().connected()
+    world.park()
+    await world.settle(0.5)
+    world.cut()
+    await world.settle(8)
+    await world.relink()
+    await world.settle(30)
+    assert world.told == {0: "Dialled answered 1 recorded", 1: "good"}
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    assert world.recordings[SESSION].state is State.COMPLETED
+    assert (world.digits, world.of(StepFailed)) == ([], [])
 
 
 @virtual
@@ -411,11 +440,15 @@ async def test_digits_before_and_after_the_conversation_are_none_of_it() -> None
     world.park()
     await world.settle(0.5)
     world.press("1")
-    await world.settle(6.5)
-    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    await world.settle(2.0)
+    world.press("2")
+    await world.settle(4.5)
+    pressed = ["DialConnected", "DialDigits", "DialOver"]
+    assert [told["message"] for told in messages(world)] == pressed
+    assert messages(world)[1]["digits"] == "2"
     world.press("1")
     await world.settle(1)
-    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    assert [told["message"] for told in messages(world)] == pressed
 
 
 @virtual

@@ -21,6 +21,8 @@ from tests.harness.receiver import Answer
 from tests.harness.sip import sip_call
 from tests.scenarios.daemon import Callbacks, Daemon, record_call, swml
 from tests.scenarios.phone import Words, calling, seconds
+from tests.scenarios.test_dial import DIALLING, SHORT, heard
+from tests.scenarios.test_ringing import RING, WINDOW, hears
 
 pytestmark = pytest.mark.live
 FOREVER = {"sleep": -1}
@@ -362,3 +364,22 @@ async def test_a_sip_uri_is_dialled(daemon: Daemon, switch: LiveSwitch, callback
     sound = await fetched(daemon, await callbacks.wait("finished"), tmp_path / "got.wav")
     assert sound.hz(0) == pytest.approx(1000, abs=10)
     assert sound.hz(1, max(sound.sounding(1), key=lambda each: each.seconds)) == pytest.approx(600, abs=10)
+
+
+async def test_a_sip_caller_hears_the_ring(
+    daemon: Daemon, switch: LiveSwitch, callbacks: Callbacks, tmp_path: Path
+) -> None:
+    """Over RTP as well, of a callee on the same switch; and nothing of it once that has answered."""
+    daemon.changes = dict(DIALLING)
+    daemon.say(record_call(daemon.receiver, direction="listen"), {"connect": {"to": "2001"}}, {"hangup": {}})
+    await daemon.start()
+    async with calling(switch.sip_port) as phone:
+        await phone.until(lambda: phone.answered)
+        saying = asyncio.ensure_future(phone.say((Silence(8.0),)))
+        end = await callbacks.wait("finished")
+        saying.cancel()
+    sound = await heard(daemon, end["url"], tmp_path / "got.wav")
+    [ring], [callee] = hears(sound, *RING), hears(sound, SHORT)
+    assert abs(ring.seconds - 1.0) < 0.3
+    assert abs(callee.seconds - 2.0) < 0.3
+    assert ring.end <= callee.start + WINDOW
