@@ -17,7 +17,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from controller.dialects.plivo import rest, shapes, sources
+from controller.dialects.plivo import rest, shapes
 from controller.dialects.plivo.rest import RestError
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
@@ -366,6 +366,5 @@ def _goes_on(recording: Recording) -> bool:
 
     After a stop the same wish is a new one.
     """
-    if recording.request.source != sources.API or recording.state is State.FAILED:
-        return False
-    return (recording.wish.stop or recording.reason) in {None, EndReason.MAX_LENGTH}
+    over = recording.wish.stop or recording.reason
+    return recording.state is not State.FAILED and over in {None, EndReason.MAX_LENGTH}

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import orjson
@@ -465,17 +465,19 @@ async def test_the_same_start_that_fails_at_once(client: Client) -> None:
 
 
 async def test_a_start_that_nobody_waits_for(client: Client) -> None:
-    """A client that goes away leaves the start to the next one that asks for the same."""
-    client.control.gate.clear()
-    gone = asyncio.create_task(client.json("POST", ON_CALL, WISHES))
-    while not client.control.started:
+    """A request that ends before its start leaves that to the next one that asks for the same."""
+    control = client.control
+    api = plivo.PlivoApi(control, Desk(control), ACCOUNTS, cast("Any", None), PUBLIC)
+    control.gate.clear()
+    wish = plivo.rest.creation({}, MINE, "api-1")
+    gone, asking = (asyncio.create_task(api._start(call_of(), wish)) for _ in range(2))
+    while not control.started:
         await asyncio.sleep(0.002)
     gone.cancel()
-    asking = asyncio.create_task(client.json("POST", ON_CALL, WISHES))
-    await asyncio.sleep(0.05)
-    client.control.gate.set()
-    assert (await asking).status == 202
-    assert len(client.control.started) == 1
+    await asyncio.wait((gone,))
+    control.gate.set()
+    assert (await asking).request == wish
+    assert len(control.started) == 1
 
 
 SAME = [
