@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
+from controller.dialects.plivo import rest
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
 from controller.http import plivo
@@ -469,7 +470,7 @@ async def test_a_start_that_nobody_waits_for(client: Client) -> None:
     control = client.control
     api = plivo.PlivoApi(control, Desk(control), ACCOUNTS, cast("Any", None), PUBLIC)
     control.gate.clear()
-    wish = plivo.rest.creation({}, MINE, "api-1")
+    wish = rest.creation({}, MINE, "api-1")
     gone, asking = (asyncio.create_task(api._start(call_of(), wish)) for _ in range(2))
     while not control.started:
         await asyncio.sleep(0.002)
