@@ -71,8 +71,9 @@ async def test_the_same_message_is_not_sent_again(store: Store) -> None:
     await attempted(store, first, DONE)
     await tell(store, runs, first, second)
     assert await due(store) == [second.id]
-    await tell(store, runs, second, first, third)
-    await tell(store, runs, delivery(id=third.id, body=b"another"))
+    another = delivery(id=third.id, body=b"another")
+    await tell(store, runs, second, first, third, another)
+    await tell(store, runs, another)
     assert await told_of(store, runs.id) == [(first.id, 1), (second.id, 2), (third.id, 3)]
     await attempted(store, second, DONE)
     assert await due(store) == [third.id]
