@@ -14,7 +14,8 @@ from plivo.utils import validate_signature, validate_v3_signature
 
 from controller.calls.events import CallEnded
 from controller.softswitch.script import Digits, Silence, Tone
-from tests.dialects.plivo.wire_sample import ACTION_ROWS, CALLBACK_ROWS, names
+from tests.dialects.plivo.seed_rows import ACTION_PARAMETERS, CALLBACK_PARAMETERS
+from tests.dialects.plivo.wire_sample import names
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Answer, Receiver, Request
 from tests.harness.switch import Call, Switch
@@ -119,13 +120,13 @@ async def test_voicemail(app: Application, switch: Switch) -> None:
     assert re.fullmatch(rf"{TIMES}\.\d{{6}}", asked["SessionStart"])
 
     (done,) = app.told("/save-voicemail/")
-    assert set(done) == STANDARD | names(ACTION_ROWS) | {"RecordFile", "CallerName"}
+    assert set(done) == STANDARD | names(ACTION_PARAMETERS) | {"RecordFile", "CallerName"}
     assert (done["Event"], done["CallStatus"], done["Digits"]) == ("Redirect", "in-progress", "#")
     assert done["CallUUID"] == asked["CallUUID"]
     assert done["RecordFile"] == done["RecordUrl"]
 
     (ready,) = app.told("/recording-ready/")
-    recorded = names(CALLBACK_ROWS)
+    recorded = names(CALLBACK_PARAMETERS)
     assert set(ready) == recorded | {"CallUUID", "From", "To", "Direction", "ParentAuthID", "Event"}
     assert ready["RecordUrl"] == f"{app.daemon.url}/v1/Account/{AUTH_ID}/Recording/{ready['RecordingID']}.wav"
     assert {name: ready[name] for name in recorded} == {name: done[name] for name in recorded}

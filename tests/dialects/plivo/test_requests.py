@@ -30,14 +30,13 @@ from controller.recordings.model import (
     Transcription,
     TranscriptionState,
 )
+from tests.dialects.plivo.seed_rows import ACTION_PARAMETERS, CALLBACK_PARAMETERS, TRANSCRIPTION_PARAMETERS
 from tests.dialects.plivo.wire_sample import (
     ACTION,
-    ACTION_ROWS,
     ANSWER_URL,
     CALL,
     CALL_ID,
     CALLBACK,
-    CALLBACK_ROWS,
     MA,
     PLIVO,
     PUBLIC,
@@ -45,7 +44,6 @@ from tests.dialects.plivo.wire_sample import (
     RECORDING_ID,
     SUBACCOUNT,
     TOKEN,
-    TRANSCRIPTION_ROWS,
     form,
     names,
     notice,
@@ -188,7 +186,7 @@ def test_callback_url_is_told_the_seeds_rows() -> None:
         **OF_THE_CALL,
         "Event": "RecordStop",
     }
-    assert names(CALLBACK_ROWS) == set(form(told)) - set(OF_THE_CALL) - {"Event"}
+    assert names(CALLBACK_PARAMETERS) == set(form(told)) - set(OF_THE_CALL) - {"Event"}
 
 
 EMPTY = replace(RECORDING, measured=Measured(0.0, 44))
@@ -249,7 +247,7 @@ def test_the_action_of_a_recording_that_the_hangup_ended() -> None:
     assert form(callback)["Event"] == "RecordStop"
     assert (action.method, action.url) == ("POST", ACTION.url)
     told = form(action)
-    assert names(ACTION_ROWS) <= set(told)
+    assert names(ACTION_PARAMETERS) <= set(told)
     assert told == {
         **OF_THE_CALL,
         "CallStatus": "completed",
@@ -334,7 +332,7 @@ def test_what_transcription_url_is_told() -> None:
         "recording_id": RECORDING_ID,
         "error": "",
     }
-    assert set(form(told)) == names(TRANSCRIPTION_ROWS)
+    assert set(form(told)) == names(TRANSCRIPTION_PARAMETERS)
 
 
 def test_a_transcription_that_failed() -> None:
@@ -343,7 +341,7 @@ def test_a_transcription_that_failed() -> None:
     told = transcribed(failed)
     assert told is not None
     heard = form(told)
-    assert set(heard) == names(TRANSCRIPTION_ROWS)
+    assert set(heard) == names(TRANSCRIPTION_PARAMETERS)
     assert (heard["transcription"], heard["error"], heard["transcription_charge"]) == (
         "",
         "shorter than 0.5 s",

@@ -1,4 +1,4 @@
-"""Values that the tests of Plivo's requests begin with, and seed 003's rows of what they tell."""
+"""Values that the tests of Plivo's requests begin with."""
 
 from __future__ import annotations
 
@@ -24,38 +24,7 @@ from controller.recordings.model import (
     StatusTarget,
     Track,
 )
-
-ACTION_ROWS = """
-RecordUrl | URL of the recording file
-RecordingID | Unique recording identifier
-RecordingDuration | Duration in seconds
-RecordingDurationMs | Duration in milliseconds
-RecordingStartMs | Start time (epoch ms)
-RecordingEndMs | End time (epoch ms)
-Digits | Key pressed to stop (if any)
-"""
-"""Seed 003, "Action URL Parameters: Sent when recording completes"."""
-
-CALLBACK_ROWS = """
-RecordUrl | URL of the recording file
-RecordingID | Recording identifier
-RecordingDuration | Duration in seconds
-RecordingDurationMs | Duration in milliseconds
-RecordingStartMs | Start time (epoch ms)
-RecordingEndMs | End time (epoch ms)
-"""
-"""Seed 003, "Callback URL Parameters: Sent when recording file is ready"."""
-
-TRANSCRIPTION_ROWS = """
-transcription | Transcribed text
-transcription_charge | Cost of transcription
-transcription_rate | Rate per minute
-duration | Recording duration
-call_uuid | Call identifier
-recording_id | Recording identifier
-error | Error message (if failed)
-"""
-"""Seed 003, "Transcription URL Parameters"."""
+from tests.dialects.plivo.seed_rows import rows
 
 PUBLIC = "https://rec.example.com"
 TOKEN = "MTZjYWM0YzVjNjMwZmVmODFiNWJj"
@@ -120,4 +89,4 @@ def form(request: Delivery | DocumentRequest) -> dict[str, str]:
 
 def names(table: str) -> set[str]:
     """The parameters of a table."""
-    return {line.split("|")[0].strip() for line in table.strip().splitlines()}
+    return {row[0] for row in rows(table)}
