@@ -21,6 +21,7 @@ import yaml
 from controller import cli, logs
 from controller.doctor import examine
 from controller.settings import load
+from controller.transcription import moonshine
 from controller.webhooks.outbox import Outbox
 from tests.harness import command
 from tests.harness.esl import Address, EslClient, EslError
@@ -291,6 +292,22 @@ def test_check_of_xml_whose_vendor_is_not_told(
     found = [said.index(word) for word in words]
     assert found == sorted(found)
     assert said.count("fine") == sum("fine" in word for word in words)
+
+
+def test_check_of_an_engine_that_is_not_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings may be right where the extra is missing; how to install it is said all the same."""
+    monkeypatch.setattr(moonshine, "find_spec", lambda _: None)
+    path = tmp_path / "fsrec.yaml"
+    path.write_text(
+        f"switches: [{{name: fs1, password: x, switch_path: /rec, local_path: {tmp_path}}}]\n"
+        "transcription: {engine: moonshine}\n"
+    )
+    assert cli.main(["check", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "warning: transcription.engine: the moonshine engine is not installed" in told
+    assert "pip install 'fsrec[transcription]'" in told
 
 
 def test_check_of_what_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def wished(daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(service, "start", start_with_it)
 
     monkeypatch.setattr(SwmlDialect, "transcribed", transcribed)
-    daemon.changes["transcription"] = {"engine": "moonshine"}
+    daemon.changes["transcription"] = {"engine": "moonshine", "workers": 4}
     return wish
 
 
@@ -90,12 +90,13 @@ async def call(switch: Switch, *script: Any) -> Call:
     return await switch.call(script=steps)
 
 
-async def texts(receiver: Receiver, count: int = 1, timeout: float = 60.0) -> dict[str, dict[str, str]]:
+async def texts(receiver: Receiver, count: int = 1, timeout: float = 200.0) -> dict[str, dict[str, str]]:
     """What was told of transcriptions, by the leg of the call."""
     requests = await receiver.wait(TEXT, count, timeout)
     return {request.json["leg"]: request.json for request in requests}
 
 
+@pytest.mark.timeout(300)  # the engine makes way for all that runs on the machine, other tests included
 async def test_words_come_back(
     daemon: Daemon, switch: Switch, receiver: Receiver, wished: Callable[[], None]
 ) -> None:

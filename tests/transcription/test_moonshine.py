@@ -292,6 +292,23 @@ async def test_the_real_engine(tmp_path: Path) -> None:
     assert min(word_error_rate(f"{one} {other}", text), word_error_rate(f"{other} {one}", text)) < 0.4
 
 
+async def test_the_process_does_not_outlive_the_daemon(tmp_path: Path) -> None:
+    """A daemon that is killed leaves none behind: the end of its pipe ends the process, whatever it is at."""
+    need_speech()
+    sound = np.tile(spoken("I am calling about the apartment that you have for rent."), 300)
+    job = TranscriptionJob(str(write(tmp_path / "long.wav", sound)))
+    process = await asyncio.create_subprocess_exec(
+        *moonshine.COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{job.text()}\n".encode())
+    async with asyncio.timeout(60):
+        assert b'"said"' in await process.stdout.readline()
+        process.stdin.close()
+        assert await process.wait() == 1  # 0 would be its job done
+
+
 async def test_the_real_engine_hears_no_words_in_noise(tmp_path: Path) -> None:
     """Silence, a tone and noise have none; nor does a file that is too short for any."""
     need_engine()
