@@ -246,9 +246,10 @@ async def test_a_document_goes_on_beside(line: Callable[..., Any], switch: Switc
     mine = (await up.record()).recording_id
     await asyncio.sleep(SECONDS)
     await up.stop()
-    await up.ready(mine)
+    await up.daemon.until(lambda: not up.daemon.unfinished())
     listed = await up.ask(up.client.recordings.list)
     assert (len(listed), listed.meta.total_count) == (2, 2)
+    assert mine in {one.recording_id for one in listed}
     assert await up.stop() is None, "that nothing runs is what was wished"
     assert up.caller.alive
 
