@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,8 +10,8 @@ import pytest
 
 from controller.api_desk import ApiDesk
 from controller.documents.call import Call, CallInfo, CallState
-from controller.recordings.model import Channels, Owner, Recording, RecordingRequest, State, Track
-from controller.recordings.ports import LedgerFailed, NotPossible
+from controller.recordings.model import Channels, EndReason, Owner, Recording, RecordingRequest, State, Track
+from controller.recordings.ports import LedgerFailed, LegGone, NotPossible, SwitchAway
 
 CALL = Call("c", "fs1", "leg", "p", "plivo", "d", "", CallInfo("1001", answered=True), CallState.RUNNING, 1.0)
 REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "mp3", "r", "PlivoRecordAPI")
@@ -32,8 +33,16 @@ class Recordings:
         return self._begun
 
 
-def desk(begun: Recording | Exception) -> ApiDesk:
-    rooms: Any = SimpleNamespace(held=lambda *_: False, session=lambda _: None)
+def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
+    """A desk on whose switch the leg is `found`."""
+
+    async def look(*_: str) -> object:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    legs = SimpleNamespace(legs=SimpleNamespace(look=look))
+    rooms: Any = SimpleNamespace(held=lambda *_: False, session=lambda _: None, rooms=legs)
     return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms)
 
 
@@ -42,8 +51,18 @@ async def test_a_start_that_is_durable_does_not_fail_of_the_store() -> None:
     assert await desk(LedgerFailed("locked")).start(CALL, REQUEST, "plivo", "id") == MADE
 
 
-async def test_a_start_that_came_to_nothing() -> None:
-    """It is told as refused, with the reason."""
-    failed = Recording("id", MADE.owner, REQUEST, State.FAILED, "/r", 1.0, error="no such leg")
-    with pytest.raises(NotPossible, match="no such leg"):
-        await desk(failed).start(CALL, REQUEST, "plivo", "id")
+@pytest.mark.parametrize(
+    ("reason", "found", "refusal"),
+    [
+        (EndReason.ERROR, "a leg", NotPossible),
+        (EndReason.ERROR, SwitchAway("no link"), NotPossible),
+        (EndReason.ERROR, None, LegGone),
+        (EndReason.HANGUP, "a leg", LegGone),
+    ],
+)
+async def test_a_start_that_came_to_nothing(reason: EndReason, found: object, refusal: type[Exception]) -> None:
+    """It is told as refused, with the reason; and that the call has ended, if that is it, told to us or not yet."""
+    failed = replace(MADE, state=State.FAILED, reason=reason, error="-ERR Cannot locate session!")
+    with pytest.raises(NotPossible, match="Cannot locate session") as caught:
+        await desk(failed, found).start(CALL, REQUEST, "plivo", "id")
+    assert caught.type is refusal

@@ -33,7 +33,7 @@ from controller.recordings.model import (
     TranscriptionWish,
     Wish,
 )
-from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
+from controller.recordings.ports import LedgerFailed, LegGone, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
 from tests.http.conftest import Answer, Rooms, Serve, ask
 
 MINE = Account("p", "plivo", "MAXXXXXXXXXXXXXXXXXX", token="p-token")
@@ -422,13 +422,7 @@ async def test_starts_that_fail(client: Client, failure: Exception, status: int)
 
 async def test_a_call_that_ends_meanwhile(client: Client) -> None:
     """A start that is refused because the call has ended just now is told as any of a call that is not live."""
-    client.control.failures["start"] = NotPossible("the call has ended")
-
-    async def recent(call: Call, seconds: float) -> Sequence[Recording]:
-        client.control.call = call_of(state=CallState.ENDED)
-        return []
-
-    client.control.recent = recent  # type: ignore[method-assign]
+    client.control.failures["start"] = LegGone("the call has ended")
     assert refused(await client.json("POST", ON_CALL, {})) == (404, "call not found")
     assert len(client.control.started) == 1
 
