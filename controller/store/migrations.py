@@ -70,23 +70,13 @@ _REBUILT_DELIVERIES = (
 )
 
 
-def _know_the_parties(connection: Connection) -> None:
-    """Find recordings by who called whom; of those that are there already, nobody knows."""
+def _list_what_was_added(connection: Connection) -> None:
+    """Find recordings that have a file, also by who called whom; of those that are there already, nobody knows."""
     for party in ("caller", "called"):
         connection.exec_driver_sql(f"ALTER TABLE recordings ADD COLUMN {party} TEXT NOT NULL DEFAULT ''")
-        connection.exec_driver_sql(
-            f"CREATE INDEX recordings_by_{party} ON recordings (account, {party}, requested_at, id)"
-            " WHERE deleted_at IS NULL"
-        )
-    connection.exec_driver_sql("DROP INDEX recordings_listed")
     connection.exec_driver_sql(
-        "CREATE INDEX recordings_listed ON recordings (account, requested_at, id) WHERE deleted_at IS NULL"
-    )
-
-
-def _list_what_was_added(connection: Connection) -> None:
-    connection.exec_driver_sql(
-        "CREATE INDEX recordings_added ON recordings (account, finished_at, id, state, deleted_at)"
+        "CREATE INDEX recordings_added ON recordings"
+        " (account, finished_at, id, state, deleted_at, caller, called)"
         " WHERE deleted_at IS NULL AND finished_at IS NOT NULL AND state != 'failed'"
     )
 
@@ -104,7 +94,6 @@ def _keep_transcriptions(connection: Connection) -> None:
 
 def _serve_plivo(connection: Connection) -> None:
     _tell_of_calls(connection)
-    _know_the_parties(connection)
     _list_what_was_added(connection)
     _keep_transcriptions(connection)
 

@@ -29,8 +29,8 @@ class Chosen(TypedDict, total=False):
     """Which recordings: ``since`` and ``until`` bound requested_at, both included.
 
     ``call``, ``caller`` and ``called`` leave out those of others, where a number may be written in several ways;
-    ``deleted`` False leaves out those that are deleted, ``final`` True those that have not ended. ``added`` True
-    leaves out all that have no file, and what is said of requested_at is true of finished_at instead.
+    ``deleted`` False leaves out those that are deleted. ``added`` True leaves out all that have no file, and what is
+    said of requested_at is true of finished_at instead; among these alone the parties are found without reading rows.
     """
 
     call: str | None
@@ -39,7 +39,6 @@ class Chosen(TypedDict, total=False):
     since: float | None
     until: float | None
     deleted: bool
-    final: bool
     added: bool
 
 
@@ -59,9 +58,6 @@ def _chosen(account: str, **chosen: Unpack[Chosen]) -> list[ColumnElement[bool]]
             asked.append(RECORDINGS.c[name].in_([column_text(text) for text in texts]))
     if not chosen.get("deleted", True):
         asked.append(RECORDINGS.c.deleted_at.is_(None))
-    if chosen.get("final", False):  # by the ids of the few that are not: to ask each row would be to read it
-        unfinished = RECORDINGS.alias()
-        asked.append(RECORDINGS.c.id.not_in(select(unfinished.c.id).where(unfinished.c.unfinished_on.is_not(None))))
     if chosen.get("added", False):
         asked.append(ADDED)
     since, until, moment = chosen.get("since"), chosen.get("until"), _order(**chosen)[0]

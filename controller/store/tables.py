@@ -87,30 +87,21 @@ LISTED = Index(
 RECORDINGS.indexes.discard(LISTED)
 """It is created after all others (``migrations``): of two indexes that would do, SQLite takes the newest."""
 
-for _party in (RECORDINGS.c.caller, RECORDINGS.c.called):
-    Index(
-        f"recordings_by_{_party.name}",
-        RECORDINGS.c.account,
-        _party,
-        RECORDINGS.c.requested_at,
-        RECORDINGS.c.id,
-        sqlite_where=_LISTED,
-        postgresql_where=_LISTED,
-    )
-
 ADDED = and_(
     RECORDINGS.c.deleted_at.is_(None),
     RECORDINGS.c.finished_at.is_not(None),
     RECORDINGS.c.state != literal_column("'failed'"),
 )
 """What is asked of recordings that have a file: in these words, which the database finds in its index."""
-Index(  # with all that is asked, so that counting them reads no row
+Index(  # with all that is asked, so that counting and choosing them reads no row that is not shown
     "recordings_added",
     RECORDINGS.c.account,
     RECORDINGS.c.finished_at,
     RECORDINGS.c.id,
     RECORDINGS.c.state,
     RECORDINGS.c.deleted_at,
+    RECORDINGS.c.caller,
+    RECORDINGS.c.called,
     sqlite_where=ADDED,
     postgresql_where=ADDED,
 )
