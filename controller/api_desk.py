@@ -15,7 +15,7 @@ from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import CommandFailed, LedgerFailed, NotPossible
+from controller.recordings.ports import CommandFailed, LedgerFailed, LegGone, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
 from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
@@ -120,13 +120,21 @@ class ApiDesk:
         except (TimeoutError, LedgerFailed):  # it is durable: how it went is told by its callback
             return made
         if begun.started_at is None and begun.state.final:
-            raise NotPossible(begun.error or "the recording did not start")
+            gone = begun.reason is EndReason.HANGUP or await self._gone(call)
+            raise (LegGone if gone else NotPossible)(begun.error or "the recording did not start")
         return begun
+
+    async def _gone(self, call: Call) -> bool:
+        """Tell whether the call's leg has ended, of which we may not have heard yet."""
+        try:
+            return await self.desk.rooms.legs.look(call.switch, call.leg) is None
+        except (CommandFailed, SwitchAway):
+            return False
 
     async def _check(self, call: Call) -> None:
         """Refuse a call that cannot be recorded now. Raises NotPossible, SwitchAway."""
         if call.state is CallState.ENDED or call.cause is not None:
-            raise NotPossible("the call has ended")
+            raise LegGone("the call has ended")
         if self.desk.held(call.switch, call.leg):
             raise NotPossible("the call is on hold, where nothing can be recorded; take it off hold first")
         if call.info.answered:
@@ -136,7 +144,7 @@ class ApiDesk:
         except CommandFailed as failure:
             raise NotPossible(f"the switch does not tell of its leg: {failure}") from None
         if found is None:
-            raise NotPossible("the call has ended")
+            raise LegGone("the call has ended")
         if not found.info.answered:
             raise NotPossible("the call is not in progress: it is not answered yet")
 

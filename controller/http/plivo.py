@@ -17,7 +17,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from controller.dialects.plivo import rest, shapes, sources
+from controller.dialects.plivo import rest, shapes
 from controller.dialects.plivo.rest import RestError
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
@@ -35,12 +35,14 @@ from controller.recordings.model import (
     Transcription,
     new_id,
 )
-from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, LegGone, MediaAway, NoRoom, NotPossible, SwitchAway
 
 PREFIX = "/v1/Account"
 VENDOR = DIALECT = "plivo"
 SAME_WITHIN = 10.0
 """Seconds in which the same start is taken for the same wish."""
+CALL_NOT_FOUND = "call not found"
+"""Plivo's words for a call that is not live."""
 
 _Key = tuple[str, RecordingRequest]
 
@@ -94,7 +96,7 @@ class RecordingControl(Protocol):
         ...
 
     async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
-        """Start a recording on the call's leg; done when it runs, or is refused (NotPossible).
+        """Start a recording on the call's leg; done when it runs, or is refused (NotPossible; LegGone: it has ended).
 
         Of one that is durable it is raised only that it did not begin.
         """
@@ -219,16 +221,15 @@ class PlivoApi:
         asked = rest.creation(parameters, account, api_id)
         try:
             recording = await self._start(call, asked)
-        except NotPossible:
-            await self._live(account, name)  # it may have ended just now
-            raise
+        except LegGone:
+            raise RestError(404, CALL_NOT_FOUND) from None
         return json_response(shapes.started(recording, account, self._public_url), 202)
 
     async def _live(self, account: Account, name: str) -> Call:
         identity = rest.identity(name)
         call = None if identity is None else await self._control.call_of(account.name, identity)
         if call is None or call.state is CallState.ENDED or call.cause is not None:
-            raise RestError(404, "call not found")
+            raise RestError(404, CALL_NOT_FOUND)
         return call
 
     async def _start(self, call: Call, asked: RecordingRequest) -> Recording:
@@ -366,6 +367,5 @@ def _goes_on(recording: Recording) -> bool:
 
     After a stop the same wish is a new one.
     """
-    if recording.request.source != sources.API or recording.state is State.FAILED:
-        return False
-    return (recording.wish.stop or recording.reason) in {None, EndReason.MAX_LENGTH}
+    over = recording.wish.stop or recording.reason
+    return recording.state is not State.FAILED and over in {None, EndReason.MAX_LENGTH}

@@ -62,6 +62,10 @@ class NotPossible(Exception):
     """What is wished does not fit what is; the text says why and what would."""
 
 
+class LegGone(NotPossible):
+    """The call has ended."""
+
+
 class TooMany(NotPossible):
     """As many recordings run on the call as may."""
 

@@ -7,12 +7,13 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import orjson
 import pytest
 
+from controller.dialects.plivo import rest
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
 from controller.http import plivo
@@ -32,7 +33,7 @@ from controller.recordings.model import (
     TranscriptionWish,
     Wish,
 )
-from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
+from controller.recordings.ports import LedgerFailed, LegGone, MediaAway, NoRoom, NotPossible, SwitchAway, TooMany
 from tests.http.conftest import Answer, Rooms, Serve, ask
 
 MINE = Account("p", "plivo", "MAXXXXXXXXXXXXXXXXXX", token="p-token")
@@ -421,13 +422,7 @@ async def test_starts_that_fail(client: Client, failure: Exception, status: int)
 
 async def test_a_call_that_ends_meanwhile(client: Client) -> None:
     """A start that is refused because the call has ended just now is told as any of a call that is not live."""
-    client.control.failures["start"] = NotPossible("the call has ended")
-
-    async def recent(call: Call, seconds: float) -> Sequence[Recording]:
-        client.control.call = call_of(state=CallState.ENDED)
-        return []
-
-    client.control.recent = recent  # type: ignore[method-assign]
+    client.control.failures["start"] = LegGone("the call has ended")
     assert refused(await client.json("POST", ON_CALL, {})) == (404, "call not found")
     assert len(client.control.started) == 1
 
@@ -465,17 +460,19 @@ async def test_the_same_start_that_fails_at_once(client: Client) -> None:
 
 
 async def test_a_start_that_nobody_waits_for(client: Client) -> None:
-    """A client that goes away leaves the start to the next one that asks for the same."""
-    client.control.gate.clear()
-    gone = asyncio.create_task(client.json("POST", ON_CALL, WISHES))
-    while not client.control.started:
+    """A request that ends before its start leaves that to the next one that asks for the same."""
+    control = client.control
+    api = plivo.PlivoApi(control, Desk(control), ACCOUNTS, cast("Any", None), PUBLIC)
+    control.gate.clear()
+    wish = rest.creation({}, MINE, "api-1")
+    gone, asking = (asyncio.create_task(api._start(call_of(), wish)) for _ in range(2))
+    while not control.started:
         await asyncio.sleep(0.002)
     gone.cancel()
-    asking = asyncio.create_task(client.json("POST", ON_CALL, WISHES))
-    await asyncio.sleep(0.05)
-    client.control.gate.set()
-    assert (await asking).status == 202
-    assert len(client.control.started) == 1
+    await asyncio.wait((gone,))
+    control.gate.set()
+    assert (await asking).request == wish
+    assert len(control.started) == 1
 
 
 SAME = [

@@ -246,9 +246,10 @@ async def test_a_document_goes_on_beside(line: Callable[..., Any], switch: Switc
     mine = (await up.record()).recording_id
     await asyncio.sleep(SECONDS)
     await up.stop()
-    await up.ready(mine)
+    await up.daemon.until(lambda: not up.daemon.unfinished())
     listed = await up.ask(up.client.recordings.list)
     assert (len(listed), listed.meta.total_count) == (2, 2)
+    assert mine in {one.recording_id for one in listed}
     assert await up.stop() is None, "that nothing runs is what was wished"
     assert up.caller.alive
 
@@ -257,7 +258,7 @@ async def test_a_document_goes_on_beside(line: Callable[..., Any], switch: Switc
 
 
 async def test_what_the_client_repeats(line: Callable[..., Any], switch: Switch) -> None:
-    """Each 5xx is "re-sent at once: 3 requests in total" (spec 3.5): one recording comes of it, which all are told."""
+    """A 5xx is "re-sent at once: 3 requests in total" (spec 3.5): one recording comes of it, which all are told."""
     up = await line()
     asked = {"time_limit": 300, "callback_url": up.daemon.receiver.url("/cb")}
     send, answers = up.client.send_request, []
@@ -280,6 +281,9 @@ async def test_what_the_client_repeats(line: Callable[..., Any], switch: Switch)
     assert {one.recording_id for one in again} == {started.recording_id}
     other = await up.record(**{**asked, "time_limit": 301})
     assert other.recording_id != started.recording_id
+    at_once = await asyncio.gather(*(up.record(time_limit=302) for _ in range(5)))
+    assert len({one.recording_id for one in at_once}) == 1
+    assert len(list(switch.recordings.glob("*.wav"))) == 3
     await asyncio.sleep(SECONDS)
     await up.stop()
     await up.ready(started.recording_id, other.recording_id)

@@ -1,0 +1,68 @@
+"""What the HTTP APIs ask of the rooms, where a whole daemon could not be made to fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from controller.api_desk import ApiDesk
+from controller.documents.call import Call, CallInfo, CallState
+from controller.recordings.model import Channels, EndReason, Owner, Recording, RecordingRequest, State, Track
+from controller.recordings.ports import LedgerFailed, LegGone, NotPossible, SwitchAway
+
+CALL = Call("c", "fs1", "leg", "p", "plivo", "d", "", CallInfo("1001", answered=True), CallState.RUNNING, 1.0)
+REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "mp3", "r", "PlivoRecordAPI")
+MADE = Recording("id", Owner("p", "plivo", "c", "fs1", "leg"), REQUEST, State.REQUESTED, "/r", 1.0)
+
+
+class Recordings:
+    """A service that makes a recording durable, and then fails as it is told to, or is told how it went."""
+
+    def __init__(self, begun: Recording | Exception) -> None:
+        self._begun = begun
+
+    async def start(self, *_: Any, **__: Any) -> Recording:
+        return MADE
+
+    async def begun(self, _: str) -> Recording:
+        if isinstance(self._begun, Exception):
+            raise self._begun
+        return self._begun
+
+
+def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
+    """A desk on whose switch the leg is `found`."""
+
+    async def look(*_: str) -> object:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    legs = SimpleNamespace(legs=SimpleNamespace(look=look))
+    rooms: Any = SimpleNamespace(held=lambda *_: False, session=lambda _: None, rooms=legs)
+    return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms)
+
+
+async def test_a_start_that_is_durable_does_not_fail_of_the_store() -> None:
+    """That it cannot be read how it went is no reason to have it started again."""
+    assert await desk(LedgerFailed("locked")).start(CALL, REQUEST, "plivo", "id") == MADE
+
+
+@pytest.mark.parametrize(
+    ("reason", "found", "refusal"),
+    [
+        (EndReason.ERROR, "a leg", NotPossible),
+        (EndReason.ERROR, SwitchAway("no link"), NotPossible),
+        (EndReason.ERROR, None, LegGone),
+        (EndReason.HANGUP, "a leg", LegGone),
+    ],
+)
+async def test_a_start_that_came_to_nothing(reason: EndReason, found: object, refusal: type[Exception]) -> None:
+    """It is told as refused, with the reason; and that the call has ended, if that is it, told to us or not yet."""
+    failed = replace(MADE, state=State.FAILED, reason=reason, error="-ERR Cannot locate session!")
+    with pytest.raises(NotPossible, match="Cannot locate session") as caught:
+        await desk(failed, found).start(CALL, REQUEST, "plivo", "id")
+    assert caught.type is refusal
