@@ -52,6 +52,14 @@ class Asking:
             self._again = now + AGAIN
         return True
 
+    def refused(self, cause: str) -> bool:
+        """Whether an attempt that connected nobody, and ended by ``cause``, ended with who would not confirm.
+
+        Of those that were asked while no daemon listened the cause alone tells: nobody clears a call normally that
+        they did not answer.
+        """
+        return bool(self._ringing.asked) or (self._ringing.asks and cause == "NORMAL_CLEARING")
+
     async def look(self) -> None:
         """Find out from the dialling leg whether somebody was connected meanwhile. Raises CommandFailed."""
         context, ringing = self._context, self._ringing

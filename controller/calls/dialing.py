@@ -337,6 +337,6 @@ class _Attempt:
     def _status(self, cause: str) -> DialStatus:
         if self._ending == "NORMAL_CLEARING" or cause == "ORIGINATOR_CANCEL":
             return DialStatus.CANCELED
-        if self._ending or self._ringing.asked or cause in _NO_ANSWER:
+        if self._ending or self._asking.refused(cause) or cause in _NO_ANSWER:
             return DialStatus.NO_ANSWER
         return DialStatus.BUSY if cause in _BUSY else DialStatus.FAILED

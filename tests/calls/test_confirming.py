@@ -10,6 +10,7 @@ from controller.calls.dialing import callee_id
 from controller.documents.steps import DialStatus
 from controller.recordings.model import State
 from tests.calls.test_dialing import outcome
+from tests.calls.test_runner import survived
 from tests.calls.world import TOLD, Behaviour, World
 from tests.recordings.virtual import run_virtually, virtual
 
@@ -138,5 +139,25 @@ def test_what_is_lost_meanwhile(lost: str, before: float, name: str) -> None:
         expected = "answered" if name == "yes" else "no_answer"
         assert world.told[0].split()[:2] == ["Dialled", expected]
         assert len(world.rung) == 1
+
+    run_virtually(run())
+
+
+@pytest.mark.parametrize("names", [["yes"], ["silent", "late"], ["refuses"]])
+def test_killed_at_every_point(names: list[str]) -> None:
+    """However far it had got, the next daemon goes on: nobody is asked twice, and the same comes of it."""
+    callees = {str(number): does for number, does in enumerate(CALLEES.values())}
+    wished: dict[str, Any] = {"asks": [["a.wav"], "5", 6.0], "music": ["b.wav"], "record": "d"}
+    document = [["answer"], ["dial", [numbered(names)], wished], ["wait", 1]]
+
+    async def run() -> None:
+        whole = await survived(document, None, callees=callees)
+        for point in range(1, whole.points + 1):
+            world = await survived(document, point, callees=callees)
+            assert world.killed.is_set()
+            assert world.told == whole.told, point
+            assert len(world.rung) == len(whole.rung), point
+            states = [[one.state for one in each.recordings.values()] for each in (world, whole)]
+            assert states[0] == states[1], point
 
     run_virtually(run())

@@ -300,7 +300,8 @@ async def test_who_confirms_is_connected(
 def recorded_and_asked(monkeypatch: pytest.MonkeyPatch, dialling: Daemon, confirmation: Confirmation) -> None:
     """Have each connect ask who answers, and record the conversation."""
     recorded(monkeypatch, dialling)
-    monkeypatch.setattr(program, "step", changed(program.step, confirmation=confirmation))
+    recording = program.__dict__["step"]
+    monkeypatch.setattr(program, "step", changed(recording, confirmation=confirmation))
 
 
 @pytest.mark.parametrize(
