@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from controller.demo import words
 from controller.demo.sound import Sound
 from controller.softswitch import Digits, Script, Silence, Speech
 
@@ -235,6 +236,25 @@ PLIVO_TRANSCRIBED = PLIVO_VOICEMAIL.replace(
 )
 
 
+async def say_words(stage: Stage) -> None:
+    """Say words that are known, and press hash."""
+    await stage.recording()
+    said = words.sample()
+    assert said is not None  # noqa: S101 - else this part is not there
+    stage.say((said, Silence(PAUSE), Digits("#")))
+
+
+def judge_words(sound: Sound, told: list[dict[str, Any]]) -> Iterator[str]:
+    """Say what is wrong: the text that was told has the words that were said."""
+    length = words.SECONDS + PAUSE
+    if not length - CLOSE <= sound.seconds <= length + LATE:
+        yield f"{sound.seconds:.2f} s, not the {length:.2f} s until hash"
+    text = next((str(one["transcription"]) for one in told if one["state"] == "transcription"), "")
+    for known in words.KNOWN:
+        if known not in text.lower():
+            yield f"the text is {text!r}, without the words {known!r}"
+
+
 def _spoken(sound: Sound, start: float, end: float, channel: int = 0) -> Iterator[str]:
     if (share := sound.loud(start, end, channel)) < MOST:
         yield f"silent where there was speech, from {start:.2f} s to {end:.2f} s ({share:.0%} is loud)"
@@ -279,3 +299,20 @@ PARTS = (
         ordered=False,
     ),
 )
+TRANSCRIBED = Part(
+    "1006",
+    "Plivo's <Record> with its words as text",
+    PLIVO_TRANSCRIBED,
+    say_words,
+    judge_words,
+    states=("action", "callback", "transcription"),
+    plays_back=False,
+    account="plivo",
+    ordered=False,
+)
+"""Runs too where the extra ``fsrec[transcription]`` is installed."""
+
+
+def shown() -> tuple[Part, ...]:
+    """Return the parts that run here."""
+    return PARTS if words.sample() is None else (*PARTS, TRANSCRIBED)

@@ -6,13 +6,12 @@ import asyncio
 import base64
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from controller.app import App
 from controller.calls.events import CallEnded, CallFailed, DocumentRefused, MessageUnrendered, StepFailed
-from controller.demo import parts
-from controller.demo.parts import Part
+from controller.demo.parts import STATUS_URL, TRANSCRIBED, Part, shown
 from controller.demo.receiver import Receiver
 from controller.demo.timeline import Timeline
 from controller.recordings.model import State
@@ -47,6 +46,7 @@ accounts:
   - {{name: twilio, vendor: twilio, account_sid: "{SID}", auth_token: "{TOKEN}"}}
   - {{name: plivo, vendor: plivo, auth_id: "{AUTH_ID}", auth_token: "{TOKEN}"}}
 routes: [{routes}]
+transcription: {{engine: {engine}}}
 webhooks: {{allow_networks: ["127.0.0.0/8"]}}
 limits: {{min_free_disk: 1MiB}}
 """
@@ -71,7 +71,7 @@ async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
 
 async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, once: bool) -> int:
     timeline = receiver.timeline
-    telemetry, stage = Telemetry(), _Stage(switch, receiver)
+    telemetry, stage = Telemetry(), _Stage(switch, receiver, shown())
     telemetry.subscribe(timeline.observe)
     telemetry.subscribe(stage.observe)
 
@@ -79,7 +79,7 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
         timeline.fact(fact)
         stage.fact(fact)
 
-    settings = parse(_settings(switch.port, directory, receiver.url))
+    settings = parse(_settings(switch.port, directory, receiver.url, stage.parts))
     app = App(settings, telemetry, watch=watch)
     async with app.running():
         try:
@@ -96,9 +96,9 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
             if problems:
                 timeline.say("failed", "; ".join(problems))
                 return 1
-            callbacks = sum(len(part.states) for part in parts.PARTS)
+            callbacks = sum(len(part.states) for part in stage.parts)
             timeline.say(
-                "done", f"{len(parts.PARTS)} recordings, {callbacks} callbacks, all there and as they should be"
+                "done", f"{len(stage.parts)} recordings, {callbacks} callbacks, all there and as they should be"
             )
             if once:
                 return 0
@@ -111,11 +111,11 @@ async def _unfinished(app: App) -> list[str]:
     return [f"recordings that are not {State.COMPLETED}: {left}"] if left else []
 
 
-def _settings(port: int, directory: Path, status_url: str) -> str:
+def _settings(port: int, directory: Path, status_url: str, shown: Sequence[Part]) -> str:
     routes = []
-    for part in parts.PARTS:
+    for part in shown:
         document = directory / part.number
-        document.write_text(part.document.replace(parts.STATUS_URL, status_url))
+        document.write_text(part.document.replace(STATUS_URL, status_url))
         routes.append(f'{{destination: "^{part.number}$", account: {part.account}, document: "{document}"}}')
     return SETTINGS.format(
         port=port,
@@ -128,13 +128,15 @@ def _settings(port: int, directory: Path, status_url: str) -> str:
         AUTH_ID=AUTH_ID,
         TOKEN=TOKEN,
         routes=", ".join(routes),
+        engine="moonshine" if TRANSCRIBED in shown else "none",
     )
 
 
 class _Stage:
     """Implements ``parts.Stage`` for one call after the other."""
 
-    def __init__(self, switch: Softswitch, receiver: Receiver) -> None:
+    def __init__(self, switch: Softswitch, receiver: Receiver, parts: Sequence[Part]) -> None:
+        self.parts = parts
         self.base = ""
         self.ready = asyncio.Event()
         self._switch = switch
@@ -200,10 +202,10 @@ class _Stage:
 
     async def round(self, number: int, deadline: float | None) -> list[str]:
         """Place each call; return what is wrong. ``deadline`` seconds are for all of them, None: each has its own."""
-        receiver, part = self._receiver, parts.PARTS[0]
+        receiver, part = self._receiver, self.parts[0]
         try:
             async with asyncio.timeout(deadline):
-                for part in parts.PARTS:
+                for part in self.parts:
                     async with asyncio.timeout(DEADLINE):
                         found = await self._call(number, part)
                     if found:

@@ -136,7 +136,7 @@ def deliveries(daemon: Daemon) -> list[Told]:
     with contextlib.closing(sqlite3.connect(daemon.data / "fsrec.db")) as store:
         rows = store.execute(
             "SELECT d.id, r.reference, d.state, coalesce(d.reason, '') FROM deliveries d"
-            " JOIN recordings r ON r.id = d.recording ORDER BY d.created_at, d.sequence"
+            " JOIN recordings r ON r.id = d.subject ORDER BY d.created_at, d.sequence"
         ).fetchall()
         return [
             Told(
