@@ -5,34 +5,37 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
+from plivo import plivoxml
 
-from controller import app
-from controller.dialects.swml import SwmlDialect
-from controller.documents.dialect import Account
-from controller.recordings.model import (
-    Delivery,
-    Owner,
-    Recording,
-    RecordingRequest,
-    StatusTarget,
-    Transcription,
-    TranscriptionWish,
-)
-from controller.softswitch.script import Hangup, Pcm, Script, Silence, Speech
+from controller import app as composition
+from controller.calls.events import CallTaken
+from controller.softswitch.script import Digits, Hangup, Pcm, Script, Silence, Speech
 from controller.transcription.events import TranscriptionBegun
-from tests.harness.receiver import Receiver
 from tests.harness.speech import need_speech, spoken, word_error_rate
 from tests.harness.switch import Call, Switch
-from tests.scenarios.daemon import Daemon
 from tests.scenarios.sentences import SENTENCES
+from tests.scenarios.test_plivo_wire import Application, app
 
-TEXT = "/text"
+__all__ = ["app"]  # pytest finds it by its name
+
+TEXT = "/text/"
+COLUMNS = {
+    *(
+        "transcription",
+        "transcription_charge",
+        "transcription_rate",
+        "duration",
+        "call_uuid",
+        "recording_id",
+        "error",
+    ),
+}
+"""Seed 003, "Transcription URL Parameters"."""
 DRAWN = 10
 MOST = 0.25
 """Of the words that a caller says, how many may come back wrong (issue 5)."""
@@ -53,109 +56,121 @@ class Gated:
         """Nothing to close."""
 
 
-@pytest.fixture
-def wished(daemon: Daemon, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Has the words of every recording of a started daemon wished for, and told to the receiver as JSON."""
-
-    def transcribed(_: SwmlDialect, one: Transcription, of: Recording, account: Account) -> Delivery | None:
-        assert one.target is not None
-        body = orjson.dumps({"text": one.text, "error": one.error, "call": of.owner.call, "leg": of.owner.leg})
-        headers = (("Content-Type", "application/json"),)
-        return Delivery(f"text-{of.id}", account.name, "swml", "POST", one.target.url, headers, body)
-
-    def wish() -> None:
-        service = daemon.app.recordings if daemon.app is not None else None
-        assert service is not None
-        start = service.start
-
-        async def start_with_it(owner: Owner, request: RecordingRequest, **options: Any) -> Recording:
-            wanted = TranscriptionWish(StatusTarget(receiver.url(TEXT)))
-            return await start(owner, replace(request, transcription=wanted), **options)
-
-        monkeypatch.setattr(service, "start", start_with_it)
-
-    monkeypatch.setattr(SwmlDialect, "transcribed", transcribed)
-    daemon.changes["transcription"] = {"engine": "moonshine", "workers": 4}
-    return wish
-
-
-def say(daemon: Daemon) -> None:
-    """The caller's side of the call is recorded until the caller hangs up."""
-    daemon.say({"record_call": {"direction": "speak", "format": "wav"}}, {"sleep": 60_000})
+def wanted(app: Application, workers: int = 4) -> None:
+    """A message's words are wanted: seed 003, "transcriptionType | string | - | Set to auto for transcription"."""
+    made = plivoxml.ResponseElement()
+    made.add(
+        plivoxml.RecordElement(
+            file_format="wav",
+            play_beep=False,
+            transcription_type="auto",
+            transcription_url=app.receiver.url(TEXT),
+            callback_url=app.receiver.url("/ready/"),
+        )
+    )
+    app.answers("/answer/", made)
+    app.daemon.changes["transcription"] = {"engine": "moonshine", "workers": workers}
 
 
 async def call(switch: Switch, *script: Any) -> Call:
-    """A caller who says something and hangs up."""
-    steps: Script = (*script, Silence(0.3), Hangup())
+    """A caller who says something, presses the key, and hangs up."""
+    steps: Script = (*script, Silence(0.3), Digits("#"), Silence(5.0), Hangup())
     return await switch.call(script=steps)
 
 
-async def texts(receiver: Receiver, count: int = 1, timeout: float = 200.0) -> dict[str, dict[str, str]]:
+async def texts(app: Application, count: int = 1, timeout: float = 200.0) -> dict[str, dict[str, str]]:
     """What was told of transcriptions, by the leg of the call."""
-    requests = await receiver.wait(TEXT, count, timeout)
-    return {request.json["leg"]: request.json for request in requests}
+    requests = await app.receiver.wait(TEXT, count, timeout)
+    app.signed()
+    legs = {taken.call: taken.leg for taken in app.daemon.seen(CallTaken)}
+    told = [request.form for request in requests]
+    assert all(set(one) == COLUMNS for one in told)
+    return {legs[one["call_uuid"]]: one for one in told}
 
 
 @pytest.mark.timeout(300)  # the engine makes way for all that runs on the machine, other tests included
-async def test_words_come_back(
-    daemon: Daemon, switch: Switch, receiver: Receiver, wished: Callable[[], None]
-) -> None:
+async def test_words_come_back(app: Application, switch: Switch) -> None:
     """Ten of fifty sentences, drawn anew at each run, said at 8 kHz: at most a quarter of the words are wrong."""
     need_speech()
     seed = random.randrange(2**32)  # noqa: S311 - not for secrets
     drawn = random.Random(seed).sample(SENTENCES, DRAWN)  # noqa: S311
-    say(daemon)
-    await daemon.start()
-    wished()
+    wanted(app)
+    await app.start()
     said: dict[str, str] = {}
     for sentence in drawn:
         made = await call(switch, Silence(0.6), Pcm(spoken(sentence).tobytes()))
         said[made.leg] = sentence
-    told = await texts(receiver, DRAWN)
+    told = await texts(app, DRAWN)
     assert [one["error"] for one in told.values()] == [""] * DRAWN, f"seed {seed}: {told}"
-    rates = {leg: word_error_rate(sentence, told[leg]["text"]) for leg, sentence in said.items()}
+    rates = {leg: word_error_rate(sentence, told[leg]["transcription"]) for leg, sentence in said.items()}
     mean = sum(rates.values()) / DRAWN
-    heard = "\n".join(f"{rates[leg]:.0%} {sentence!r} → {told[leg]['text']!r}" for leg, sentence in said.items())
+    heard = "\n".join(
+        f"{rates[leg]:.0%} {sentence!r} → {told[leg]['transcription']!r}" for leg, sentence in said.items()
+    )
     assert mean < MOST, f"seed {seed}: {mean:.1%} of the words are wrong\n{heard}"
 
 
-async def test_what_can_not_be_understood(
-    daemon: Daemon, switch: Switch, receiver: Receiver, wished: Callable[[], None]
-) -> None:
+async def test_what_can_not_be_understood(app: Application, switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
     """A silent caller, and one of a moment: an error each is told, and the calls are unharmed."""
-    say(daemon)
+    wanted(app)
     engine = Gated()
     engine.gate.set()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "engine_of", lambda *_, **__: engine)
-        await daemon.start()
-    wished()
+    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    await app.start()
     silent = await call(switch, Silence(1.5))
     short = await call(switch)
     assert await silent.ended(timeout=20) == "NORMAL_CLEARING"
     assert await short.ended(timeout=20) == "NORMAL_CLEARING"
-    told = await texts(receiver, 2)
+    told = await texts(app, 2)
     assert told[silent.leg]["error"] == "nothing was said: the recording is silent"
     assert "0.5 s are the least" in told[short.leg]["error"]
-    assert daemon.unfinished() == []
+    assert all(one["transcription"] == "" for one in told.values())
+    assert len(await app.receiver.wait("/ready/", 2)) == 2
+    assert app.daemon.unfinished() == []
 
 
-async def test_through_a_restart(
-    daemon: Daemon, switch: Switch, receiver: Receiver, wished: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param(lambda file: file.unlink(), id="missing"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:4_044]), id="truncated"),
+        pytest.param(lambda file: file.write_bytes(b"RIFF" + b"\0" * 4_000), id="no-audio"),
+    ],
+)
+async def test_a_file_that_was_lost_meanwhile(
+    app: Application, switch: Switch, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
 ) -> None:
-    """A daemon that stops amid a transcription leaves it to the next one, which tells it, once."""
-    say(daemon)
+    """Issue 5: "transcription of a silent, too short, truncated or missing file: `error`, the call unharmed"."""
+    wanted(app, workers=1)
     engine = Gated()
-    monkeypatch.setattr(app, "engine_of", lambda *_, **__: engine)
-    await daemon.start()
-    wished()
-    made = await call(switch, Speech(1.0))
-    await daemon.until(lambda: bool(daemon.seen(TranscriptionBegun)), timeout=20)
-    await daemon.stop()
-    assert receiver.to(TEXT) == []
+    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    await app.start()
+    first = await call(switch, Speech(1.0))
+    await app.daemon.until(lambda: bool(app.daemon.seen(TranscriptionBegun)), timeout=20)
+    second = await call(switch, Speech(1.0))
+    ready = await app.receiver.wait("/ready/", 2, 20)
+    harm(switch.recordings / f"{ready[-1].form['RecordingID']}.wav")
     engine.gate.set()
-    await daemon.start()
-    told = await texts(receiver)
-    assert told[made.leg]["text"] == "Hello."
-    await daemon.until(daemon.quiet)
-    assert len(receiver.to(TEXT)) == 1
+    told = await texts(app, 2)
+    assert (told[first.leg]["error"], told[first.leg]["transcription"]) == ("", "Hello.")
+    assert told[second.leg]["error"] != ""
+    assert told[second.leg]["transcription"] == ""
+    assert await second.ended(timeout=20) == "NORMAL_CLEARING"
+
+
+async def test_through_a_restart(app: Application, switch: Switch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that stops amid a transcription leaves it to the next one, which tells it, once."""
+    wanted(app)
+    engine = Gated()
+    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    await app.start()
+    made = await call(switch, Speech(1.0))
+    await app.daemon.until(lambda: bool(app.daemon.seen(TranscriptionBegun)), timeout=20)
+    await app.daemon.stop()
+    assert app.receiver.to(TEXT) == []
+    engine.gate.set()
+    await app.daemon.start()
+    told = await texts(app)
+    assert told[made.leg]["transcription"] == "Hello."
+    await app.daemon.until(app.daemon.quiet)
+    assert len(app.receiver.to(TEXT)) == 1
