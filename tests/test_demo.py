@@ -81,7 +81,7 @@ async def test_the_command_ends_well() -> None:
     assert "Traceback" not in finished.text
 
 
-@pytest.mark.parametrize("part", (*PARTS, parts.TRANSCRIBED), ids=lambda part: part.number)
+@pytest.mark.parametrize("part", [*PARTS, parts.TRANSCRIBED], ids=lambda part: part.number)
 def test_documents_are_right(part: Part) -> None:
     """Each document that the demo runs passes the check."""
     text = part.document.replace(parts.STATUS_URL, "http://127.0.0.1:1")

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller import doctor_media, doctor_probe, doctor_switch
-from controller.doctor import Call, Finding, Level, examine, exit_code, render
+from controller.doctor import Call, Finding, Level, examine, exit_code, media, probe, render, switches
 from controller.settings import SwitchSettings
 from controller.softswitch import Softswitch
 from controller.switch import commands
@@ -32,8 +31,8 @@ def _no_encoding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         return []
 
     if request.node.get_closest_marker("live") is None:
-        monkeypatch.setattr(doctor_media, "encoders", left_out)
-        monkeypatch.setattr(doctor_probe, "playing", left_out)
+        monkeypatch.setattr(media, "encoders", left_out)
+        monkeypatch.setattr(probe, "playing", left_out)
 
 
 # A sound set-up
@@ -611,5 +610,5 @@ async def test_live_sip_configuration(live: LiveSwitch) -> None:
     switch = SwitchSettings.model_validate(
         {"name": "fs1", "port": address.port, "password": address.password, "switch_path": "/r", "local_path": "/r"}
     )
-    async with doctor_switch.attached(switch) as session:
+    async with switches.attached(switch) as session:
         assert parse_rtp_timers((await session.send(commands.SipConfiguration())).text) == {"internal": "soft"}

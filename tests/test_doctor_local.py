@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import doctor_local
-from controller.doctor import Finding, Level
+from controller.doctor import Finding, Level, local
 from controller.documents.dialect import Problem
 from controller.settings import Settings, parse
 from tests.doctor_fake import bad, fake, look, made
@@ -23,7 +22,7 @@ def test_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     settings = made(tmp_path, 1)
 
     def look_at() -> list[Finding]:
-        return list(doctor_local.data_directory(settings))
+        return list(local.data_directory(settings))
 
     assert [(one.level, "will be made" in one.what) for one in look_at()] == [(Level.OK, True)]
     assert not settings.data_dir.exists()
@@ -35,7 +34,7 @@ def test_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    assert (bad(look_at(), "data_dir").level, doctor_local.user() in look_at()[0].fix) == (Level.PROBLEM, True)
+    assert (bad(look_at(), "data_dir").level, local.user() in look_at()[0].fix) == (Level.PROBLEM, True)
     settings.data_dir.rmdir()
     settings.data_dir.write_text("")
     assert "no directory" in bad(look_at(), "data_dir").what
@@ -46,9 +45,9 @@ def test_little_space(tmp_path: Path) -> None:
     settings = made(tmp_path, 1)
     limits = settings.limits.model_copy(update={"min_free_disk": 2**60})
     settings = settings.model_copy(update={"limits": limits})
-    found = bad(list(doctor_local.recordings_directory(settings, settings.switches[0])), "fs1 local_path")
+    found = bad(list(local.recordings_directory(settings, settings.switches[0])), "fs1 local_path")
     assert (found.level, "1048576.0 TiB" in found.what) == (Level.WARNING, True)
-    assert bad(list(doctor_local.data_directory(settings)), "data_dir").level is Level.WARNING
+    assert bad(list(local.data_directory(settings)), "data_dir").level is Level.WARNING
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_unreadable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A directory of FreeSWITCH's that we may not read is told with the group to join."""
     settings = made(tmp_path, 1)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    found = bad(list(doctor_local.recordings_directory(settings, settings.switches[0])), "fs1 local_path")
+    found = bad(list(local.recordings_directory(settings, settings.switches[0])), "fs1 local_path")
     assert (found.level, "usermod -aG" in found.fix, "drwx" in found.what) == (Level.PROBLEM, True, True)
 
 
@@ -85,9 +84,9 @@ def test_nameless_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("pwd.getpwuid", unknown)
     monkeypatch.setattr("grp.getgrgid", unknown)
-    assert doctor_local.user() == f"uid {os.geteuid()}"
+    assert local.user() == f"uid {os.geteuid()}"
     status = tmp_path.stat()
-    assert doctor_local.ownership(tmp_path).startswith(f"{status.st_uid}:{status.st_gid}, d")
+    assert local.ownership(tmp_path).startswith(f"{status.st_uid}:{status.st_gid}, d")
 
 
 def pipe(path: Path) -> None:
@@ -116,7 +115,7 @@ def test_documents(tmp_path: Path, write: Callable[[Path], object], level: Level
     """Each route's document is there, is text, and passes its dialect's check."""
     settings = made(tmp_path, 1)
     write(tmp_path / "voicemail.swml.yaml")
-    (found,) = doctor_local.documents(settings, check)
+    (found,) = local.documents(settings, check)
     assert (found.subject, found.level, words in found.what) == ("routes[0].document", level, True)
     assert bool(found.fix) is (level is Level.PROBLEM)
 
@@ -125,7 +124,7 @@ def test_documents_without_check(tmp_path: Path) -> None:
     """Without a check none is said to have been passed; a fallback is looked at too."""
     settings = made(tmp_path, 1)
     route = settings.routes[0].model_copy(update={"fallback": str(tmp_path / "none.yaml")})
-    findings = list(doctor_local.documents(settings.model_copy(update={"routes": (route,)}), None))
+    findings = list(local.documents(settings.model_copy(update={"routes": (route,)}), None))
     assert [(one.subject, one.level) for one in findings] == [
         ("routes[0].document", Level.OK),
         ("routes[0].fallback", Level.PROBLEM),
@@ -148,7 +147,7 @@ def test_documents_at_urls(tmp_path: Path, url: str, level: Level, words: str) -
     route = settings.routes[0].model_copy(update={"fallback": url, "method": "GET"})
     hooks = settings.webhooks.model_copy(update={"allow_networks": ()})
     settings = settings.model_copy(update={"routes": (route,), "webhooks": hooks})
-    _, found = doctor_local.documents(settings, None)
+    _, found = local.documents(settings, None)
     assert (found.subject, found.level, words in found.what) == ("routes[0].fallback", level, True)
     assert "secret" not in found.what
     assert bool(found.fix) is (level is Level.PROBLEM)
@@ -157,9 +156,9 @@ def test_documents_at_urls(tmp_path: Path, url: str, level: Level, words: str) -
 def test_nobody_to_record(tmp_path: Path) -> None:
     """No account, or no route, is pointed out."""
     settings = made(tmp_path, 1).model_copy(update={"routes": ()})
-    assert bad(list(doctor_local.documents(settings, None)), "routes").level is Level.WARNING
+    assert bad(list(local.documents(settings, None)), "routes").level is Level.WARNING
     settings = settings.model_copy(update={"accounts": ()})
-    assert bad(list(doctor_local.documents(settings, None)), "accounts").level is Level.WARNING
+    assert bad(list(local.documents(settings, None)), "accounts").level is Level.WARNING
 
 
 @pytest.mark.parametrize(
@@ -179,7 +178,7 @@ def test_networks(tmp_path: Path, network: str, words: str | None) -> None:
     """Networks that let callbacks reach what they should not are pointed out; a receivers' own network is fine."""
     settings = made(tmp_path, 1)
     webhooks = settings.webhooks.model_copy(update={"allow_networks": (ipaddress.ip_network(network),)})
-    (found,) = doctor_local.callbacks(settings.model_copy(update={"webhooks": webhooks}))
+    (found,) = local.callbacks(settings.model_copy(update={"webhooks": webhooks}))
     assert found.level is (Level.OK if words is None else Level.WARNING)
     assert (words or network) in found.what
 
@@ -198,7 +197,7 @@ def test_public_url(tmp_path: Path, url: str | None, told: bool) -> None:
     """URLs that only this machine can fetch are pointed out."""
     settings = made(tmp_path, 1)
     settings = settings.model_copy(update={"http": settings.http.model_copy(update={"public_url": url})})
-    assert ("http.public_url" in {one.subject for one in doctor_local.callbacks(settings)}) is told
+    assert ("http.public_url" in {one.subject for one in local.callbacks(settings)}) is told
 
 
 def listening(settings: Settings, text: str) -> Settings:
@@ -232,7 +231,7 @@ async def test_port_taken(tmp_path: Path, answer: bytes | None, level: Level, wo
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        found = await doctor_local.http_port(listening(made(tmp_path, 1), f"127.0.0.1:{port}"), deadline=0.3)
+        found = await local.http_port(listening(made(tmp_path, 1), f"127.0.0.1:{port}"), deadline=0.3)
         over.set()
     assert (found.level, words in found.what) == (level, True)
 
@@ -242,13 +241,13 @@ async def test_port_taken_by_the_dead(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        found = await doctor_local.http_port(listening(made(tmp_path, 1), f"127.0.0.1:{port}"))
+        found = await local.http_port(listening(made(tmp_path, 1), f"127.0.0.1:{port}"))
     assert found.level is Level.PROBLEM
 
 
 async def test_no_such_address(tmp_path: Path) -> None:
     """An address that isn't this machine's is a problem."""
-    found = await doctor_local.http_port(listening(made(tmp_path, 1), "192.0.2.1:8080"))
+    found = await local.http_port(listening(made(tmp_path, 1), "192.0.2.1:8080"))
     assert (found.level, bool(found.fix)) == (Level.PROBLEM, True)
 
 
@@ -256,5 +255,5 @@ async def test_port_free_on_ipv6(tmp_path: Path) -> None:
     """A free port of an IPv6 address is tried as such."""
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this machine")
-    found = await doctor_local.http_port(listening(made(tmp_path, 1), "[::1]:0"))
+    found = await local.http_port(listening(made(tmp_path, 1), "[::1]:0"))
     assert found.level is Level.OK

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller import doctor_media
-from controller.doctor import examine
-from controller.doctor_findings import Finding, Level
+from controller.doctor import examine, media
+from controller.doctor.findings import Finding, Level
 from controller.media.played import DIRECTORY
 from controller.settings import SpeechSettings
 from tests.doctor_fake import bad, fake, leftovers, look, made
@@ -18,7 +17,7 @@ from tests.harness.live import LiveSwitch
 
 
 def judged(**speech: Any) -> list[Finding]:
-    return list(doctor_media.voices(SpeechSettings.model_validate(speech)))
+    return list(media.voices(SpeechSettings.model_validate(speech)))
 
 
 def test_voices() -> None:
@@ -43,7 +42,7 @@ def test_voices_that_there_are_not() -> None:
 
 async def test_encoders() -> None:
     """An mp3 and an mp4 are really made, by a process as the daemon starts them."""
-    (found,) = await doctor_media.encoders()
+    (found,) = await media.encoders()
     assert found.level is Level.OK
 
 
@@ -58,7 +57,7 @@ async def test_encoders() -> None:
 )
 async def test_no_encoders(program: str, words: str) -> None:
     """A process that ends, that lacks PyAV, or that has no room is a problem for each format, with the fix."""
-    found = await doctor_media.encoders((sys.executable, "-c", program))
+    found = await media.encoders((sys.executable, "-c", program))
     assert [(one.level, one.subject) for one in found] == [
         (Level.PROBLEM, "encoder mp3"),
         (Level.PROBLEM, "encoder mp4"),
@@ -68,7 +67,7 @@ async def test_no_encoders(program: str, words: str) -> None:
 
 async def test_no_program() -> None:
     """A process that can't be started at all is told, not raised."""
-    found = await doctor_media.encoders(("/nonexistent/python",))
+    found = await media.encoders(("/nonexistent/python",))
     assert {one.level for one in found} == {Level.PROBLEM}
 
 

@@ -1,11 +1,11 @@
-"""controller/doctor_transcription.py: whether the engine that is named can be had, and what to do where it can't."""
+"""controller/transcription.py: whether the engine that is named can be had, and what to do where it can't."""
 
 from __future__ import annotations
 
 import pytest
 
-from controller.doctor_findings import Level
-from controller.doctor_transcription import engine
+from controller.doctor.findings import Level
+from controller.doctor.transcription import engine
 from controller.settings import TranscriptionSettings
 from controller.transcription import moonshine
 from tests.harness.receiver import Receiver

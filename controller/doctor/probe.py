@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.doctor_findings import Finding, ok, problem, warning
-from controller.doctor_local import group_fix, ownership
-from controller.doctor_media import playing
-from controller.doctor_switch import dialplan, until
+from controller.doctor.findings import Finding, ok, problem, warning
+from controller.doctor.local import group_fix, ownership
+from controller.doctor.media import playing
+from controller.doctor.switches import dialplan, until
 from controller.settings import SwitchSettings
 from controller.switch import commands
 from controller.switch.commands_text import shown

@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.calls.source import SourceFailed, read_file
-from controller.doctor_findings import Finding, ok, problem, warning
+from controller.doctor.findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
 from controller.media.roots import RATE_DIRECTORIES

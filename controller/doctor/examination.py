@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from controller import doctor_local, doctor_media, doctor_probe, doctor_switch, doctor_transcription
-from controller.doctor_findings import Finding, Level, exit_code, ok, problem, render
-from controller.doctor_local import Checker
-from controller.doctor_probe import Call, Trial
-from controller.doctor_switch import Identity, Unreachable
+from controller.doctor import local, media, probe, switches, transcription
+from controller.doctor.findings import Finding, Level, exit_code, ok, problem, render
+from controller.doctor.local import Checker
+from controller.doctor.probe import Call, Trial
+from controller.doctor.switches import Identity, Unreachable
 from controller.settings import Settings, SwitchSettings
 from controller.switch.commands_text import shown
 from controller.switch.facts_replies import ReplyError
@@ -44,9 +44,9 @@ async def examine(
 
     """
     found = await asyncio.to_thread(_local, settings, check)
-    found.append(await doctor_local.http_port(settings))
-    found += await doctor_media.encoders()
-    found.append(await doctor_transcription.engine(settings.transcription))
+    found.append(await local.http_port(settings))
+    found += await media.encoders()
+    found.append(await transcription.engine(settings.transcription))
     examined = await asyncio.gather(
         *(
             _switch(settings, switch, call, heartbeat, trial or Trial(), timings or Timings())
@@ -57,39 +57,39 @@ async def examine(
     for identity, findings in examined:
         identities += [identity] if identity else []
         found += findings
-    return [*found, *doctor_switch.doubles(identities)]
+    return [*found, *switches.doubles(identities)]
 
 
 def _local(settings: Settings, check: Checker | None) -> list[Finding]:
     return [
-        *doctor_local.data_directory(settings),
-        *doctor_local.documents(settings, check),
-        *doctor_local.callbacks(settings),
-        *doctor_media.voices(settings.speech),
+        *local.data_directory(settings),
+        *local.documents(settings, check),
+        *local.callbacks(settings),
+        *media.voices(settings.speech),
     ]
 
 
 async def _switch(
     settings: Settings, switch: SwitchSettings, call: Call | None, patience: float, trial: Trial, timings: Timings
 ) -> tuple[Identity | None, list[Finding]]:
-    directory = await asyncio.to_thread(lambda: list(doctor_local.recordings_directory(settings, switch)))
+    directory = await asyncio.to_thread(lambda: list(local.recordings_directory(settings, switch)))
     found: list[Finding] = []
     identity: Identity | None = None
     try:
-        async with doctor_switch.attached(switch, timings) as session:
+        async with switches.attached(switch, timings) as session:
             identity = Identity(switch.name, session.core_uuid)
             found.append(ok(f"{switch.name} link", f"{switch.host}:{switch.port} lets us in"))
-            beat = asyncio.ensure_future(doctor_switch.heartbeat(switch, session, patience)) if patience else None
+            beat = asyncio.ensure_future(switches.heartbeat(switch, session, patience)) if patience else None
             try:
-                found.append(doctor_switch.version(switch, session))
-                found += await doctor_switch.modules(switch, session, settings.speech.engine)
-                found += await doctor_switch.sip_profiles(switch, session)
-                found += await doctor_switch.legs(switch, session, settings)
-                found += await doctor_switch.directory(switch, session)
+                found.append(switches.version(switch, session))
+                found += await switches.modules(switch, session, settings.speech.engine)
+                found += await switches.sip_profiles(switch, session)
+                found += await switches.legs(switch, session, settings)
+                found += await switches.directory(switch, session)
                 if not exit_code(directory):
-                    found += await doctor_probe.recording(switch, session, trial)
+                    found += await probe.recording(switch, session, trial)
                 if call is not None:
-                    found += await doctor_probe.call(switch, session, call, trial)
+                    found += await probe.call(switch, session, call, trial)
                 if beat is not None:
                     found.append(await beat)
             finally:

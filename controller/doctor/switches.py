@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.doctor_findings import Finding, Level, ok, problem, warning
+from controller.doctor.findings import Finding, Level, ok, problem, warning
 from controller.settings import Settings, SwitchSettings
 from controller.switch import commands
 from controller.switch.commands_text import shown

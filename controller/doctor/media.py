@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from controller.doctor_findings import Finding, ok, problem, warning
-from controller.doctor_local import ownership, user
+from controller.doctor.findings import Finding, ok, problem, warning
+from controller.doctor.local import ownership, user
 from controller.media import wav
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders, Unencodable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from controller.doctor_findings import Finding, ok, problem
+from controller.doctor.findings import Finding, ok, problem
 from controller.media import wav
 from controller.settings import TranscriptionSettings
 from controller.transcription import engines, moonshine
