@@ -4,10 +4,14 @@ A script knows nothing of any switch: the embedded one plays it into its legs, a
 for a real phone. After the last step without a `Hangup` the caller stays on the line, silent.
 """
 
+from __future__ import annotations
+
 import math
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +61,18 @@ class Pcm:
     def __post_init__(self) -> None:
         if len(self.samples) % 2:
             raise ValueError(f"samples of 16 bits have an even number of bytes, not {len(self.samples)}")
+
+    @classmethod
+    def of(cls, path: Path, seconds: float, rate: int = 8000) -> Pcm:
+        """Return the first seconds of a WAV file (one channel, 16 bits, a multiple of ``rate``) at ``rate``."""
+        with wave.open(str(path)) as file:
+            step, rest = divmod(file.getframerate(), rate)
+            if rest or file.getsampwidth() != 2 or file.getnchannels() != 1:
+                raise ValueError(f"{path}: not one channel of 16 bits at a multiple of {rate} samples a second")
+            sound = np.frombuffer(file.readframes(round(seconds * rate) * step), "<i2").astype(np.float64)
+        at = np.arange(-8 * step, 8 * step + 1)
+        telephone = np.sinc(at / step) / step * np.hamming(len(at))  # nothing above half of the rate
+        return cls(np.convolve(sound, telephone, "same")[::step].astype("<i2").tobytes(), rate)
 
     @property
     def seconds(self) -> float:

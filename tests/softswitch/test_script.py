@@ -1,5 +1,8 @@
 """Scripts: what a caller does, and the sound it makes."""
 
+import wave
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,6 +48,31 @@ def test_samples_as_they_are() -> None:
         render([Pcm(b"ab")], 16000)
     with pytest.raises(ValueError, match="even number of bytes, not 3"):
         Pcm(b"abc")
+
+
+@pytest.mark.parametrize("recorded", [8000, 16000, 48000])
+def test_sound_of_a_file(tmp_path: Path, recorded: int) -> None:
+    """A tone that a telephone carries comes at its height and level, one that it does not carry is not there."""
+    file = tmp_path / "tone.wav"
+    for hertz, heard in ((1000.0, 0.2), (6000.0, 0.0)):
+        if hertz < recorded / 2:
+            with wave.open(str(file), "wb") as out:
+                out.setparams((1, 2, recorded, 0, "NONE", ""))
+                out.writeframes(render([Tone(1.0, hertz, level=0.2)], recorded).samples.tobytes())
+            samples = render([Pcm.of(file, 0.5)]).samples[400:3600]
+            assert len(Pcm.of(file, 0.5).samples) == 8000
+            assert abs(samples.max() / 32767 - heard) < 0.01
+            assert heard == 0.0 or round(np.argmax(np.abs(np.fft.rfft(samples))) * 2.5) == hertz
+
+
+def test_sound_of_another_file(tmp_path: Path) -> None:
+    """What is not one channel of 16 bits at a multiple of the rate is refused."""
+    file = tmp_path / "other.wav"
+    for channels, width, rate in ((2, 2, 8000), (1, 1, 8000), (1, 2, 44100)):
+        with wave.open(str(file), "wb") as out:
+            out.setparams((channels, width, rate, 0, "NONE", ""))
+        with pytest.raises(ValueError, match="not one channel of 16 bits"):
+            Pcm.of(file, 1.0)
 
 
 def test_same_script_same_samples() -> None:
