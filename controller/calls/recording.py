@@ -39,9 +39,15 @@ async def record(context: CallContext, step: Record, *, resumed: bool) -> Record
     """Record until the recording has ended, and a while longer until it can be played.
 
     After a restart it is the same recording that is awaited. The leg's end cancels this; the recording ends itself.
+    Raises LegTaken.
     """
     begun = await _begun(context, step.request, resumed=resumed)
-    return begun if isinstance(begun, RecordingRefused) else await _over(context, begun)
+    if isinstance(begun, RecordingRefused):
+        return begun
+    over = await _over(context, begun)
+    if over.reason is EndReason.HANGUP:
+        await context.stay()
+    return over
 
 
 async def left(context: CallContext) -> RecordingEnded | None:

@@ -131,7 +131,8 @@ class CallRunner:
             if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
                 step = self._program.next(await self._rooms.evaluator.carry_out(step, context.call.id))
                 continue
-            await context.sure.wait()
+            if not isinstance(step, Tell):  # which the leg has no part in: it is told of one that has ended, too
+                await context.sure.wait()
             if not resumed:
                 context.call = replace(
                     context.call,

@@ -228,3 +228,14 @@ async def test_a_sound_before_a_recording() -> None:
         while "start a" not in world.log:
             await world.settle(0.1)
     assert world.sounds == ["ask"]
+
+
+@virtual
+async def test_a_hangup_that_is_told_late() -> None:
+    """CHANNEL_HANGUP_COMPLETE comes when the switch's call records are written: the document goes no further meanwhile."""
+    world = await playing([["take", "a", {}], ["tell", "http://app/told", 1], ["fetch", "http://app/next"]], 1.0)
+    world.lingers = 3.0
+    world.hang_up()
+    await world.settle(10)
+    assert world.call.state is CallState.ENDED
+    assert (world.outcomes, world.spoken, world.asked) == ([], [], [])
