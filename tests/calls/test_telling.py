@@ -460,6 +460,7 @@ async def test_an_answer_while_a_document_is_fetched_or_a_row_is_stored() -> Non
     world.held["fetch"].set()
     await world.settle()
     assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
+    await world.kill()
     world = World([["wait", 5], ["wait", None]])
     world.boot()
     world.held["save"] = asyncio.Event()
