@@ -173,7 +173,7 @@ class CallContext:
     async def stay(self) -> None:
         """Go on with a leg that is still the call's. Raises LegTaken.
 
-        What a hangup or a transfer ends is over before that itself is told: a switch may write its call records first.
+        What a hangup or a transfer ends is over before that is told itself: a switch writes its call records first.
         """
         call = self.call
         with contextlib.suppress(CommandFailed):

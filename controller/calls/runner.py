@@ -170,7 +170,7 @@ class CallRunner:
             return None
         outcome: Outcome | None = None
         if isinstance(self._step, Record):
-            outcome = await recording.left(self._context)
+            outcome = await recording.left(self._context, self._step)
         elif isinstance(self._step, Dial):
             outcome = await dialing.left(self._context, self._step, ended)
         return self._program.farewell(outcome)

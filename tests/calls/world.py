@@ -284,6 +284,8 @@ class Script:
                 return dialled(values[0], **values[1])
             case "take":
                 return Record(replace(REQUEST, reference=values[0], **values[1]))
+            case "message":
+                return Record(replace(REQUEST, reference=values[0], **values[1]), fetchable=True)
             case "beep":
                 return StartRecording(replace(REQUEST, reference=values[0], beep=True))
             case "request":
