@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from controller.calls.commanding import holds_limit, insist, unheard
+from controller.calls.commanding import LegTaken, belongs, holds_limit, insist, unheard
 from controller.calls.dialled import DialledLegs, Ringing
 from controller.calls.events import StepFailed
 from controller.calls.rooms import Rooms
@@ -169,6 +169,19 @@ class CallContext:
         if not resumed:
             await self.save(told=told, **fields)
         self.arrive()
+
+    async def stay(self) -> None:
+        """Go on with a leg that is still the call's. Raises LegTaken.
+
+        What a hangup or a transfer ends is over before that is told itself: a switch writes its call records first.
+        """
+        call = self.call
+        with contextlib.suppress(CommandFailed):
+            found = await insist(lambda: self.rooms.legs.look(call.switch, call.leg), self.sure)
+            if found is None:
+                await asyncio.Event().wait()  # its end is told, and cancels this
+            elif not belongs(self.call, found):
+                raise LegTaken(found)
 
     async def limit(self, seconds: float) -> Done | Failed:
         """Have the switch end the call so many seconds from now; the row says that it is ``limited`` before."""

@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 
 from controller.calls import conversing
-from controller.calls.commanding import LINK_AGAIN, LegTaken, belongs, insist, unheard
+from controller.calls.commanding import LINK_AGAIN, insist, unheard
 from controller.calls.confirming import Asking
 from controller.calls.context import CallContext
 from controller.calls.dial_recording import DialRecorder
@@ -72,7 +72,7 @@ async def dial(context: CallContext, step: Dial, *, resumed: bool) -> Dialled:
         sounds.over()
     recorder.stop()
     await sounds.taken_off()
-    await _stay(context)
+    await context.stay()
     return await recorder.told(outcome)
 
 
@@ -110,17 +110,6 @@ def _broken_off(context: CallContext, step: Dial, after: Call) -> Dialled:
     if len(step.groups[call.item]) > 1:
         return talked
     return replace(talked, party=step.groups[call.item][0], call=callee_id(call.id, call.step, call.item, 0))
-
-
-async def _stay(context: CallContext) -> None:
-    """Go on with a leg that is still the call's: a transfer ends its bridge first. Raises LegTaken."""
-    call = context.call
-    with contextlib.suppress(CommandFailed):
-        found = await insist(lambda: context.rooms.legs.look(call.switch, call.leg), context.sure)
-        if found is None:
-            await asyncio.Event().wait()  # its end is told, and cancels this
-        elif not belongs(context.call, found):
-            raise LegTaken(found)
 
 
 def callee_id(call: str, step: int, group: int, place: int) -> str:

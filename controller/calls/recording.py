@@ -36,27 +36,34 @@ async def start(context: CallContext, step: StartRecording, *, resumed: bool) ->
 
 
 async def record(context: CallContext, step: Record, *, resumed: bool) -> RecordingEnded | RecordingRefused:
-    """Record until the recording has ended, and a while longer until it can be played.
+    """Record until the recording has ended, and a while longer until it can be played, or fetched.
 
     After a restart it is the same recording that is awaited. The leg's end cancels this; the recording ends itself.
+    Raises LegTaken.
     """
     begun = await _begun(context, step.request, resumed=resumed)
-    return begun if isinstance(begun, RecordingRefused) else await _over(context, begun)
+    if isinstance(begun, RecordingRefused):
+        return begun
+    over = await _over(context, begun, step)
+    if over.reason is EndReason.HANGUP:
+        await context.stay()
+    return over
 
 
-async def left(context: CallContext) -> RecordingEnded | None:
+async def left(context: CallContext, step: Record) -> RecordingEnded | None:
     """Return what became of the recording that a leg's end broke off, None where none had begun."""
     identity = context.call.recording
     begun = None if identity is None else await context.rooms.recordings.begun(identity)
-    return None if begun is None or begun.started_at is None else await _over(context, begun)
+    return None if begun is None or begun.started_at is None else await _over(context, begun, step)
 
 
-async def _over(context: CallContext, begun: Recording) -> RecordingEnded:
+async def _over(context: CallContext, begun: Recording, step: Record) -> RecordingEnded:
     recordings = context.rooms.recordings
+    ready = recordings.finished if step.fetchable else recordings.playable
     ended = await recordings.ended(begun.id) or begun
     try:
         async with asyncio.timeout(READY_WITHIN):
-            ended = await recordings.playable(begun.id) or ended
+            ended = await ready(begun.id) or ended
     except TimeoutError:
         pass  # it is served when it is ready; the document goes on without
     return _ended(context, ended)

@@ -131,7 +131,8 @@ class CallRunner:
             if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
                 step = self._program.next(await self._rooms.evaluator.carry_out(step, context.call.id))
                 continue
-            await context.sure.wait()
+            if not isinstance(step, Tell):  # which the leg has no part in: it is told of one that has ended, too
+                await context.sure.wait()
             if not resumed:
                 context.call = replace(
                     context.call,
@@ -169,7 +170,7 @@ class CallRunner:
             return None
         outcome: Outcome | None = None
         if isinstance(self._step, Record):
-            outcome = await recording.left(self._context)
+            outcome = await recording.left(self._context, self._step)
         elif isinstance(self._step, Dial):
             outcome = await dialing.left(self._context, self._step, ended)
         return self._program.farewell(outcome)

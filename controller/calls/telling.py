@@ -60,14 +60,18 @@ def made(rooms: Rooms, call: Call, identity: str, message: Message) -> tuple[Del
 
 
 async def tell(context: CallContext, step: Tell, *, resumed: bool) -> Done | Failed:
-    """Carry the step out: what it tells is stored with its row, and by nothing later. Raises LedgerFailed."""
+    """Carry the step out: what it tells is stored with its row, and by nothing later. Raises LedgerFailed.
+
+    The leg is not touched: it may not be known yet whether it is still the call's.
+    """
     call, problem = context.call, ""
     deliveries: tuple[Delivery, ...] = ()
     try:
         deliveries = made(context.rooms, call, made_id(call.id, call.step, "told"), Said(step.target, step.given))
     except Untold as failure:
         problem = f"it could not be told: {failure}"
-    await context.begin(resumed=resumed, told=deliveries)
+    if not resumed:
+        await context.save(told=deliveries)
     return Failed(problem) if problem else Done()
 
 

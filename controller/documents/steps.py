@@ -132,9 +132,13 @@ class SendDigits:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Record, and go on when it has ended; the outcome is RecordingEnded or RecordingRefused. Answers first."""
+    """Record, and go on when it has ended; the outcome is RecordingEnded or RecordingRefused. Answers first.
+
+    It can be played then, and with ``fetchable`` also be fetched in its own format; neither is waited for very long.
+    """
 
     request: RecordingRequest
+    fetchable: bool = False
 
 
 class PartyKind(StrEnum):
@@ -430,3 +434,12 @@ Outcome = (
     | Fetched
     | Evaluated
 )
+
+
+def soundless(outcome: Outcome) -> bool:
+    """Tell whether a step failed or was refused, so that its caller cannot be taken to have heard anything of it."""
+    match outcome:
+        case Failed() | RecordingRefused() | RecordingEnded(state=State.FAILED) | Dialled(status=DialStatus.FAILED):
+            return True
+        case _:
+            return False

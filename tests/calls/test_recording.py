@@ -131,6 +131,22 @@ async def test_one_that_is_encoded_still(form: str) -> None:
     assert [found.state for found in world.recordings.values()] == [State.COMPLETED]
 
 
+@pytest.mark.parametrize("seconds", [5.0, 60.0])
+@virtual
+async def test_one_that_is_to_be_fetched(seconds: float) -> None:
+    """It is waited for in its own format, as long as one that is to be played is."""
+    world = World([["message", "a", {**SHORT, "format": "mp3"}]])
+    world.media.holder.held.add("encode")
+    world.boot()
+    world.park()
+    await world.settle(0.1)
+    world.later(2.0 + seconds, lambda: world.media.holder.let_go("encode"))
+    await ended(world)
+    waited = min(seconds, READY_WITHIN)
+    assert world.call.ended_at == pytest.approx(world.call.started_at + 2.0 + waited, abs=0.3)
+    assert outcome(world).state is (State.COMPLETED if seconds < READY_WITHIN else State.PROCESSING)
+
+
 @virtual
 async def test_a_hangup_while_it_records() -> None:
     """The document is over where it stands; the recording comes to its own end."""
@@ -228,3 +244,14 @@ async def test_a_sound_before_a_recording() -> None:
         while "start a" not in world.log:
             await world.settle(0.1)
     assert world.sounds == ["ask"]
+
+
+@virtual
+async def test_a_hangup_that_is_told_late() -> None:
+    """CHANNEL_HANGUP_COMPLETE waits for the switch's call records: the document goes no further meanwhile."""
+    world = await playing([["take", "a", {}], ["tell", "http://app/told", 1], ["fetch", "http://app/next"]], 1.0)
+    world.lingers = 3.0
+    world.hang_up()
+    await world.settle(10)
+    assert world.call.state is CallState.ENDED
+    assert (world.outcomes, world.spoken, world.asked) == ([], [], [])

@@ -72,6 +72,29 @@ async def test_what_is_told_is_durable_with_its_step() -> None:
 
 
 @virtual
+async def test_what_is_told_waits_for_no_leg() -> None:
+    """What became of a recording while a link came back is told, also where its leg turns out to have ended."""
+    world = World([["take", "a", {"max_length": 2.0}], ["tell", APP, 1], ["answer"]])
+    world.media.holder.held.add("examine")
+    world.boot()
+    world.park()
+    await world.settle(3)
+    world.cut()
+    world.hang_up()
+    world.held["look"] = asyncio.Event()
+    again = asyncio.ensure_future(world.relink())
+    await world.settle(0.1)
+    world.media.holder.let_go("examine")
+    await world.settle(0.5)
+    world.held["look"].set()
+    await again
+    await world.settle(30)
+    assert world.call.state is CallState.ENDED
+    assert world.told == {0: "RecordingEnded max_length True ", 1: "good"}
+    assert world.spoken == [("Said", APP, '{"number": 1}')]
+
+
+@virtual
 async def test_what_cannot_be_told() -> None:
     """A dialect's bug fails the step, a vendor that tells no such thing does not: the document goes on."""
     world = await played([["tell", "http://bug", 1], ["tell", "http://mute", 2], ["tell", APP, 3]])
@@ -437,6 +460,7 @@ async def test_an_answer_while_a_document_is_fetched_or_a_row_is_stored() -> Non
     world.held["fetch"].set()
     await world.settle()
     assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
+    await world.kill()
     world = World([["wait", 5], ["wait", None]])
     world.boot()
     world.held["save"] = asyncio.Event()

@@ -284,6 +284,8 @@ class Script:
                 return dialled(values[0], **values[1])
             case "take":
                 return Record(replace(REQUEST, reference=values[0], **values[1]))
+            case "message":
+                return Record(replace(REQUEST, reference=values[0], **values[1]), fetchable=True)
             case "beep":
                 return StartRecording(replace(REQUEST, reference=values[0], beep=True))
             case "request":
@@ -486,6 +488,8 @@ class World:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
+    lingers: float = 0.0
+    """Seconds between RECORD_STOP and CHANNEL_HANGUP_COMPLETE of a leg: the switch writes its call records first."""
     full: str | None = None
     media: FakeMedia = field(default_factory=FakeMedia)
     missing: set[str] = field(default_factory=set)
@@ -602,9 +606,16 @@ class World:
         self.tell(lambda daemon: daemon.desk.unparked(SWITCH, leg))
         for path in [path for path, found in self.recorders.items() if found.owner.leg == leg]:
             self.end_recorder(path, hangup=True)
+        if self.lingers:
+            self.later(self.lingers, functools.partial(self._complete, leg, cause))
+        else:
+            self._complete(leg, cause)
+        self._parted(leg, cause)
+
+    def _complete(self, leg: str, cause: str) -> None:
+        """CHANNEL_HANGUP_COMPLETE."""
         self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
-        self._parted(leg, cause)
 
     def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str, question: Question | None = None) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""

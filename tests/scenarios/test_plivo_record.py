@@ -123,6 +123,26 @@ async def test_a_hangup_ends_a_message(app: Application, switch: Switch) -> None
     app.signed()
 
 
+@pytest.mark.parametrize("fmt", ["mp3", "wav"])
+async def test_what_the_action_is_told_of_is_there(
+    app: Application, switch: Switch, tmp_path: Path, fmt: str
+) -> None:
+    """``RecordUrl | URL of the recording file``: whoever asks for it as soon as it is told has the file."""
+    app.answers("/answer/", document(record(app, file_format=fmt)))
+    app.answers("/done/", document(plivoxml.WaitElement(length=3)))
+    await app.start()
+    call = await switch.call(script=(Tone(2.0, VOICE), Digits("#")))
+    await app.receiver.wait("/done/", timeout=30)
+    (done,) = app.told("/done/")
+    assert await app.daemon.fetch(done["RecordUrl"], tmp_path / f"message.{fmt}") == 200
+    assert done["CallStatus"] == "in-progress"
+    await finished(app, call)
+    (ready,) = app.told("/ready/")
+    assert {name: done[name] for name in ready if name.startswith("Record")} == {
+        name: value for name, value in ready.items() if name.startswith("Record")
+    }
+
+
 async def test_the_beep_is_heard_and_not_recorded(app: Application, switch: Switch) -> None:
     """The recording begins when the beep is over; without it, at once. Nothing but the caller is in the file."""
     app.answers("/answer/", document(record(app, play_beep=True, timeout=2)))

@@ -128,8 +128,8 @@ def _items(instructions: Iterable[Instruction], most: int = MOST_NESTED) -> tupl
     for inner in instructions:
         loops = whole(inner.values["loop"]) if "loop" in inner.values else 1
         if inner.text or inner.verb.endswith("Wait"):
-            items += [_item(inner)] * min(loops or most, most)
-    return tuple(items[:most])
+            items += [_item(inner)] * min(loops or most, most - len(items))
+    return tuple(items)
 
 
 def _music(instructions: Iterable[Instruction]) -> tuple[Item, ...]:

@@ -12,7 +12,7 @@ from controller.dialects.plivo.state import BadSnapshot
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.events import DocumentWarned
-from controller.documents.fetch import DocumentRequest, Patience, shown
+from controller.documents.fetch import DocumentRequest, Patience, named
 from controller.documents.messages import Message
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
@@ -114,7 +114,7 @@ class PlivoDialect:
         def warn(problem: Problem) -> None:
             self._observe(
                 DocumentWarned(
-                    call.id, shown(call.document), problem.line, problem.where, problem.message, problem.code
+                    call.id, named(call.document), problem.line, problem.where, problem.message, problem.code
                 )
             )
 

@@ -247,7 +247,13 @@ class _Reader:
     def _says(self, instruction: Instruction) -> bool:
         if not instruction.text:
             self.warn_of(instruction, "it has no text, so nothing is said")
-        return bool(instruction.text)
+            return False
+        if not any(
+            map(str.isalnum, instruction.text)
+        ):  # a switch makes no sound of it, in no time: endless, it spins
+            self.warn_of(instruction, "it has no letter and no digit, so nothing is said")
+            return False
+        return True
 
     def _records(self, instruction: Instruction) -> None:
         values = instruction.values

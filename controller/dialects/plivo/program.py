@@ -24,7 +24,7 @@ from controller.dialects.plivo.state import BadSnapshot, State, restored
 from controller.dialects.plivo.urls import media_url
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
-from controller.documents.fetch import shown
+from controller.documents.fetch import named
 from controller.documents.steps import (
     Answer,
     AudioAt,
@@ -46,6 +46,7 @@ from controller.documents.steps import (
     Step,
     Tell,
     Wait,
+    soundless,
 )
 from controller.recordings.model import EndReason, StatusTarget, new_id
 
@@ -196,7 +197,9 @@ class PlivoProgram:
             return Answer()
         if instruction.whole_session:
             return StartRecording(self._asking.session(instruction.values, reference))
-        return Record(self._asking.foreground(instruction.values, reference))
+        return Record(
+            self._asking.foreground(instruction.values, reference), fetchable="action" in instruction.values
+        )
 
     def _gather(self, instruction: Instruction) -> Step | None:
         state = self._state
@@ -260,7 +263,7 @@ class PlivoProgram:
         """Take a step's outcome."""
         state = self._state
         background = instruction.whole_session or instruction.at_answer
-        if not isinstance(outcome, Failed) and not background and instruction.verb != "Hangup":
+        if not soundless(outcome) and not background and instruction.verb != "Hangup":
             state.silent = 0
         match instruction.verb:
             case "Speak" | "Play" if isinstance(outcome, Failed):
@@ -343,12 +346,12 @@ class PlivoProgram:
         url, fallen = state.url, state.fallen
         self._asked_nothing()
         if state.silent > MOST_FETCHES:
-            self._warn(Problem(0, shown(url), f"more than {MOST_FETCHES} documents without a sound"))
+            self._warn(Problem(0, named(url), f"more than {MOST_FETCHES} documents without a sound"))
             return False
         if not isinstance(outcome, Fetched):
             return self._fall(fallen)
         try:
-            document = read(outcome.text, shown(url))
+            document = read(outcome.text, named(url))
         except DocumentError as refused:
             for problem in refused.problems:
                 self._warn(problem)

@@ -12,7 +12,7 @@ from controller.dialects.twiml.program import NOT_FETCHED, BadSnapshot, TwimlPro
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
 from controller.documents.events import DocumentWarned
-from controller.documents.fetch import DocumentRequest, Patience, is_url, shown
+from controller.documents.fetch import DocumentRequest, Patience, is_url, named, shown
 from controller.documents.messages import Message
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
@@ -123,7 +123,7 @@ class TwimlDialect:
         def warn(problem: Problem) -> None:
             self._observe(
                 DocumentWarned(
-                    call.id, shown(call.document), problem.line, problem.where, problem.message, problem.code
+                    call.id, named(call.document), problem.line, problem.where, problem.message, problem.code
                 )
             )
 

@@ -22,7 +22,7 @@ from controller.dialects.twiml.document import NOWHERE, Document, Instruction, r
 from controller.dialects.twiml.sids import call_sid, recording_sid
 from controller.documents.call import Call
 from controller.documents.dialect import Account, DocumentError, Problem
-from controller.documents.fetch import is_url, shown
+from controller.documents.fetch import is_url, named, shown
 from controller.documents.forms import whole_seconds
 from controller.documents.steps import (
     Dialled,
@@ -35,6 +35,7 @@ from controller.documents.steps import (
     Outcome,
     RecordingEnded,
     Step,
+    soundless,
 )
 from controller.recordings.model import new_id
 
@@ -195,7 +196,7 @@ class TwimlProgram:
         """Take a step's outcome; returns the end where the instruction has nobody to go on with."""
         state = self._state
         state.done += 1
-        if not isinstance(outcome, Failed) and instruction.verb not in {"Start.Recording", "Stop.Recording"}:
+        if not soundless(outcome) and instruction.verb not in {"Start.Recording", "Stop.Recording"}:
             state.silent = 0
         if instruction.verb in {"Start.Recording", "Record", "Dial"}:
             state.started += 1
@@ -257,17 +258,17 @@ class TwimlProgram:
         url, fallen = state.url, state.fallen
         state.url, state.method, state.given = "", "", {}
         if state.silent > MOST_FETCHES:
-            self._warn(Problem(0, shown(url), f"more than {MOST_FETCHES} documents without a sound", CIRCLES))
+            self._warn(Problem(0, named(url), f"more than {MOST_FETCHES} documents without a sound", CIRCLES))
             return False
         if not isinstance(outcome, Fetched):
             return self._fall(url, fallen, NOT_FETCHED)
         if len(outcome.text) > LONGEST_DOCUMENT:
             message = f"{len(outcome.text)} characters; a document may have {LONGEST_DOCUMENT}"
-            self._warn(Problem(0, shown(url), message, TOO_LARGE))
+            self._warn(Problem(0, named(url), message, TOO_LARGE))
             return self._fall(url, fallen, TOO_LARGE)
         base = (outcome.url or url) if is_url(url) else ""
         try:
-            document = read(outcome.text, shown(url), base)
+            document = read(outcome.text, named(url), base)
         except DocumentError as refused:
             for problem in refused.problems:
                 self._warn(problem)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from controller.dialects.plivo.document import LONGEST_DOCUMENT
+from controller.dialects.plivo import PlivoDialect
+from controller.dialects.plivo.document import LONGEST_DOCUMENT, MOST_NESTED
 from controller.dialects.plivo.program import MOST_FETCHES
 from controller.documents.call import Call
 from controller.documents.dialect import DocumentError
@@ -47,10 +49,12 @@ from controller.recordings.model import Channels, EndReason, State, StatusTarget
 from tests.dialects.plivo.sample import (
     ANSWER,
     B_LEG,
+    BASE,
     CALL,
     CALL_ID,
     ENDED,
     PLIVO,
+    PUBLIC,
     RECORDED,
     RECORDING_ID,
     RUNNING,
@@ -579,6 +583,62 @@ def test_circles_end() -> None:
     assert run(session, pages(x=session)).end == REFUSED
     with pytest.raises(AssertionError, match="does not end"):
         run(again, pages(x="<Play>https://h/m</Play>" + again), most=3 * MOST_FETCHES)
+
+
+@pytest.mark.parametrize(
+    ("element", "outcome"),
+    [
+        ("<Record/>", RecordingRefused("the disk is full")),
+        ("<Record/>", replace(RECORDED, state=State.FAILED, reason=EndReason.ERROR, good=False)),
+        ("<Dial><Number>1</Number></Dial>", Dialled(DialStatus.FAILED, reason="no route")),
+        ("<Speak>...</Speak>", Done()),
+    ],
+)
+def test_circles_that_come_to_nothing_end(element: str, outcome: Outcome) -> None:
+    """What is refused or fails at once makes no sound, however often the document asks for it."""
+    circle = f"{element}<Redirect>https://h/x</Redirect>"
+    ran = run(circle, lambda step: pages(x=circle)(step) if isinstance(step, Fetch) else outcome)
+    assert ran.end == REFUSED
+    assert sum(isinstance(step, Fetch) for step in ran.steps) == MOST_FETCHES + 1
+
+
+def test_a_warning_names_no_query() -> None:
+    """What is in the query of a document's URL is as good as a password."""
+    again, call = "<Redirect>https://h/x?token=hush</Redirect>", replace(CALL, document=BASE + "?token=hush")
+    ran = run("<Speak/>" + again, lambda _: Fetched(f"<Response>{again}</Response>"), call)
+    assert [(event.document, event.where) for event in ran.heard] == [(BASE, "Speak"), (BASE, "https://h/x")]
+
+
+def test_what_is_silent_is_the_accounts() -> None:
+    """``absent_when_silent`` of the settings is of documents' recordings too."""
+    account = replace(PLIVO, absent_when_silent=True)
+    program = PlivoDialect(PUBLIC, {"acme": account}).start("<Response><Record/></Response>", "test", CALL)
+    step = program.next(None)
+    assert isinstance(step, Record)
+    assert step.request.absent_when_silent
+
+
+def test_only_an_action_waits_for_the_file() -> None:
+    """The URL that an action is told can be fetched; where there is none, a caller waits for nothing."""
+    assert first(Record, '<Record action="https://h/x"/>').fetchable
+    assert not first(Record, "<Record/>").fetchable
+
+
+@pytest.mark.parametrize("loop", ["0", "999999999"])
+def test_many_endless_sounds_of_a_prompt(loop: str) -> None:
+    """What is heard is bounded, and so is what is made to bound it."""
+    inner = f"<Speak loop='{loop}'>a</Speak>"
+    body = f"<GetDigits>{inner * 2_500}</GetDigits>"
+    program = dialect().start(f"<Response>{body}</Response>", "test", CALL)
+    tracemalloc.start()
+    try:
+        step = program.next(None)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(step, Gather)
+    assert len(step.items) == MOST_NESTED
+    assert most < 1_000_000
 
 
 def test_warnings_are_told_once() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -36,6 +39,7 @@ from controller.recordings.model import (
     TranscriptionState,
     TranscriptionWish,
 )
+from controller.transcription import moonshine_worker, openai, refusals
 from tests.dialects.plivo import seed_rows
 from tests.dialects.plivo.sample import (
     CALL_ID,
@@ -54,6 +58,7 @@ from tests.dialects.plivo.sample import (
     steps,
 )
 from tests.dialects.plivo.seed_rows import rows
+from tests.transcription.wavs import tone, write
 
 ATTRIBUTES = [
     *rows(seed_rows.BASIC),
@@ -377,11 +382,28 @@ def _speech_to_text() -> None:
     assert foreground(written.format("hybrid")).transcription is not None
 
 
-def _no_wish_but_that() -> None:
-    """What may be transcribed is for the engine to say: a document wishes it of any recording, in no language."""
+def _in_english() -> None:
+    """A document cannot wish for another language; who is asked is asked for this one."""
     assert refused('transcriptionLanguage="de"')
+    assert openai.LANGUAGE == moonshine_worker.MODEL.rpartition("-")[2] == "en"
+
+
+def _how_long() -> None:
+    """Any recording may be wished as text; what is shorter or longer is refused when it is to be transcribed."""
     wishes = [foreground(f'transcriptionType="auto" maxLength="{length}"').transcription for length in (1, 86_400)]
     assert wishes == [TranscriptionWish()] * 2
+    within = [refusals.of_length(seconds) is None for seconds in (0.499, 0.5, 4 * 3600.0, 4 * 3600.0 + 0.001)]
+    assert within == [False, True, True, False]
+
+
+def _how_large() -> None:
+    """A file of 2 GB is refused, whatever is in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = write(Path(directory) / "a.wav", tone(1.0))
+        os.truncate(path, 1_999_999_999)
+        assert refusals.of_file(path, 1.0) is None
+        os.truncate(path, 2_000_000_000)
+        assert "2000000000 bytes" in str(refusals.of_file(path, 1.0))
 
 
 def _when_it_completes() -> None:
@@ -420,9 +442,9 @@ SAID: dict[str, Callable[[], None]] = {
     "Stereo (default): Each party on separate audio channels - useful for call analytics.": _stereo,
     "Mono: Both parties on single channel - smaller file size.": _mono,
     "Get automatic speech-to-text:": _speech_to_text,
-    "English only": _no_wish_but_that,
-    "Duration: 500ms to 4 hours": _no_wish_but_that,
-    "File size: under 2GB": _no_wish_but_that,
+    "English only": _in_english,
+    "Duration: 500ms to 4 hours": _how_long,
+    "File size: under 2GB": _how_large,
     "Sent when recording completes:": _when_it_completes,
     "recordSession or startOnDialAnswer is true, duration values are -1 in the initial request.": _minus_one_at_once,
     "Final values are sent to callbackUrl.": _final_values,

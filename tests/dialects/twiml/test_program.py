@@ -456,13 +456,27 @@ def test_circles_end() -> None:
         run("<Redirect/>", music, most=3 * MOST_FETCHES)
 
 
+@pytest.mark.parametrize(
+    ("verb", "outcome"),
+    [("<Record/>", RecordingRefused("the disk is full")), ("<Dial>1</Dial>", Dialled(DialStatus.FAILED))],
+)
+def test_circles_that_come_to_nothing_end(verb: str, outcome: Outcome) -> None:
+    """What is refused or fails at once makes no sound; a warning names no query of a URL."""
+    heard = Heard()
+    again = Fetched(f"<Response>{verb}<Redirect>https://h/x?token=hush</Redirect></Response>", BASE)
+    outcomes = having(Fetch=again, Record=outcome, Dial=outcome)
+    _, end = run(f"{verb}<Redirect>https://h/x?token=hush</Redirect>", outcomes, heard=heard)
+    assert end == End("NORMAL_TEMPORARY_FAILURE")
+    assert [(event.code, event.where) for event in heard] == [(11215, "https://h/x")]
+
+
 def test_warnings_are_told_once() -> None:
     """When a document begins, not when it is gone on with after a restart."""
     heard = Heard()
     following = having(Fetch=Fetched("<Response><Say b='1'>x</Say></Response>", BASE))
     run("<Say a='1'>x</Say><Redirect>/x</Redirect>", following, heard=heard)
     assert [event.where for event in heard] == ["Say.a", "Say.b"]
-    assert {(event.call, event.document, event.code) for event in heard} == {(CALL_ID, BASE, 12200)}
+    assert {(event.call, event.document, event.code) for event in heard} == {(CALL_ID, BASE.partition("?")[0], 12200)}
 
 
 # --- when the leg ends within a verb ------------------------------------------------------------------------------
