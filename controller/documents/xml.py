@@ -11,7 +11,7 @@ itself; without a declaration it is none. A byte order mark at the beginning is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
@@ -23,6 +23,9 @@ MAX_DEPTH = 32
 """Elements within each other. TwiML and Plivo XML have three, speech markup some more."""
 
 MAX_ELEMENTS = 10_000
+
+PARTING = frozenset({"break", "p", "s"})
+"""Speech markup that parts what is said before it, in it and behind it."""
 
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _BOM = "\ufeff"
@@ -71,10 +74,17 @@ class Element:
         """The text that lies directly in it."""
         return "".join(node.value for node in self.content if isinstance(node, Text))
 
-    @property
-    def text(self) -> str:
-        """All the text in it, that of the elements within it too."""
-        return "".join(node.value if isinstance(node, Text) else node.text for node in self.content)
+    def words(self, apart: Container[str]) -> str:
+        """Return all the text in it, with blanks around the elements ``apart`` within it, which part words."""
+        inner = (
+            node.value
+            if isinstance(node, Text)
+            else f" {node.words(apart)} "
+            if node.name in apart
+            else node.words(apart)
+            for node in self.content
+        )
+        return "".join(inner)
 
     def walk(self) -> Iterator[Element]:
         """Give it and all elements within it, in document order."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.documents.xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, Element, Unreadable, read
+from controller.documents.xml import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, PARTING, Element, Unreadable, read
 
 
 def refused(document: str | bytes) -> tuple[int, str]:
@@ -25,14 +25,16 @@ def test_elements_texts_and_their_lines() -> None:
     assert (root.name, root.line) == ("Response", 2)
     say, gather = root.elements
     assert (say.line, list(say.attributes.items())) == (4, [("b", "2"), ("a", '"x" é')])
-    assert (say.own_text, say.text) == ("a & b <c> ", "a & b <c> ")
+    assert (say.own_text, say.words(())) == ("a & b <c> ", "a & b <c> ")
     assert [(element.name, element.line) for element in gather.walk()] == [("Gather", 6), ("Play", 7)]
 
 
 def test_text_of_elements_within() -> None:
     """What is said is all of an element's text, markup within it or not."""
     root = read("<Say>one <emphasis>two</emphasis> three</Say>")
-    assert root.text == "one two three"
+    assert root.words(()) == "one two three"
+    parted = read("<a>one<break/>two<p>three</p>fo<w>ur</w></a>")
+    assert parted.words(PARTING).split() == ["one", "two", "three", "four"]
     assert root.own_text == "one  three"
 
 
@@ -99,7 +101,7 @@ def test_at_the_bounds() -> None:
     """What is just not too much is read."""
     assert len(read("<a>" + "<b/>" * (MAX_ELEMENTS - 1) + "</a>").elements) == MAX_ELEMENTS - 1
     assert len(list(read("<a>" * MAX_DEPTH + "</a>" * MAX_DEPTH).walk())) == MAX_DEPTH
-    assert len(read("<a>" + "x" * (MAX_BYTES - 7) + "</a>").text) == MAX_BYTES - 7
+    assert len(read("<a>" + "x" * (MAX_BYTES - 7) + "</a>").words(())) == MAX_BYTES - 7
 
 
 def lines_of_refusals(*documents: str | bytes) -> list[int]:

@@ -16,7 +16,7 @@ from controller.dialects.plivo.verbs import LATER, NOUNS, SOUNDS, VERBS
 from controller.documents.addresses import NUMBER, NUMBER_RIGHT, SIP_URI, SIP_URI_RIGHT, bare_number
 from controller.documents.attributes import LONGEST_SHOWN, Served, Value, Verb, cut, either, nearest, quoted
 from controller.documents.dialect import DocumentError, Problem
-from controller.documents.xml import Element, Unreadable
+from controller.documents.xml import PARTING, Element, Unreadable
 from controller.documents.xml import read as read_xml
 
 ROOT = "Response"
@@ -224,7 +224,7 @@ class _Reader:
                 )
         if element.elements:
             self.warn(element, where, "speech markup is not supported in this version: its text alone is said")
-        said = _one_line(element.text)
+        said = _one_line(element.words(PARTING))
         if len(said) > LONGEST_SPEECH:
             self.warn(element, where, f"{len(said)} characters; the first {LONGEST_SPEECH} are said")
         return said[:LONGEST_SPEECH]

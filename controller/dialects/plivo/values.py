@@ -72,13 +72,14 @@ def headers(text: str) -> tuple[str, ...]:
 
 
 def _keys(row: Attribute, text: str) -> Value | None:
-    if text.lower() in {"", NONE}:  # both say so (Plivo's page of GetDigits; the seed has the second)
-        return "" if row.name == "finishOnKey" else None
+    ends = row.name == "finishOnKey"
+    if ends and text.lower() in {"", NONE}:  # both say so (Plivo's page of GetDigits; the seed has the second)
+        return ""
+    if not text:
+        return None
     value = value_of(row, text)
     if value is None:
-        raise BadValue(
-            f"must be {wanted(row)}" + (f', or "{NONE}"' if row.name == "finishOnKey" else "") + _got(text)
-        )
+        raise BadValue(f"must be {wanted(row)}" + (f', or "{NONE}"' if ends else "") + _got(text))
     return value
 
 

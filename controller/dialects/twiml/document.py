@@ -37,7 +37,7 @@ from controller.documents.attributes import (
 )
 from controller.documents.dialect import DocumentError, Problem
 from controller.documents.urls import BadUrl, resolve
-from controller.documents.xml import Element, Unreadable
+from controller.documents.xml import PARTING, Element, Unreadable
 from controller.documents.xml import read as read_xml
 
 ROOT = "Response"
@@ -234,7 +234,7 @@ class _Reader:
                     self._refuse(inner, where, f"only text and speech markup lie in <Say>; got {quoted(inner.name)}")
             if element.elements:
                 self._warn(element, where, "speech markup is not supported in this version: its text alone is said")
-            said = _INAUDIBLE.sub(" ", element.text).strip()
+            said = _INAUDIBLE.sub(" ", element.words(PARTING)).strip()
             if len(said) > LONGEST_SPEECH:
                 self._warn(element, where, f"{len(said)} characters; the first {LONGEST_SPEECH} are said")
             return said[:LONGEST_SPEECH]

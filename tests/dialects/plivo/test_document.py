@@ -91,6 +91,7 @@ def warnings(body: str) -> list[str]:
         (response("<Record PlayBeep='true'/>"), 2, "(did you mean playBeep?)"),
         (response("<Speak loop='2' lop='3'>x</Speak>"), 2, "(did you mean loop?)"),
         (response("<Wait\nlength='2'\nx='3'/>"), 2, "no attribute of <Wait>"),
+        (response("<GetDigits validDigits='none'/>"), 2, "must be keys among 0-9, * and #"),
         (response("<Wait silence='true'/>"), 2, 'not supported in this version; got "true"'),
         (response("<Wait beep='true'/>"), 2, "not supported in this version"),
         (response("<GetDigits><Wait silence='true'/></GetDigits>"), 2, "not supported in this version"),
@@ -119,6 +120,14 @@ def test_refused(text: str, line: int, words: str) -> None:
     first = problems(text)[0]
     assert words in first.message
     assert first.line == line
+
+
+def test_markup_parts_words() -> None:
+    """What a pause or a paragraph parts is not said as one word; what stresses a part of one does not part it."""
+    (speak,) = read(
+        response("<Speak>Hello<break time='1s'/>World<p>one</p><p>tw<emphasis>o</emphasis></p></Speak>"), "test"
+    ).instructions
+    assert speak.text.split() == ["Hello", "World", "one", "two"]
 
 
 @pytest.mark.parametrize("name", LATER)
