@@ -168,6 +168,18 @@ async def test_what_will_not_pass(receiver: Receiver, make: Make, sound: Path, a
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.parametrize("before", [0, 290, 295, 299, 300])
+async def test_a_server_that_says_the_key(
+    receiver: Receiver, make: Make, sound: Path, events: list[Any], before: int
+) -> None:
+    """Nothing of it is logged, also where what is said is cut in its midst; and the log says of which recording."""
+    receiver.plan(PATH, Answer(401, (b"." * before + KEY.encode()) * 2))
+    with pytest.raises(TranscriptionFailed):
+        await ask(make(), sound)
+    (refused,) = events
+    assert (refused.recording, "sk-" in refused.reason) == ("0a1b", False)
+
+
 async def test_a_server_that_hangs(receiver: Receiver, make: Make, sound: Path) -> None:
     """What does not answer in time is given up; a longer recording has more of it."""
     receiver.plan(PATH, Answer(hang=True))
