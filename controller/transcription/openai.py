@@ -140,7 +140,9 @@ class OpenAi:
                     return text
         except ValueError:
             pass
-        self._observe(EngineRefused(recording, self._told(response.status, body)))
+        # Which may be what callers say, in another form: that is for no log.
+        form = f'{len(body)} bytes of {response.content_type}, not JSON with a "text"'
+        self._observe(EngineRefused(recording, f"status {response.status}: {form}"))
         raise TranscriptionFailed('the transcription server answered something else than JSON with a "text"')
 
     def _told(self, status: int, body: bytes) -> str:

@@ -180,6 +180,17 @@ async def test_a_server_that_says_the_key(
     assert (refused.recording, "sk-" in refused.reason) == ("0a1b", False)
 
 
+@pytest.mark.parametrize("body", [b"what a caller says", b'{"transcript": "what a caller says"}'])
+async def test_what_callers_say_is_not_logged(
+    receiver: Receiver, make: Make, sound: Path, events: list[Any], body: bytes
+) -> None:
+    """A server that answers it in another form is told of by that form alone."""
+    receiver.plan(PATH, Answer(200, body, {"Content-Type": "text/vtt"}))
+    with pytest.raises(TranscriptionFailed, match="something else than JSON"):
+        await ask(make(), sound)
+    assert events == [EngineRefused("0a1b", f'status 200: {len(body)} bytes of text/vtt, not JSON with a "text"')]
+
+
 async def test_a_server_that_hangs(receiver: Receiver, make: Make, sound: Path) -> None:
     """What does not answer in time is given up; a longer recording has more of it."""
     receiver.plan(PATH, Answer(hang=True))
