@@ -97,12 +97,15 @@ class ApiDesk:
 
     # --- verbs -----------------------------------------------------------------------------------------------------
 
-    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+    async def start(
+        self, call: Call, request: RecordingRequest, dialect: str, identity: str, *, within: float = BEGIN_WITHIN
+    ) -> Recording:
         """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
         must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
-        for. Raises SwitchAway, LedgerFailed, neither once it is durable.
+        for. One that has not begun ``within`` so many seconds is returned as it is. Raises SwitchAway, LedgerFailed,
+        neither once it is durable.
         """
         self.board.session(call.switch)
         await self._check(call)
@@ -114,7 +117,7 @@ class ApiDesk:
         made = await self.recordings.start(
             owner, request, core_uuid=call.core_uuid, identity=identity, prelude=beep if request.beep else None
         )
-        within = BEEP_WITHIN if request.beep else BEGIN_WITHIN
+        within = min(within, BEEP_WITHIN) if request.beep else within
         try:
             begun = await asyncio.wait_for(self.recordings.begun(identity), within) or made
         except (TimeoutError, LedgerFailed):  # it is durable: how it went is told by its callback

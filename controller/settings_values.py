@@ -150,6 +150,7 @@ def _server_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # as it will be looked up
     except ValueError:
         good = False
     if not good or not re.fullmatch(r"[!-~]+", value):

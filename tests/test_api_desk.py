@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,7 +20,7 @@ MADE = Recording("id", Owner("p", "plivo", "c", "fs1", "leg"), REQUEST, State.RE
 
 
 class Recordings:
-    """A service that makes a recording durable, and then fails as it is told to, or is told how it went."""
+    """A service that makes a recording durable, and then fails as it is told to, or is told how it went or not."""
 
     def __init__(self, begun: Recording | Exception) -> None:
         self._begun = begun
@@ -28,6 +29,8 @@ class Recordings:
         return MADE
 
     async def begun(self, _: str) -> Recording:
+        if self._begun is MADE:
+            await asyncio.Event().wait()
         if isinstance(self._begun, Exception):
             raise self._begun
         return self._begun
@@ -49,6 +52,12 @@ def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
 async def test_a_start_that_is_durable_does_not_fail_of_the_store() -> None:
     """That it cannot be read how it went is no reason to have it started again."""
     assert await desk(LedgerFailed("locked")).start(CALL, REQUEST, "plivo", "id") == MADE
+
+
+async def test_a_switch_that_does_not_answer() -> None:
+    """Whoever waits no longer is told of what is durable as of one that begins."""
+    waiting = desk(MADE).start(CALL, REQUEST, "plivo", "id", within=0.01)
+    assert await asyncio.wait_for(waiting, 5) == MADE
 
 
 @pytest.mark.parametrize(

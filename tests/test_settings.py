@@ -309,6 +309,8 @@ def test_transcription() -> None:
         ("{engine: openai, url: 'ftp://x'}", "should be a URL as in"),
         ("{engine: openai, url: 'http://u:p@x'}", "should have no user and no fragment: the key is api_key"),
         ("{engine: openai, url: 'http://x y'}", "should be a URL as in"),
+        ("{engine: openai, url: 'http://a..b/'}", "should be a URL as in"),
+        (f"{{engine: openai, url: 'http://{'a' * 64}.example'}}", "should be a URL as in"),
         ("{workers: 0}", "transcription.workers: should be greater than or equal to 1"),
         ("{workers: 65}", "transcription.workers: should be less than or equal to 64"),
         ("{queue: 0}", "transcription.queue: should be greater than or equal to 1"),

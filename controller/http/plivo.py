@@ -41,6 +41,8 @@ PREFIX = "/v1/Account"
 VENDOR = DIALECT = "plivo"
 SAME_WITHIN = 10.0
 """Seconds in which the same start is taken for the same wish."""
+BEGIN_WITHIN = 4.0
+"""Seconds that a start waits to begin: Plivo's clients give up after five, and would not know of what is recorded."""
 CALL_NOT_FOUND = "call not found"
 """Plivo's words for a call that is not live."""
 
@@ -95,10 +97,13 @@ class RecordingControl(Protocol):
         """Return the call's recordings that may still be stopped."""
         ...
 
-    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
+    async def start(
+        self, call: Call, request: RecordingRequest, dialect: str, identity: str, *, within: float
+    ) -> Recording:
         """Start a recording on the call's leg; done when it runs, or is refused (NotPossible; LegGone: it has ended).
 
-        Of one that is durable it is raised only that it did not begin.
+        Of one that is durable it is raised only that it did not begin, as far as that is known ``within`` so many
+        seconds.
         """
         ...
 
@@ -248,7 +253,7 @@ class PlivoApi:
         for recording in await self._control.recent(call, SAME_WITHIN):
             if _wish(recording.request) == _wish(asked) and _goes_on(recording):
                 return recording
-        return await self._control.start(call, asked, DIALECT, new_id())
+        return await self._control.start(call, asked, DIALECT, new_id(), within=BEGIN_WITHIN)
 
     async def _stop(self, call: Call, parameters: Parameters) -> None:
         """Stop one of the call's recordings or all; that none runs is no error of whoever wants none to run."""

@@ -98,13 +98,22 @@ class Processes:
                     return dict(message)
                 case dict():
                     heard(message)
+                    await asyncio.sleep(0)  # one that says much is not all that is listened to
 
     def _end(self, process: Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()  # having answered it ends anyhow; this is for one that didn't
-        leaving = asyncio.get_running_loop().create_task(process.wait())
+        leaving = asyncio.get_running_loop().create_task(_gone(process))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
+
+
+async def _gone(process: Process) -> int:
+    """Wait until a killed process is gone, and read what it left: its pipe is held as long as there is some."""
+    assert process.stdout is not None  # noqa: S101 - it was asked for
+    while await process.stdout.read(1 << 16):
+        pass
+    return await process.wait()
 
 
 def _ending(code: int) -> str:

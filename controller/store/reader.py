@@ -96,6 +96,11 @@ class Reader:
         text = self._scalar(select(RECORDINGS.c.data).where(RECORDINGS.c.id == column_text(identity)))
         return None if text is None else decode(Recording, text)
 
+    def readable_recording(self, identity: str) -> Recording | None:
+        """Return one recording, None (and tell so) also where it can't be read."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.id == column_text(identity))
+        return next(iter(self._recordings(query)), None)
+
     def unfinished(self, switch: str) -> list[Recording]:
         """Return every recording of a switch whose state is not final, oldest first."""
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.unfinished_on == column_text(switch))

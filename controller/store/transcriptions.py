@@ -20,8 +20,8 @@ class StoreTranscriptions:
         self._after_commit = after_commit
 
     async def recording(self, identity: str) -> Recording | None:
-        """Return one recording, or None."""
-        return await self._store.read(lambda reader: reader.recording(identity))
+        """Return one recording, None also where its row can't be read: that must not hold up all others."""
+        return await self._store.read(lambda reader: reader.readable_recording(identity))
 
     async def transcription(self, recording: str) -> Transcription | None:
         """Return the transcription of a recording, or None."""

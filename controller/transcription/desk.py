@@ -40,6 +40,7 @@ BATCH = 50
 """Rows that are looked at together, beyond those that count: some may not be readable any more."""
 LONGEST = 1_000_000
 """Characters of a text: four times what is said in four hours."""
+OTHERWISE = "it is being transcribed already, and another URL is told, or none: ask again once that is over"
 NO_ENGINE = "no transcription engine is configured: transcription.engine"
 
 
@@ -86,6 +87,7 @@ class TranscriptionDesk:
         self._stalled = stalled
         self._progress = progress
         self._awake = asyncio.Event()
+        self._asked = asyncio.Lock()  # of two who ask at once, the second finds what the first has begun
         self._given = asyncio.Lock()  # while work is given out nothing is deleted: it would come back
         self._running: dict[str, asyncio.Task[None]] = {}
         self._heard: dict[str, float] = {}
@@ -111,21 +113,25 @@ class TranscriptionDesk:
         """Have a recording transcribed, and ``target`` told; return it as it waits. None where there is none.
 
         One that is under way already goes on as it is; one that is over is begun anew. Raises NotPossible where the
-        recording is not over yet, TooMany where the queue is full, LedgerFailed.
+        recording is not over yet, or another ``target`` than this one would be told of what is under way, TooMany
+        where the queue is full, LedgerFailed.
         """
         found = await self._of(recording, account)
         if found is None:
             return None
         if not found.state.final:
             raise NotPossible("the recording has not ended yet: it can be transcribed once it is ready")
-        known = await self.get(recording, account)
-        if known is not None and not known.state.final:
-            return known
-        if await self._ledger.count() >= self._terms.queue + self._terms.workers:
-            raise TooMany(self._full())
-        wanted = Transcription(recording, account, TranscriptionState.WAITING, self._clock(), target)
-        if not await self._ledger.save(wanted):
-            return None
+        async with self._asked:
+            known = await self.get(recording, account)
+            if known is not None and not known.state.final:
+                if target not in {None, known.target}:
+                    raise NotPossible(OTHERWISE)
+                return known
+            if await self._ledger.count() >= self._terms.queue + self._terms.workers:
+                raise TooMany(self._full())
+            wanted = Transcription(recording, account, TranscriptionState.WAITING, self._clock(), target)
+            if not await self._ledger.save(wanted):
+                return None
         self.wake()
         return wanted
 
@@ -227,7 +233,7 @@ class TranscriptionDesk:
 
     def _refused(self, one: Transcription, recording: Recording | None) -> str | None:
         if recording is None:
-            return "the recording is gone"
+            return "the recording is gone, or its row can't be read"
         if self._engine is None:
             return NO_ENGINE
         if one.tries >= TRIES:

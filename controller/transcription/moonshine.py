@@ -22,6 +22,9 @@ TRIES = 2
 STALL = 180.0
 """Seconds without progress after which a process is taken for hung: it tells of each half minute of audio, which is
 half a second's work on a machine that has nothing better to do."""
+MOST, EACH = 4 << 20, 40
+"""Characters that a process may say, and those that each of its messages counts beyond what it says: nobody speaks so
+much in four hours, on two channels, in sentences of a second each."""
 COMMAND = (sys.executable, "-P", "-m", "controller.transcription.moonshine_worker")
 INSTALL = "pip install 'fsrec[transcription]'"
 
@@ -71,13 +74,19 @@ class Moonshine:
 
     async def _attempt(self, job: TranscriptionJob, seconds: float, progress: Callable[[float], None]) -> str:
         said: list[str] = []
+        left = MOST
 
         def hear(message: dict[str, Any]) -> None:
+            nonlocal left
+            left -= EACH
             match message:
                 case {"said": str(text)}:
+                    left -= len(text)
                     said.append(text)
                 case {"heard": float(heard)}:
                     progress(min(heard, seconds))
+            if left < 0:
+                raise ProcessLost("said more than anybody says in four hours")
 
         try:
             last = await self._processes.run(job, hear)

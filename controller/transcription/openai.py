@@ -69,6 +69,7 @@ class OpenAi:
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._url = endpoint(url)
+        self._key = key.encode()
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._model = model
         self._delays = tuple(delays)
@@ -105,7 +106,7 @@ class OpenAi:
                 form = aiohttp.FormData({"model": self._model, "language": LANGUAGE, "response_format": "json"})
                 form.add_field("file", file, filename="recording.wav", content_type="audio/wav")
                 async with asyncio.timeout(within):
-                    return await self._post(form)
+                    return await self._post(form, wav.stem)
         except TimeoutError:
             raise _Again(f"no answer within {within:g} s") from None
         except aiohttp.ClientError as error:
@@ -113,7 +114,7 @@ class OpenAi:
         except (waves.WavError, OSError) as error:
             raise TranscriptionFailed(f"its file can't be read: {error}") from None
 
-    async def _post(self, form: aiohttp.FormData) -> str:
+    async def _post(self, form: aiohttp.FormData, recording: str) -> str:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT)
@@ -125,13 +126,13 @@ class OpenAi:
                 body += chunk
                 if len(body) > MOST:
                     raise TranscriptionFailed(f"the transcription server answered more than {MOST} bytes")
-            return self._text(response, bytes(body))
+            return self._text(response, bytes(body), recording)
 
-    def _text(self, response: aiohttp.ClientResponse, body: bytes) -> str:
+    def _text(self, response: aiohttp.ClientResponse, body: bytes, recording: str) -> str:
         if response.status == 429 or response.status >= 500:
-            raise _Again(_told(response.status, body), _seconds(response.headers.get("Retry-After", "")))
+            raise _Again(self._told(response.status, body), _seconds(response.headers.get("Retry-After", "")))
         if response.status != 200:
-            self._observe(EngineRefused("", _told(response.status, body)))
+            self._observe(EngineRefused(recording, self._told(response.status, body)))
             raise TranscriptionFailed(f"the transcription server refused it with status {response.status}")
         try:
             match orjson.loads(body):
@@ -139,12 +140,15 @@ class OpenAi:
                     return text
         except ValueError:
             pass
-        self._observe(EngineRefused("", _told(response.status, body)))
+        # Which may be what callers say, in another form: that is for no log.
+        form = f'{len(body)} bytes of {response.content_type}, not JSON with a "text"'
+        self._observe(EngineRefused(recording, f"status {response.status}: {form}"))
         raise TranscriptionFailed('the transcription server answered something else than JSON with a "text"')
 
-
-def _told(status: int, body: bytes) -> str:
-    return f"status {status}: {body[:_SHOWN].decode('utf-8', 'replace')}"
+    def _told(self, status: int, body: bytes) -> str:
+        """Return what a server said for the log, without the key: one that is cut in two the log does not know."""
+        shown = body.replace(self._key, b"***") if self._key else body
+        return f"status {status}: {shown[:_SHOWN].decode('utf-8', 'replace')}"
 
 
 def _seconds(text: str) -> float | None:

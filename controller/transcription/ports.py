@@ -32,7 +32,7 @@ class TranscriptionLedger(Protocol):
     """Where transcriptions are kept. Writes return when durable; all raise ``recordings.ports.LedgerFailed``."""
 
     async def recording(self, identity: str) -> Recording | None:
-        """Return one recording, or None."""
+        """Return one recording, None also where its row can't be read: that must not hold up all others."""
         ...
 
     async def transcription(self, recording: str) -> Transcription | None:

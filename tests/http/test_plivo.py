@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 import orjson
 import pytest
+from plivo import RestClient
 
 from controller.dialects.plivo import rest
 from controller.documents.call import Call, CallInfo, CallState
@@ -114,8 +116,10 @@ class Control:
     def active(self, call_id: str) -> Sequence[Recording]:
         return [one for one in self.recordings.values() if one.state.active and call_id == CALL]
 
-    async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
-        self._do("start", call.id, request, dialect)
+    async def start(
+        self, call: Call, request: RecordingRequest, dialect: str, identity: str, *, within: float
+    ) -> Recording:
+        self._do("start", call.id, request, dialect, within)
         await self.gate.wait()
         self.recordings[identity] = recording_of(identity, request=request)
         return self.recordings[identity]
@@ -374,7 +378,7 @@ async def test_bodies_that_are_refused(client: Client, kind: str, body: bytes, s
 async def test_a_start(client: Client) -> None:
     """202 with all that Plivo tells; the id of the request is the recording's reference, which its callback tells."""
     answer = await client.json("POST", ON_CALL, {"call_uuid": CALL})
-    ((_, call, request, dialect),) = client.control.asked
+    ((_, call, request, dialect, _),) = client.control.asked
     (identity,) = client.control.recordings
     assert (call, dialect) == (CALL, "plivo")
     assert answer.status == 202
@@ -425,6 +429,14 @@ async def test_a_call_that_ends_meanwhile(client: Client) -> None:
     client.control.failures["start"] = LegGone("the call has ended")
     assert refused(await client.json("POST", ON_CALL, {})) == (404, "call not found")
     assert len(client.control.started) == 1
+
+
+async def test_a_start_is_answered_while_its_client_waits(client: Client) -> None:
+    """Plivo's client gives up after its time, of a recording that it then would not know: before that it is told."""
+    patience = inspect.signature(RestClient).parameters["timeout"].default
+    assert (await client.json("POST", ON_CALL, {})).status == 202
+    ((*_, within),) = [asked for asked in client.control.asked if asked[0] == "start"]
+    assert within <= patience - 1
 
 
 async def test_the_same_start_again(client: Client) -> None:

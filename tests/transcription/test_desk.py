@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from controller.recordings.model import (
     Delivery,
@@ -27,6 +28,7 @@ from controller.recordings.model import (
 from controller.recordings.ports import LedgerFailed, NotPossible, TooMany
 from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
+from controller.store.tables import RECORDINGS
 from controller.store.transcriptions import StoreTranscriptions
 from controller.transcription import refusals
 from controller.transcription.desk import LONGEST, NO_ENGINE, Terms, TranscriptionDesk
@@ -419,6 +421,29 @@ async def test_a_store_that_fails_for_a_while(world: World) -> None:
     assert {event.recording for event in world.seen(TranscriptionStalled)} == {"", made.id}
 
 
+@pytest.mark.parametrize(
+    ("queue", "error"), [(1000, "the recording is gone, or its row can't be read"), (1, "the queue is full")]
+)
+async def test_a_recording_whose_row_cannot_be_read(world: World, queue: int, error: str) -> None:
+    """It fails, once and for all, whether it is its turn or one too many; the others have theirs."""
+    world.terms = Terms(queue=queue)
+    world.engine.hold = queue == 1
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    made = [await world.recorded() for _ in range(3)]
+    bad, *good = made if queue > 1 else made[::-1]
+    spoilt = update(RECORDINGS).where(RECORDINGS.c.id == bad.id).values(data="{}")
+    await world.store.write(lambda transaction: transaction.connection.execute(spoilt))
+    world.desk()
+    over = await world.until(bad, TranscriptionState.FAILED)
+    assert error in over.error
+    for gate in world.engine.gates.values():
+        gate.set()
+    world.engine.hold = False
+    assert {(await world.over(one)).text for one in good} == {"Hello."}
+    assert not faults
+
+
 # --- what APIs ask
 
 
@@ -452,6 +477,25 @@ async def test_asking_again(world: World) -> None:
     assert (again.state, again.target, again.tries) == (TranscriptionState.WAITING, None, 0)
     assert (await world.over(made)).target is None
     assert len(world.engine.heard) == 2
+
+
+async def test_asking_to_be_told_of_one_that_is_under_way(world: World) -> None:
+    """Whoever would not be told is refused; of two who ask at once one is."""
+    made = await world.recorded(wish=None)
+    other = StatusTarget("http://127.0.0.1:9/other")
+    world.engine.hold = True
+    desk = world.desk()
+    asked = await asyncio.gather(
+        *(desk.request(made.id, "acme", target) for target in (TARGET, other)), return_exceptions=True
+    )
+    assert [type(one) for one in asked] == [Transcription, NotPossible]
+    await world.held(made)
+    assert await desk.request(made.id, "acme", TARGET) is not None
+    with pytest.raises(NotPossible, match="being transcribed already, and another URL is told, or none"):
+        await desk.request(made.id, "acme", other)
+    world.engine.gates[made.id].set()
+    assert (await world.over(made)).target == TARGET
+    assert await desk.request(made.id, "acme", other) is not None
 
 
 async def test_asking_for_what_is_not_there(world: World) -> None:

@@ -108,6 +108,9 @@ async def test_a_killed_process_is_replaced(world: World) -> None:
         ("time.sleep(60)", "the process that transcribes it did not get on for 0.5 s, 2 times"),
         ("print('Killed')", "said what can't be read"),
         ("print('x' * 2**17)", "said what can't be read"),
+        ("while True: say(said='x' * 4000)", "said more than anybody says in four hours"),
+        ("while True: say(heard=1.0)", "said more than anybody says in four hours"),
+        ("while True: say()", "said more than anybody says in four hours"),
     ],
 )
 async def test_what_crashes_twice_fails(world: World, script: str, words: str) -> None:

@@ -168,6 +168,29 @@ async def test_what_will_not_pass(receiver: Receiver, make: Make, sound: Path, a
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.parametrize("before", [0, 290, 295, 299, 300])
+async def test_a_server_that_says_the_key(
+    receiver: Receiver, make: Make, sound: Path, events: list[Any], before: int
+) -> None:
+    """Nothing of it is logged, also where what is said is cut in its midst; and the log says of which recording."""
+    receiver.plan(PATH, Answer(401, (b"." * before + KEY.encode()) * 2))
+    with pytest.raises(TranscriptionFailed):
+        await ask(make(), sound)
+    (refused,) = events
+    assert (refused.recording, "sk-" in refused.reason) == ("0a1b", False)
+
+
+@pytest.mark.parametrize("body", [b"what a caller says", b'{"transcript": "what a caller says"}'])
+async def test_what_callers_say_is_not_logged(
+    receiver: Receiver, make: Make, sound: Path, events: list[Any], body: bytes
+) -> None:
+    """A server that answers it in another form is told of by that form alone."""
+    receiver.plan(PATH, Answer(200, body, {"Content-Type": "text/vtt"}))
+    with pytest.raises(TranscriptionFailed, match="something else than JSON"):
+        await ask(make(), sound)
+    assert events == [EngineRefused("0a1b", f'status 200: {len(body)} bytes of text/vtt, not JSON with a "text"')]
+
+
 async def test_a_server_that_hangs(receiver: Receiver, make: Make, sound: Path) -> None:
     """What does not answer in time is given up; a longer recording has more of it."""
     receiver.plan(PATH, Answer(hang=True))
