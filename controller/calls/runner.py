@@ -68,6 +68,7 @@ class CallRunner:
         self._program = program
         self._rooms = rooms
         self._step: Step | End | None = None
+        self._coming: Step | None = None
         self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
@@ -131,6 +132,10 @@ class CallRunner:
             if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
                 step = self._program.next(await self._rooms.evaluator.carry_out(step, context.call.id))
                 continue
+            if resumed:
+                self._step = step  # as the row says
+            else:
+                self._coming = step
             await context.sure.wait()
             if not resumed:
                 context.call = replace(
@@ -142,7 +147,7 @@ class CallRunner:
                     item=0,
                     connected_at=None,
                 )
-            self._step = step
+            self._step, self._coming = step, None
             outcome = await self._carry_out(step, resumed=resumed)
             if isinstance(outcome, Failed | RecordingRefused):
                 context.failed(step, outcome.reason)
@@ -164,7 +169,9 @@ class CallRunner:
         return dialing.parting(self._context, self._step, after) if isinstance(self._step, Dial) else ()
 
     async def farewell(self, ended: Call) -> Fetch | Tell | None:
-        """Return what the document still asks or tells when its leg ended within a step."""
+        """Return what the document still asks or tells when its leg ended within a step, or before the next began."""
+        if isinstance(self._coming, Tell):
+            return self._coming
         if self._step is None or isinstance(self._step, End):  # the document ended by itself, or did not begin
             return None
         outcome: Outcome | None = None

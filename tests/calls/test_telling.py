@@ -277,7 +277,7 @@ def test_a_farewell_that_is_broken() -> None:
 
 @virtual
 async def test_a_farewell_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The row does not wait for it for ever: it is stored without, the end is told, then the farewell."""
+    """The row says how the call ended, and its step, until then; its end is told first, and once."""
     monkeypatch.setattr(departed, "FAREWELL", 20.0)
     world = World(FOREVER)
     daemon = world.boot()
@@ -295,12 +295,14 @@ async def test_a_farewell_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> No
     call = running()
     gone.end(call, "USER_BUSY", farewell)
     await world.settle(19)
-    assert (len(world.calls), set(gone.under_way)) == (0, {call.id})
+    known = replace(call, revision=1, ended_at=world.call.ended_at, cause="USER_BUSY")
+    assert (world.call, [*world.messages], set(gone.under_way)) == (known, [], {call.id})
     await world.settle(2)
-    assert (world.call.state, [*world.messages], set(gone.under_way)) == (CallState.ENDED, [f"over {call.id}"], set())
+    assert (world.call, [*world.messages], set(gone.under_way)) == (known, [f"over {call.id}"], {call.id})
     await world.settle(90)
     assert [*world.messages] == [f"over {call.id}", "late"]
-    assert (world.call.state, set(gone.under_way)) == (CallState.ENDED, set())
+    assert (world.call.state, world.call.ended_at) == (CallState.ENDED, known.ended_at)
+    assert set(gone.under_way) == set()
 
 
 @virtual
@@ -314,6 +316,93 @@ async def test_a_farewell_after_a_restart() -> None:
         await world.settle(60)
         assert world.spoken == told
         assert (world.asked, world.call.state) == ([], CallState.ENDED)
+
+
+async def broken_off() -> World:
+    """A caller hangs up within a recording, which takes a while to be made ready."""
+    world = await started([["take", "a", {}], ["bye", BYE]], hangup_url=HANGUP)
+    examine = world.media.examine
+
+    async def slowly(*given: Any, **named: Any) -> Any:
+        await asyncio.sleep(5)
+        return await examine(*given, **named)
+
+    world.media.examine = slowly  # type: ignore[method-assign]
+    world.hang_up(cause="USER_BUSY")
+    return world
+
+
+LAST_WORDS = [("Said", BYE, '{"outcome": "RecordingEnded"}'), ("CallOver", HANGUP, "")]
+
+
+@virtual
+async def test_a_daemon_that_ends_before_the_farewell() -> None:
+    """The next one tells it, and how and when the call ended, as the former knew: not when it came back itself."""
+    world = await broken_off()
+    ended_at = world.now
+    await world.settle(2)
+    assert (world.call.state, world.spoken) == (CallState.RUNNING, [])
+    await world.kill()
+    await world.settle(3600)
+    await world.boot().connected()
+    await world.settle(30)
+    assert world.spoken == LAST_WORDS
+    assert (world.call.state, world.call.cause, world.call.ended_at) == (CallState.ENDED, "USER_BUSY", ended_at)
+    assert {body["call"]["cause"] for kind in ("Said", "CallOver") for body in bodies(world, kind)} == {"USER_BUSY"}
+    assert {body["call"]["ended_at"] for body in bodies(world)} == {ended_at}
+
+
+@pytest.mark.parametrize("killed_after", [0.05, 2.0])
+@virtual
+async def test_a_leg_that_comes_again_before_the_farewell(killed_after: float) -> None:
+    """Its id is the caller's choice: of two calls the former has ended, each has its own end, and its last word."""
+    world = await broken_off()
+    world.park(born=50.0, routed=50.0)
+    await world.settle(killed_after)
+    await world.kill()
+    await world.boot().connected()
+    await world.settle(30)
+    assert world.spoken == LAST_WORDS
+    assert [call.state for call in world.calls.values()] == [CallState.ENDED, CallState.RUNNING]
+    world.hang_up(cause="CALL_REJECTED")
+    await world.settle(30)
+    assert world.spoken == [*LAST_WORDS, *LAST_WORDS]
+    causes = [call.cause for call in world.calls.values()]
+    assert causes == ["USER_BUSY" if killed_after > departed.SOON else LOST, "CALL_REJECTED"]
+
+
+@virtual
+async def test_a_leg_that_is_gone_before_the_next_step() -> None:
+    """What a document was about to tell, and did not while the leg was looked at, it tells all the same."""
+    world = await started([["wait", 5], ["tell", APP, 1], ["wait", None]], hangup_url=HANGUP)
+    world.cut()
+    world.hang_up()
+    world.held["look"] = asyncio.Event()
+    back = asyncio.ensure_future(world.relink())
+    await world.settle(10)
+    assert (world.told, world.spoken) == ({0: "good"}, [])
+    world.held.pop("look").set()
+    await back
+    await world.settle()
+    assert world.spoken == [("Said", APP, '{"number": 1}'), ("CallOver", HANGUP, "")]
+
+
+@virtual
+async def test_a_leg_that_is_gone_before_its_step_goes_on() -> None:
+    """The link went once more while a restarted daemon restored the document: its farewell is that of the step."""
+    world = await started([["wait", None], ["bye", BYE]], hangup_url=HANGUP)
+    await world.kill()
+    desk = world.boot().desk
+    desk.connecting(SWITCH)
+    await desk.reconnected(SWITCH, world.core)
+    going_on = asyncio.ensure_future(desk.go_on(SWITCH))
+    await asyncio.sleep(0)
+    desk.connecting(SWITCH)
+    await going_on
+    world.legs["leg"].alive = False
+    await world.relink()
+    await world.settle()
+    assert world.spoken == [("Said", BYE, '{"outcome": "NoneType"}'), ("CallOver", HANGUP, "")]
 
 
 DEPARTURES: tuple[tuple[list[list[Any]], list[str]], ...] = (
@@ -437,12 +526,12 @@ async def test_an_answer_while_a_document_is_fetched_or_a_row_is_stored() -> Non
     world.held["fetch"].set()
     await world.settle()
     assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
-    world = World([["wait", 5], ["wait", None]])
-    world.boot()
-    world.held["save"] = asyncio.Event()
-    world.park()
-    await world.settle(1)
-    world.tell(lambda daemon: daemon.desk.answered(SWITCH, "leg", world.now))
-    world.held.pop("save").set()
-    await world.settle(7)
-    assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
+    stored = World([["wait", 5], ["wait", None]])  # beside the other: what nobody holds any more is told by the loop
+    stored.boot()
+    stored.held["save"] = asyncio.Event()
+    stored.park()
+    await stored.settle(1)
+    stored.tell(lambda daemon: daemon.desk.answered(SWITCH, "leg", stored.now))
+    stored.held.pop("save").set()
+    await stored.settle(7)
+    assert stored.call.answered_at == pytest.approx(stored.call.started_at + 1, abs=0.1)
