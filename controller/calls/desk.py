@@ -142,6 +142,8 @@ class CallDesk:
         run = self._living.runs.get((switch, leg))
         if run is not None and run.hangup_cause is None:
             run.hangup_cause = cause
+            if run.runner is not None:
+                run.runner.hanging_up()
 
     def unparked(self, switch: str, leg: str) -> None:
         """CHANNEL_UNPARK of a leg: where it does not hang up, others took it.
@@ -285,6 +287,8 @@ class CallDesk:
         runner = run.runner = self._runner(run.call, dialect, program, taken=run.taken)
         if run.unsure:
             runner.unsure()
+        if run.hangup_cause is not None:
+            runner.hanging_up()
         try:
             await runner.run(resumed=resumed)
         except (LegLost, LegTaken):

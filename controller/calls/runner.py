@@ -102,6 +102,10 @@ class CallRunner:
         """DTMF came from the leg's party."""
         self._context.pressed(digit)
 
+    def hanging_up(self) -> None:
+        """Hear that the leg's end has begun, which may take the switch seconds: no step is begun on it any more."""
+        self._context.hanging_up = True
+
     def unsure(self) -> None:
         """Begin no step until the leg has been looked at: others may have taken it while there was no link."""
         self._context.sure.clear()
@@ -136,7 +140,7 @@ class CallRunner:
                 self._step = step  # as the row says
             else:
                 self._coming = step
-            await context.sure.wait()
+            await context.stay()
             if not resumed:
                 context.call = replace(
                     context.call,
@@ -152,8 +156,11 @@ class CallRunner:
             if isinstance(outcome, Failed | RecordingRefused):
                 context.failed(step, outcome.reason)
             resumed = False
+            if isinstance(step, Record | Dial):  # what the hangup ended is the farewell's to tell
+                await context.stay()
             step = await self._next(outcome)
         self._step = None
+        await context.stay()
         context.call = context.call.changed(cause=context.call.cause or step.cause)
         await hang_up(context.call, self._rooms)
 
@@ -170,10 +177,10 @@ class CallRunner:
 
     async def farewell(self, ended: Call) -> Fetch | Tell | None:
         """Return what the document still asks or tells when its leg ended within a step, or before the next began."""
-        if isinstance(self._coming, Tell):
-            return self._coming
         if self._step is None or isinstance(self._step, End):  # the document ended by itself, or did not begin
             return None
+        if self._coming is not None:
+            return self._coming if isinstance(self._coming, Tell) else self._program.farewell(None)
         outcome: Outcome | None = None
         if isinstance(self._step, Record):
             outcome = await recording.left(self._context)

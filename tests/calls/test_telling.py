@@ -405,6 +405,43 @@ async def test_a_leg_that_is_gone_before_its_step_goes_on() -> None:
     assert world.spoken == [("Said", BYE, '{"outcome": "NoneType"}'), ("CallOver", HANGUP, "")]
 
 
+@pytest.mark.parametrize(
+    ("document", "texts", "told", "spoken"),
+    [
+        ([["take", "a", {}], ["tell", APP, 1], ["wait", None], ["bye", BYE]], {}, {}, LAST_WORDS),
+        ([["take", "a", {}]], {}, {}, [("CallOver", HANGUP, "")]),
+        ([["wait", 1.5]], {}, {0: "good"}, [("CallOver", HANGUP, "")]),
+        (
+            [["wait", 1.5], ["tell", APP, 1], ["wait", None]],
+            {},
+            {0: "good"},
+            [("Said", APP, '{"number": 1}'), ("CallOver", HANGUP, "")],
+        ),
+        ([["wait", 1.5], ["fetch", URL], ["wait", None]], {URL: "[]"}, {0: "good"}, [("CallOver", HANGUP, "")]),
+        (
+            [["answer"], ["dial", [["1"]], {"timeout": 2.0}], ["tell", APP, 1], ["bye", BYE]],
+            {},
+            {0: "good"},
+            [("Said", BYE, '{"outcome": "Dialled"}'), ("CallOver", HANGUP, "")],
+        ),
+    ],
+    ids=["recording", "last recording", "end", "telling", "fetching", "dialling"],
+)
+@virtual
+async def test_an_end_that_is_told_late(
+    document: list[Any], texts: dict[str, str], told: dict[int, str], spoken: list[tuple[str, str, str]]
+) -> None:
+    """From the hangup on no step begins, and no document ends: its farewell tells, the cause is the caller's."""
+    world = await started(document, hangup_url=HANGUP, texts=texts, callees={"1": Behaviour(answers=0.5)})
+    world.reports = 5.0
+    world.hang_up(cause="USER_BUSY")
+    await world.settle(4)
+    assert (world.spoken, world.asked) == ([], [])
+    await world.settle(30)
+    assert (world.told, world.spoken, world.asked) == (told, spoken, [])
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
+
+
 DEPARTURES: tuple[tuple[list[list[Any]], list[str]], ...] = (
     ([["wait", None]], ["CallOver"]),
     ([["tell", APP, 1], ["gather", ["a"], {"initial_timeout": 50.0}], ["bye", BYE]], ["Said", "Said", "CallOver"]),

@@ -487,6 +487,8 @@ class World:
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
     full: str | None = None
+    reports: float = 0.0
+    """Seconds from a leg's hangup until its end is told: whoever it is reported to may be slow."""
     media: FakeMedia = field(default_factory=FakeMedia)
     missing: set[str] = field(default_factory=set)
     lengths: dict[str, float] = field(default_factory=dict)
@@ -602,9 +604,15 @@ class World:
         self.tell(lambda daemon: daemon.desk.unparked(SWITCH, leg))
         for path in [path for path, found in self.recorders.items() if found.owner.leg == leg]:
             self.end_recorder(path, hangup=True)
+        if self.reports:
+            self.later(self.reports, functools.partial(self._reported, leg, cause))
+        else:
+            self._reported(leg, cause)
+        self._parted(leg, cause)
+
+    def _reported(self, leg: str, cause: str) -> None:
         self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
-        self._parted(leg, cause)
 
     def ring(self, leg: Leg, callees: tuple[Callee, ...], execution: str, question: Question | None = None) -> None:
         """What `bridge` does: callees ring at once, the first to answer is connected, the others are hung up."""
@@ -650,6 +658,7 @@ class World:
                 rung.over = True
                 for found in legs:
                     self.hang_up(found.id, "ORIGINATOR_CANCEL")
+                self.end_bridge(rung, cause)
             elif leg == rung.winner or (not rung.winner and not any(found.alive for found in legs)):
                 self.end_bridge(rung, cause)
 
