@@ -20,7 +20,7 @@ from controller.calls.living import LOST, SWITCH_LOST
 from controller.calls.looks import PATROL
 from controller.calls.telling import made_id
 from controller.documents.call import Call, CallState
-from controller.recordings.model import Delivery
+from controller.recordings.model import Delivery, State
 from tests.calls.test_desk import started, transfer
 from tests.calls.test_fetching import URL, asking
 from tests.calls.test_runner import played
@@ -369,6 +369,21 @@ async def test_a_leg_that_comes_again_before_the_farewell(killed_after: float) -
     assert world.spoken == [*LAST_WORDS, *LAST_WORDS]
     causes = [call.cause for call in world.calls.values()]
     assert causes == ["USER_BUSY" if killed_after > departed.SOON else LOST, "CALL_REJECTED"]
+
+
+@virtual
+async def test_a_switch_that_dies_before_it_tells_of_a_recording() -> None:
+    """What there is of it is found in its file, and the farewell waits for that."""
+    world = World([["take", "a", {}], ["bye", BYE]], hangup_url=HANGUP)
+    world.boot()
+    world.park()
+    while "start a" not in world.log:
+        await world.settle(0.001)
+    world.restart_switch()
+    await world.relink()
+    await world.settle(30)
+    assert [recording.state for recording in world.recordings.values()] == [State.COMPLETED]
+    assert world.spoken == LAST_WORDS
 
 
 @virtual
