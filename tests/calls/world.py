@@ -144,6 +144,7 @@ class Leg:
     playing: Queued | None = None
     bridged: str = ""
     bridge_cause: str = ""
+    ringback: bool = False
 
 
 # --- a dialect of steps -------------------------------------------------------------------------------------------
@@ -576,6 +577,7 @@ class World:
 
     def parked(self, leg: Leg) -> ParkedLeg:
         info = CallInfo("1001", answered=leg.answered, created_at=leg.born, profile_at=leg.routed)
+        info = replace(info, ringback=leg.ringback)
         return ParkedLeg(
             *(SWITCH, leg.id, self.now, info, self.core),
             marker=leg.marker,
