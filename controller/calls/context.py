@@ -29,7 +29,7 @@ class CallContext:
 
     ``call`` is the value that was stored last, or is being stored; ``session`` the id of its document's run.
     ``sure`` is set while the leg is known to be the call's: no step begins, and no sound, while it is not.
-    ``released`` says that others took the leg.
+    ``released`` says that others took the leg, ``hanging_up`` that its end has begun.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class CallContext:
         self._ringing: Ringing | None = None
         self.rung: Ringing | None = None
         self.released = False
+        self.hanging_up = False
 
     # --- what is heard -------------------------------------------------------------------------------------------
 
@@ -163,6 +164,12 @@ class CallContext:
     def arrived(self) -> None:
         """Note that the leg carries our marker from now on; the next row says so."""
         self.call = replace(self.call, marked=True)
+
+    async def at_hand(self) -> None:
+        """Return when the leg is known to be the call's; never where it hangs up: its end cancels this."""
+        await self.sure.wait()
+        if self.hanging_up:
+            await asyncio.Event().wait()
 
     async def begin(self, *, resumed: bool, told: Sequence[Delivery] = (), **fields: Any) -> None:
         """Make the step durable and take the leg over; one that goes on after a restart is durable already."""

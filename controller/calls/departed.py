@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from controller.calls.events import CallEnded, CallReleased
@@ -19,9 +20,12 @@ T = TypeVar("T")
 FIRST_AGAIN, LAST_AGAIN = 0.1, 5.0
 """Seconds after which a row that could not be stored is tried again: at first, and at most."""
 
+SOON = 0.1
+"""Seconds after which what is known of a call's end is stored, where its document's farewell is not there by then."""
+
 FAREWELL = 20.0
-"""Seconds that the row of an ended call waits for what is stored with it: as long as a recording may take to be made
-ready, and a little more."""
+"""Seconds that the hangup URL waits for the farewell, which is to go before it: as long as a recording may take to be
+made ready, and a little more."""
 
 Farewell = Callable[[Call], Coroutine[None, None, Sequence[Delivery]]]
 """What a document still has to tell of its call, which has ended so."""
@@ -41,7 +45,8 @@ class Departed:
 
     A row may say ``running`` for as long as its last word cannot be stored: who reads rows looks at ``under_way``.
     With the end of a call is stored what is told of it: by its document, and (``over``) to its hangup URL. So a
-    daemon that comes back has either both, or a call whose end is still to be found out, and told.
+    daemon that comes back has either both, or a call whose end is still to be told. Of one that waits for its
+    farewell the row says ``running``, with cause and time of its end.
     """
 
     ledger: CallLedger
@@ -81,19 +86,26 @@ class Departed:
         released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
         self.adopt(released)
         self.observe(CallReleased(call.id))
-        self._close(released, told=told)
+        self._close(released, told)
 
     def end(self, call: Call, cause: str | None, farewell: Farewell | None = None) -> None:
-        """Note the end of a call; its own cause, of a hangup of ours, goes before what the switch told."""
+        """Note the end of a call; its own cause, of a hangup of ours, goes before what the switch told.
+
+        So does what a former daemon has noted of it.
+        """
         ended = call.changed(
             state=CallState.ENDED,
-            ended_at=self.clock(),
+            ended_at=self.clock() if call.ended_at is None else call.ended_at,
             cause=call.cause or cause,
             waiting=None,
             recording=None,
         )
         self.observe(CallEnded(call.id, ended.cause or ""))
-        self._close(ended, farewell)
+        if farewell is None:
+            self._close(ended)
+        else:
+            self._closing[call.id] = ended
+            self.spawn(self._part(call, ended, farewell))
 
     def leg_gone(self, switch: str, leg: str, cause: str) -> None:
         """Note the end of all calls that let this leg go."""
@@ -108,21 +120,27 @@ class Departed:
         if not self._released.get((call.switch, call.leg), True):
             del self._released[call.switch, call.leg]
 
-    def _close(self, call: Call, farewell: Farewell | None = None, told: Sequence[Delivery] = ()) -> None:
+    def _close(self, call: Call, told: Sequence[Delivery] = ()) -> None:
         """Store what became of a call, until it is stored; of one call never an older value after a newer."""
         under_way = call.id in self._closing
         self._closing[call.id] = call
         if not under_way:
-            self.spawn(self._store(call.id, told) if farewell is None else self._part(call, farewell))
+            self.spawn(self._store(call.id, told))
 
-    async def _part(self, ended: Call, farewell: Farewell) -> None:
-        """Store an ended call with its farewell; where that takes long without it, and once more with it."""
+    async def _part(self, call: Call, ended: Call, farewell: Farewell) -> None:
+        """Store an ended call with its farewell.
+
+        Where that takes a while the row says how and when the call ended, and its step, of which the farewell is
+        made: a daemon that comes back makes it. Where it takes long the hangup URL is told before it.
+        """
         last = self.spawn(farewell(ended))
-        await asyncio.wait((last,), timeout=FAREWELL)
-        if not last.done():
-            await self._store(ended.id)
-            await asyncio.wait((last,))
-            self._closing[ended.id] = ended
+        parting = replace(ended, state=call.state, waiting=call.waiting, recording=call.recording)
+        for seconds, late in ((SOON, False), (FAREWELL, True)):
+            await asyncio.wait((last,), timeout=seconds)
+            if not last.done():
+                with contextlib.suppress(LedgerFailed):  # the last word is tried until it is stored
+                    await self.ledger.save(parting, self.over(ended) if late else ())
+        await asyncio.wait((last,))
         await self._store(ended.id, last.result())
 
     async def _store(self, identity: str, farewell: Sequence[Delivery] = ()) -> None:

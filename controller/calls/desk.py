@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from controller.calls.commanding import LegLost, LegTaken, hang_up, report
 from controller.calls.events import CallFailed, CallResumed, CallTaken, CallTurnedAway, LegLeftAlone
-from controller.calls.living import SWITCH_LOST, Living, Run
+from controller.calls.living import LOST, SWITCH_LOST, Living, Run
 from controller.calls.looks import PATROL, Looks
 from controller.calls.opening import NotOpened, Opening
 from controller.calls.ports import Claim, Claims, ParkedLeg
@@ -142,6 +142,8 @@ class CallDesk:
         run = self._living.runs.get((switch, leg))
         if run is not None and run.hangup_cause is None:
             run.hangup_cause = cause
+            if run.runner is not None:
+                run.runner.hanging_up()
 
     def unparked(self, switch: str, leg: str) -> None:
         """CHANNEL_UNPARK of a leg: where it does not hang up, others took it.
@@ -219,8 +221,14 @@ class CallDesk:
                 continue
             if call.state is CallState.RELEASED:
                 self._living.departed.adopt(call)
-            elif self._living.runs.setdefault(leg, Run(call)).call.id != call.id:
-                self._living.departed.let_go(call)  # a later call took its leg, and its own end was not stored
+            elif call.ended_at is not None:  # a former daemon saw its end, and not its farewell
+                self._living.part(call, call.cause)
+            elif (later := self._living.runs.setdefault(leg, Run(call)).latest).id == call.id:
+                continue
+            elif later.info.created_at == call.info.created_at:
+                self._living.departed.let_go(call)  # a later call took its leg, and that was not stored
+            else:
+                self._living.part(call, LOST)  # another leg has its leg's id, whose end was not stored
 
     def find(self, call: str) -> Call | None:
         """Return a living call by our id; a dialled leg is one of its dialler's account."""
@@ -279,6 +287,8 @@ class CallDesk:
         runner = run.runner = self._runner(run.call, dialect, program, taken=run.taken)
         if run.unsure:
             runner.unsure()
+        if run.hangup_cause is not None:
+            runner.hanging_up()
         try:
             await runner.run(resumed=resumed)
         except (LegLost, LegTaken):
@@ -295,7 +305,8 @@ class CallDesk:
 
     async def _broken_off(self, call: Call) -> CallRunner | None:
         """Return who knows the step of a call that a former daemon left; None where no step was carried out."""
-        if call.cause is not None or not call.program:
+        over = call.cause is not None and call.ended_at is None  # the cause is a hangup of ours
+        if over or not call.program:
             return None
         try:
             dialect, program = await self._opening.restore(call)

@@ -87,8 +87,12 @@ def parting(context: CallContext, step: Dial, call: Call) -> tuple[Delivery, ...
     It is stored with ``call``, which is the call since then.
     """
     ringing, outcome = context.rung, _broken_off(context, step, call)
-    last = () if ringing is None else conversing.pressed(context, step, ringing)
-    return *last, *conversing.over(context, step, outcome, call)
+    told: tuple[Delivery, ...] = ()
+    if ringing is not None:
+        if ringing.winner is not None and context.call.connected_at is None:  # the leg ended before a row said so
+            told = conversing.begun(context, step, ringing.winner, ringing.answered[ringing.winner.leg])
+        told += conversing.pressed(context, step, ringing)
+    return *told, *conversing.over(context, step, outcome, call)
 
 
 def _broken_off(context: CallContext, step: Dial, after: Call) -> Dialled:
@@ -99,11 +103,10 @@ def _broken_off(context: CallContext, step: Dial, after: Call) -> Dialled:
     call, ringing, clock = context.call, context.rung, context.rooms.clock
     if ringing is not None and ringing.execution == callee_id(call.id, call.step, call.item, -1):
         winner = ringing.winner
-        if winner is None:
-            return _LEFT
-        since, until = call.connected_at or ringing.answered[winner.leg], ringing.over or clock()
-        talked = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, max(0.0, until - since))
-        return replace(talked, cause=ringing.gone.get(winner.leg) or ringing.cause or after.cause or "")
+        if winner is not None:
+            since, until = call.connected_at or ringing.answered[winner.leg], ringing.over or clock()
+            talked = Dialled(DialStatus.ANSWERED, winner.party, winner.leg, max(0.0, until - since))
+            return replace(talked, cause=ringing.gone.get(winner.leg) or ringing.cause or after.cause or "")
     if call.connected_at is None:
         return _LEFT
     talked = Dialled(DialStatus.ANSWERED, seconds=max(0.0, (after.ended_at or clock()) - call.connected_at))

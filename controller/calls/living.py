@@ -116,9 +116,13 @@ class Living:
             run.task.cancel()
         runner, run.call, run.runner = run.runner, call, None
         if state is CallState.ENDED:
-            self.departed.end(call, cause, functools.partial(self._farewell, runner, call))
+            self.part(call, cause, runner)
         else:
             self.departed.let_go(call, () if runner is None else runner.parting(call))
+
+    def part(self, call: Call, cause: str | None, runner: CallRunner | None = None) -> None:
+        """Note the end of a call that has no run any more, or none yet, and have its document's farewell told."""
+        self.departed.end(call, cause, functools.partial(self._farewell, runner, call))
 
     async def _farewell(self, runner: CallRunner | None, call: Call, ended: Call) -> tuple[Delivery, ...]:
         """Return what is stored with an ended call to have told what its document still tells; begin what it asks."""

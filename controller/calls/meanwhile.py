@@ -22,15 +22,15 @@ class DialSounds:
 
     def __init__(self, context: CallContext, step: Dial, *, resumed: bool) -> None:
         self._context, self._step = context, step
-        self._told = resumed
+        self._rings = context.call.info.ringback and step.music is None  # as the switch's operator has said
+        self._told = resumed and not (self._rings and step.confirmation is None)
         self._made: Meanwhile | None = None
         self._held: list[SoundFile] = []
 
     async def made(self) -> Meanwhile:
         """Return what is heard until somebody is connected. What cannot be had is told, and left out."""
         if self._made is None:
-            context, step = self._context, self._step
-            asked = step.confirmation
+            step, asked = self._step, self._step.confirmation
             music: asyncio.Future[Sequence[Sound] | None] = asyncio.ensure_future(self._music())
             told = asyncio.ensure_future(self._all(() if asked is None else asked.items, "who answers"))
             try:
@@ -44,7 +44,7 @@ class DialSounds:
                 early=step.music is None,
                 question=None if asked is None else Question(tuple(question), asked.key, asked.timeout),
             )
-            self._told = self._told or context.call.info.answered or asked is not None
+            self._told = self._told or sounds is not None or asked is not None
         return self._made
 
     async def taken_off(self) -> None:
@@ -60,9 +60,12 @@ class DialSounds:
             self._context.rooms.audio.over(self._context.call, self._held.pop())
 
     async def _music(self) -> Sequence[Sound] | None:
-        """Return what the leg hears; None for one that is not answered, which hears its own network."""
+        """Return what the leg hears; None for one that is not answered, which hears its own network.
+
+        None also where the switch's operator has said what it hears, and the document says nothing else.
+        """
         step = self._step
-        if not self._context.call.info.answered:
+        if self._rings or not self._context.call.info.answered:
             return None
         if not step.music:
             return RING if step.music is None else ()

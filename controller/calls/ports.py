@@ -86,9 +86,10 @@ class Question:
 class Meanwhile:
     """What is heard until somebody is connected.
 
-    An answered leg hears ``sounds`` over and over, or nothing where there are none; None leaves to its own network
-    what a leg hears that is not answered. ``early`` says that a single callee's own early media is heard instead, as
-    soon as it sends any. ``question`` is put to who answers, and no early media is heard then.
+    An answered leg hears ``sounds`` over and over, or nothing where there are none; None leaves what a leg hears to
+    its own network, where it is not answered, else to the switch's dialplan. ``early`` says that a single callee's
+    own early media is heard instead, as soon as it sends any. ``question`` is put to who answers, and no early media
+    is heard then.
     """
 
     sounds: tuple[Sound, ...] | None = None

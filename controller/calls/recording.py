@@ -51,10 +51,14 @@ async def record(context: CallContext, step: Record, *, resumed: bool) -> Record
 
 
 async def left(context: CallContext, step: Record) -> RecordingEnded | None:
-    """Return what became of the recording that a leg's end broke off, None where none had begun."""
+    """Return what became of the recording that a leg's end broke off, None where none had begun.
+
+    Of one whose begin was lost with its switch the file alone tells that.
+    """
     identity = context.call.recording
     begun = None if identity is None else await context.rooms.recordings.begun(identity)
-    return None if begun is None or begun.started_at is None else await _over(context, begun, step)
+    over = None if begun is None else await _over(context, begun, step)
+    return None if over is None or over.started_at is None else over
 
 
 async def _over(context: CallContext, begun: Recording, step: Record) -> RecordingEnded:

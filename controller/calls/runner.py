@@ -68,6 +68,7 @@ class CallRunner:
         self._program = program
         self._rooms = rooms
         self._step: Step | End | None = None
+        self._coming: Step | None = None
         self._context = CallContext(call, dialect, program.session, rooms, observe, taken=taken, dialled=dialled)
 
     @property
@@ -101,6 +102,10 @@ class CallRunner:
         """DTMF came from the leg's party."""
         self._context.pressed(digit)
 
+    def hanging_up(self) -> None:
+        """Hear that the leg's end has begun, which may take the switch seconds: no step is begun on it any more."""
+        self._context.hanging_up = True
+
     def unsure(self) -> None:
         """Begin no step until the leg has been looked at: others may have taken it while there was no link."""
         self._context.sure.clear()
@@ -131,8 +136,11 @@ class CallRunner:
             if isinstance(step, Evaluate):  # pure: the row keeps the step before it, which is idempotent
                 step = self._program.next(await self._rooms.evaluator.carry_out(step, context.call.id))
                 continue
-            if not isinstance(step, Tell):  # which the leg has no part in: it is told of one that has ended, too
-                await context.sure.wait()
+            if resumed:
+                self._step = step  # as the row says
+            else:
+                self._coming = step
+            await context.at_hand()
             if not resumed:
                 context.call = replace(
                     context.call,
@@ -143,13 +151,16 @@ class CallRunner:
                     item=0,
                     connected_at=None,
                 )
-            self._step = step
+            self._step, self._coming = step, None
             outcome = await self._carry_out(step, resumed=resumed)
             if isinstance(outcome, Failed | RecordingRefused):
                 context.failed(step, outcome.reason)
             resumed = False
+            if isinstance(step, Record | Dial):  # what the hangup ended is the farewell's to tell
+                await context.at_hand()
             step = await self._next(outcome)
         self._step = None
+        await context.at_hand()
         context.call = context.call.changed(cause=context.call.cause or step.cause)
         await hang_up(context.call, self._rooms)
 
@@ -165,9 +176,11 @@ class CallRunner:
         return dialing.parting(self._context, self._step, after) if isinstance(self._step, Dial) else ()
 
     async def farewell(self, ended: Call) -> Fetch | Tell | None:
-        """Return what the document still asks or tells when its leg ended within a step."""
+        """Return what the document still asks or tells when its leg ended within a step, or before the next began."""
         if self._step is None or isinstance(self._step, End):  # the document ended by itself, or did not begin
             return None
+        if self._coming is not None:
+            return self._coming if isinstance(self._coming, Tell) else self._program.farewell(None)
         outcome: Outcome | None = None
         if isinstance(self._step, Record):
             outcome = await recording.left(self._context, self._step)

@@ -25,7 +25,7 @@ class CallInfo:
     ``direction`` is inbound or outbound as the switch sees it, ``rate`` its codec's samples per second.
     ``profile_at`` is when the leg got its caller profile (Unix seconds, None if not told): each transfer or bridge
     by others gives it another, and nothing that is done to a parked leg does. ``clock`` is the codec's own word for
-    its rate, 0 where that is ``rate``.
+    its rate, 0 where that is ``rate``. ``ringback``: the switch's operator has said what it hears while it dials.
     """
 
     destination: str
@@ -38,6 +38,7 @@ class CallInfo:
     created_at: float = 0.0
     profile_at: float | None = None
     clock: int = 0
+    ringback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -416,6 +416,9 @@ class Leg(Channel):
         self.set_state("CS_REPORTING")
         for name, value in final_variables(self.profile, self.hangup_cause, self._pressed, self._last_application):
             self.variables.set(name, value)
+        hook, _, argument = (self.variables.get("api_reporting_hook") or "").partition(" ")
+        if hook == "msleep":  # the only one there is, as whoever reports the call to a slow server
+            await asyncio.sleep(int(argument) / 1000)
         self.fire("CHANNEL_HANGUP_COMPLETE", before=[("Hangup-Cause", self.hangup_cause)])
         if zombie:
             return

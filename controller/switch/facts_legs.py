@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_hex_id, is_leg_id
+from controller.switch.commands_values import RINGBACK
 from controller.switch.facts_types import LegInfo
 
 _CAUSE = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
@@ -35,6 +36,7 @@ def leg_info(event: Mapping[str, object]) -> LegInfo:
         hostname=clean.text(event, "FreeSWITCH-Hostname"),
         profile_at=clean.moment(event, "Caller-Profile-Created-Time"),
         clock=_CLOCKS.get(clean.text(event, "Channel-Read-Codec-Name", clean.SHORT).upper(), 0),
+        ringback=any(clean.string(event, f"variable_{name}") for name in (RINGBACK, "ringback")),
     )
 
 

@@ -46,6 +46,7 @@ class LegInfo:
             stays through park, answer and record_session, and is another after each uuid_transfer and uuid_bridge,
             on both legs of that (measured).
         clock: what the codec calls its rate where that may not be ``rate``, as G.722 does (RFC 3551, 4.5.2); else 0.
+        ringback: whether its dialplan has said what it hears while it dials.
 
     """
 
@@ -61,6 +62,7 @@ class LegInfo:
     hostname: str
     profile_at: float | None = None
     clock: int = 0
+    ringback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

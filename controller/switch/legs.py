@@ -90,6 +90,7 @@ def call_info(info: LegInfo) -> CallInfo:
         created_at=info.created_at or 0.0,
         profile_at=info.profile_at,
         clock=info.clock,
+        ringback=info.ringback,
     )
 
 

@@ -521,6 +521,35 @@ async def test_the_end_while_no_daemon_runs_is_told() -> None:
         assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"][: 3 - len(group)]
 
 
+@virtual
+async def test_the_end_before_what_was_missed_is_found_out_is_told() -> None:
+    """They parted while no daemon ran, and the caller hangs up as the next one looks: they had talked."""
+    world = await dialling([["5"]], 4.0, **TOLD)
+    since = world.call.connected_at
+    assert since is not None
+    await world.kill()
+    world.hang_up(callee_id(world.call.id, 1, 0, 0))
+    await world.boot().connected()
+    world.hang_up("leg")
+    await world.settle(30)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    assert world.call.ended_at is not None
+    assert messages(world)[-1]["seconds"] == pytest.approx(world.call.ended_at - since)
+
+
+@virtual
+async def test_an_end_that_comes_before_the_begin_is_stored() -> None:
+    """The caller hangs up as soon as somebody has answered: the begin is told too, and first."""
+    world = await dialling([["5"]], 1.0, **TOLD)
+    world.held["save"] = asyncio.Event()
+    await world.settle(1.1)
+    world.hang_up("leg")
+    world.held.pop("save").set()
+    await world.settle(5)
+    assert [told["message"] for told in messages(world)] == ["DialConnected", "DialOver"]
+    assert world.call.state is CallState.ENDED
+
+
 @pytest.mark.parametrize(
     ("groups", "cause"),
     [

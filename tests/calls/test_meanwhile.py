@@ -51,6 +51,23 @@ def test_what_is_heard(fields: dict[str, Any], heard: Meanwhile) -> None:
     run_virtually(run())
 
 
+@pytest.mark.parametrize(
+    ("fields", "sounds"), [({}, None), ({"asks": [["a.wav"], "", 9.0]}, None), ({"music": []}, ())]
+)
+@virtual
+async def test_a_leg_whose_dialplan_says_what_it_hears(fields: dict[str, Any], sounds: object) -> None:
+    """The operator's ring is left as it is, after a restart too; a document that says what is heard wins."""
+    world = World([["answer"], ["dial", [["1"]], fields]], callees={"1": Behaviour(answers=1.0, talks=5.0)})
+    await world.boot().connected()
+    world.park(ringback=True)
+    await world.settle(3)
+    await world.kill()
+    await world.boot().connected()
+    await world.settle(30)
+    assert [meanwhile.sounds for meanwhile in world.meanwhile] == [sounds]
+    assert ("forget_ring" in world.log) is bool(fields)
+
+
 @virtual
 async def test_a_leg_that_is_not_answered() -> None:
     """It hears its own network, as long as it rings: nothing is fetched for it, and nothing taken off."""

@@ -250,7 +250,7 @@ async def test_a_sound_before_a_recording() -> None:
 async def test_a_hangup_that_is_told_late() -> None:
     """CHANNEL_HANGUP_COMPLETE waits for the switch's call records: the document goes no further meanwhile."""
     world = await playing([["take", "a", {}], ["tell", "http://app/told", 1], ["fetch", "http://app/next"]], 1.0)
-    world.lingers = 3.0
+    world.reports = 3.0
     world.hang_up()
     await world.settle(10)
     assert world.call.state is CallState.ENDED

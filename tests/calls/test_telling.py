@@ -20,7 +20,7 @@ from controller.calls.living import LOST, SWITCH_LOST
 from controller.calls.looks import PATROL
 from controller.calls.telling import made_id
 from controller.documents.call import Call, CallState
-from controller.recordings.model import Delivery
+from controller.recordings.model import Delivery, State
 from tests.calls.test_desk import started, transfer
 from tests.calls.test_fetching import URL, asking
 from tests.calls.test_runner import played
@@ -72,9 +72,9 @@ async def test_what_is_told_is_durable_with_its_step() -> None:
 
 
 @virtual
-async def test_what_is_told_waits_for_no_leg() -> None:
-    """What became of a recording while a link came back is told, also where its leg turns out to have ended."""
-    world = World([["take", "a", {"max_length": 2.0}], ["tell", APP, 1], ["answer"]])
+async def test_what_became_of_a_step_while_a_link_came_back() -> None:
+    """Where its leg turns out to have ended meanwhile, the farewell tells it."""
+    world = World([["take", "a", {"max_length": 2.0}], ["bye", BYE], ["answer"]])
     world.media.holder.held.add("examine")
     world.boot()
     world.park()
@@ -90,8 +90,8 @@ async def test_what_is_told_waits_for_no_leg() -> None:
     await again
     await world.settle(30)
     assert world.call.state is CallState.ENDED
-    assert world.told == {0: "RecordingEnded max_length True ", 1: "good"}
-    assert world.spoken == [("Said", APP, '{"number": 1}')]
+    assert world.told == {}
+    assert world.spoken == [("Said", BYE, '{"outcome": "RecordingEnded"}')]
 
 
 @virtual
@@ -300,7 +300,7 @@ def test_a_farewell_that_is_broken() -> None:
 
 @virtual
 async def test_a_farewell_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The row does not wait for it for ever: it is stored without, the end is told, then the farewell."""
+    """The row says how the call ended, and its step, until then; its end is told first, and once."""
     monkeypatch.setattr(departed, "FAREWELL", 20.0)
     world = World(FOREVER)
     daemon = world.boot()
@@ -318,12 +318,14 @@ async def test_a_farewell_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> No
     call = running()
     gone.end(call, "USER_BUSY", farewell)
     await world.settle(19)
-    assert (len(world.calls), set(gone.under_way)) == (0, {call.id})
+    known = replace(call, revision=1, ended_at=world.call.ended_at, cause="USER_BUSY")
+    assert (world.call, [*world.messages], set(gone.under_way)) == (known, [], {call.id})
     await world.settle(2)
-    assert (world.call.state, [*world.messages], set(gone.under_way)) == (CallState.ENDED, [f"over {call.id}"], set())
+    assert (world.call, [*world.messages], set(gone.under_way)) == (known, [f"over {call.id}"], {call.id})
     await world.settle(90)
     assert [*world.messages] == [f"over {call.id}", "late"]
-    assert (world.call.state, set(gone.under_way)) == (CallState.ENDED, set())
+    assert (world.call.state, world.call.ended_at) == (CallState.ENDED, known.ended_at)
+    assert set(gone.under_way) == set()
 
 
 @virtual
@@ -337,6 +339,145 @@ async def test_a_farewell_after_a_restart() -> None:
         await world.settle(60)
         assert world.spoken == told
         assert (world.asked, world.call.state) == ([], CallState.ENDED)
+
+
+async def broken_off() -> World:
+    """A caller hangs up within a recording, which takes a while to be made ready."""
+    world = await started([["take", "a", {}], ["bye", BYE]], hangup_url=HANGUP)
+    examine = world.media.examine
+
+    async def slowly(*given: Any, **named: Any) -> Any:
+        await asyncio.sleep(5)
+        return await examine(*given, **named)
+
+    world.media.examine = slowly  # type: ignore[method-assign]
+    world.hang_up(cause="USER_BUSY")
+    return world
+
+
+LAST_WORDS = [("Said", BYE, '{"outcome": "RecordingEnded"}'), ("CallOver", HANGUP, "")]
+
+
+@virtual
+async def test_a_daemon_that_ends_before_the_farewell() -> None:
+    """The next one tells it, and how and when the call ended, as the former knew: not when it came back itself."""
+    world = await broken_off()
+    ended_at = world.now
+    await world.settle(2)
+    assert (world.call.state, world.spoken) == (CallState.RUNNING, [])
+    await world.kill()
+    await world.settle(3600)
+    await world.boot().connected()
+    await world.settle(30)
+    assert world.spoken == LAST_WORDS
+    assert (world.call.state, world.call.cause, world.call.ended_at) == (CallState.ENDED, "USER_BUSY", ended_at)
+    assert {body["call"]["cause"] for kind in ("Said", "CallOver") for body in bodies(world, kind)} == {"USER_BUSY"}
+    assert {body["call"]["ended_at"] for body in bodies(world)} == {ended_at}
+
+
+@pytest.mark.parametrize("killed_after", [0.05, 2.0])
+@virtual
+async def test_a_leg_that_comes_again_before_the_farewell(killed_after: float) -> None:
+    """Its id is the caller's choice: of two calls the former has ended, each has its own end, and its last word."""
+    world = await broken_off()
+    world.park(born=50.0, routed=50.0)
+    await world.settle(killed_after)
+    await world.kill()
+    await world.boot().connected()
+    await world.settle(30)
+    assert world.spoken == LAST_WORDS
+    assert [call.state for call in world.calls.values()] == [CallState.ENDED, CallState.RUNNING]
+    world.hang_up(cause="CALL_REJECTED")
+    await world.settle(30)
+    assert world.spoken == [*LAST_WORDS, *LAST_WORDS]
+    causes = [call.cause for call in world.calls.values()]
+    assert causes == ["USER_BUSY" if killed_after > departed.SOON else LOST, "CALL_REJECTED"]
+
+
+@virtual
+async def test_a_switch_that_dies_before_it_tells_of_a_recording() -> None:
+    """What there is of it is found in its file, and the farewell waits for that."""
+    world = World([["take", "a", {}], ["bye", BYE]], hangup_url=HANGUP)
+    world.boot()
+    world.park()
+    while "start a" not in world.log:
+        await world.settle(0.001)
+    world.restart_switch()
+    await world.relink()
+    await world.settle(30)
+    assert [recording.state for recording in world.recordings.values()] == [State.COMPLETED]
+    assert world.spoken == LAST_WORDS
+
+
+@virtual
+async def test_a_leg_that_is_gone_before_the_next_step() -> None:
+    """What a document was about to tell, and did not while the leg was looked at, it tells all the same."""
+    world = await started([["wait", 5], ["tell", APP, 1], ["wait", None]], hangup_url=HANGUP)
+    world.cut()
+    world.hang_up()
+    world.held["look"] = asyncio.Event()
+    back = asyncio.ensure_future(world.relink())
+    await world.settle(10)
+    assert (world.told, world.spoken) == ({0: "good"}, [])
+    world.held.pop("look").set()
+    await back
+    await world.settle()
+    assert world.spoken == [("Said", APP, '{"number": 1}'), ("CallOver", HANGUP, "")]
+
+
+@virtual
+async def test_a_leg_that_is_gone_before_its_step_goes_on() -> None:
+    """The link went once more while a restarted daemon restored the document: its farewell is that of the step."""
+    world = await started([["wait", None], ["bye", BYE]], hangup_url=HANGUP)
+    await world.kill()
+    desk = world.boot().desk
+    desk.connecting(SWITCH)
+    await desk.reconnected(SWITCH, world.core)
+    going_on = asyncio.ensure_future(desk.go_on(SWITCH))
+    await asyncio.sleep(0)
+    desk.connecting(SWITCH)
+    await going_on
+    world.legs["leg"].alive = False
+    await world.relink()
+    await world.settle()
+    assert world.spoken == [("Said", BYE, '{"outcome": "NoneType"}'), ("CallOver", HANGUP, "")]
+
+
+@pytest.mark.parametrize(
+    ("document", "texts", "told", "spoken"),
+    [
+        ([["take", "a", {}], ["tell", APP, 1], ["wait", None], ["bye", BYE]], {}, {}, LAST_WORDS),
+        ([["take", "a", {}]], {}, {}, [("CallOver", HANGUP, "")]),
+        ([["wait", 1.5]], {}, {0: "good"}, [("CallOver", HANGUP, "")]),
+        (
+            [["wait", 1.5], ["tell", APP, 1], ["wait", None]],
+            {},
+            {0: "good"},
+            [("Said", APP, '{"number": 1}'), ("CallOver", HANGUP, "")],
+        ),
+        ([["wait", 1.5], ["fetch", URL], ["wait", None]], {URL: "[]"}, {0: "good"}, [("CallOver", HANGUP, "")]),
+        (
+            [["answer"], ["dial", [["1"]], {"timeout": 2.0}], ["tell", APP, 1], ["bye", BYE]],
+            {},
+            {0: "good"},
+            [("Said", BYE, '{"outcome": "Dialled"}'), ("CallOver", HANGUP, "")],
+        ),
+    ],
+    ids=["recording", "last recording", "end", "telling", "fetching", "dialling"],
+)
+@virtual
+async def test_an_end_that_is_told_late(
+    document: list[Any], texts: dict[str, str], told: dict[int, str], spoken: list[tuple[str, str, str]]
+) -> None:
+    """From the hangup on no step begins, and no document ends: its farewell tells, the cause is the caller's."""
+    world = await started(document, hangup_url=HANGUP, texts=texts, callees={"1": Behaviour(answers=0.5)})
+    world.reports = 5.0
+    world.hang_up(cause="USER_BUSY")
+    await world.settle(4)
+    assert (world.spoken, world.asked) == ([], [])
+    await world.settle(30)
+    assert (world.told, world.spoken, world.asked) == (told, spoken, [])
+    assert (world.call.state, world.call.cause) == (CallState.ENDED, "USER_BUSY")
 
 
 DEPARTURES: tuple[tuple[list[list[Any]], list[str]], ...] = (
@@ -460,13 +601,12 @@ async def test_an_answer_while_a_document_is_fetched_or_a_row_is_stored() -> Non
     world.held["fetch"].set()
     await world.settle()
     assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
-    await world.kill()
-    world = World([["wait", 5], ["wait", None]])
-    world.boot()
-    world.held["save"] = asyncio.Event()
-    world.park()
-    await world.settle(1)
-    world.tell(lambda daemon: daemon.desk.answered(SWITCH, "leg", world.now))
-    world.held.pop("save").set()
-    await world.settle(7)
-    assert world.call.answered_at == pytest.approx(world.call.started_at + 1, abs=0.1)
+    stored = World([["wait", 5], ["wait", None]])  # beside the other: what nobody holds any more is told by the loop
+    stored.boot()
+    stored.held["save"] = asyncio.Event()
+    stored.park()
+    await stored.settle(1)
+    stored.tell(lambda daemon: daemon.desk.answered(SWITCH, "leg", stored.now))
+    stored.held.pop("save").set()
+    await stored.settle(7)
+    assert stored.call.answered_at == pytest.approx(stored.call.started_at + 1, abs=0.1)

@@ -144,6 +144,7 @@ class Leg:
     playing: Queued | None = None
     bridged: str = ""
     bridge_cause: str = ""
+    ringback: bool = False
 
 
 # --- a dialect of steps -------------------------------------------------------------------------------------------
@@ -488,9 +489,9 @@ class World:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
-    lingers: float = 0.0
-    """Seconds between RECORD_STOP and CHANNEL_HANGUP_COMPLETE of a leg: the switch writes its call records first."""
     full: str | None = None
+    reports: float = 0.0
+    """Seconds from a leg's hangup until its end is told: whoever it is reported to may be slow."""
     media: FakeMedia = field(default_factory=FakeMedia)
     missing: set[str] = field(default_factory=set)
     lengths: dict[str, float] = field(default_factory=dict)
@@ -578,6 +579,7 @@ class World:
 
     def parked(self, leg: Leg) -> ParkedLeg:
         info = CallInfo("1001", answered=leg.answered, created_at=leg.born, profile_at=leg.routed)
+        info = replace(info, ringback=leg.ringback)
         return ParkedLeg(
             *(SWITCH, leg.id, self.now, info, self.core),
             marker=leg.marker,
@@ -606,14 +608,13 @@ class World:
         self.tell(lambda daemon: daemon.desk.unparked(SWITCH, leg))
         for path in [path for path, found in self.recorders.items() if found.owner.leg == leg]:
             self.end_recorder(path, hangup=True)
-        if self.lingers:
-            self.later(self.lingers, functools.partial(self._complete, leg, cause))
+        if self.reports:
+            self.later(self.reports, functools.partial(self._reported, leg, cause))
         else:
-            self._complete(leg, cause)
+            self._reported(leg, cause)
         self._parted(leg, cause)
 
-    def _complete(self, leg: str, cause: str) -> None:
-        """CHANNEL_HANGUP_COMPLETE."""
+    def _reported(self, leg: str, cause: str) -> None:
         self.tell(lambda daemon: daemon.service.leg_ended(SWITCH, leg, self.now))
         self.tell(lambda daemon: daemon.desk.gone(SWITCH, leg, cause))
 
@@ -661,6 +662,7 @@ class World:
                 rung.over = True
                 for found in legs:
                     self.hang_up(found.id, "ORIGINATOR_CANCEL")
+                self.end_bridge(rung, cause)
             elif leg == rung.winner or (not rung.winner and not any(found.alive for found in legs)):
                 self.end_bridge(rung, cause)
 

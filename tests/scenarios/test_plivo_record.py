@@ -143,6 +143,24 @@ async def test_what_the_action_is_told_of_is_there(
     }
 
 
+@pytest.mark.parametrize("redirect", [True, False])
+async def test_a_hangup_whose_end_is_told_late(app: Application, switch: Switch, redirect: bool) -> None:
+    """A switch that reports a call to a slow server first (mod_xml_cdr) tells its end then: the action hears once."""
+    rest = plivoxml.RedirectElement(app.receiver.url("/never/"))
+    app.answers("/answer/", document(record(app, redirect=redirect), rest))
+    app.answers("/done/", document(rest))
+    await app.start(hangup_url=app.receiver.url("/hangup/"))
+    call = await switch.call(script=(Tone(30.0, VOICE),), variables={"api_reporting_hook": "msleep 2000"})
+    await app.receiver.wait("/answer/")
+    await asyncio.sleep(2.5)
+    await call.hangup()
+    await finished(app, call)
+    await app.receiver.wait("/hangup/", timeout=20)
+    (done,), (ready,) = app.told("/done/"), app.told("/ready/")
+    assert (done["Digits"], done["CallStatus"], done["RecordingID"]) == ("", "completed", ready["RecordingID"])
+    assert app.told("/never/") == []
+
+
 async def test_the_beep_is_heard_and_not_recorded(app: Application, switch: Switch) -> None:
     """The recording begins when the beep is over; without it, at once. Nothing but the caller is in the file."""
     app.answers("/answer/", document(record(app, play_beep=True, timeout=2)))

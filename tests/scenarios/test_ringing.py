@@ -151,6 +151,26 @@ async def test_a_conversations_recording_has_no_ring(
     assert near(sound.hz(1), SHORT)
 
 
+async def test_an_operators_own_ring(dialling: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path) -> None:
+    """What a dialplan has said that an answered caller hears is heard, and is left on the leg."""
+    dialling.say(
+        record_call(dialling.receiver, direction="listen"),
+        {"connect": {"to": "2003", "timeout": 3}},
+        told(dialling),
+        {"sleep": -1},
+    )
+    await dialling.start()
+    ring = str(tone(tmp_path / "ring.wav", "wav", seconds=0.5, hz=MUSIC))
+    call = await switch.call(script=SPEAKING, variables={"transfer_ringback": ring})
+    assert await result(dialling) == ("failed", "no_answer")
+    async with connected(switch.direct) as esl:
+        assert await esl.api(f"uuid_getvar {call.leg} transfer_ringback") == ring
+    await call.hangup()
+    sound = await heard(dialling, (await callbacks.wait("finished"))["url"], tmp_path / "got.wav")
+    assert hears(sound, *RING) == []
+    assert seconds(sound, MUSIC) > 0.6
+
+
 @pytest.mark.parametrize("answered", [True, False], ids=["answered", "not answered"])
 async def test_nothing_is_left_on_the_leg(dialling: Daemon, switch: Switch, answered: bool) -> None:
     """What it hears is said for an answered leg, for as long as it dials; of another nothing is said."""

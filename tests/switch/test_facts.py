@@ -532,3 +532,17 @@ def test_no_reply_raises_but_in_its_own_way(read: Callable[[str], object], reply
     """Whatever a switch answers is a result or a ReplyError."""
     with contextlib.suppress(facts.ReplyError):
         read(reply)
+
+
+@pytest.mark.parametrize(
+    ("headers", "rings"),
+    [
+        ({}, False),
+        ({"variable_transfer_ringback": "%(2000,4000,440,480)"}, True),
+        ({"variable_ringback": "${us-ring}"}, True),
+        ({"variable_ringback": ""}, False),
+    ],
+)
+def test_whether_a_dialplan_says_what_is_heard(headers: dict[str, object], rings: bool) -> None:
+    """Either variable of FreeSWITCH does; which one counts is the switch's."""
+    assert parked(headers).ringback is rings

@@ -530,3 +530,4 @@ def test_what_calls_keep_of_a_leg() -> None:
     """What is not known of it has the form that calls expect."""
     info = LegInfo("1001", "", "", "", "", "", False, 8000, None, "")
     assert call_info(info) == CallInfo("1001")
+    assert call_info(replace(info, ringback=True)) == CallInfo("1001", ringback=True)
