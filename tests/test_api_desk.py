@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,9 @@ from controller.api_desk import ApiDesk
 from controller.documents.call import Call, CallInfo, CallState
 from controller.recordings.model import Channels, EndReason, Owner, Recording, RecordingRequest, State, Track
 from controller.recordings.ports import LedgerFailed, LegGone, NotPossible, SwitchAway
+from controller.store.store import open_store
+from controller.store.transaction import Transaction
+from tests.store.values import recording
 
 CALL = Call("c", "fs1", "leg", "p", "plivo", "d", "", CallInfo("1001", answered=True), CallState.RUNNING, 1.0)
 REQUEST = RecordingRequest(Channels.MONO, Track.BOTH, "mp3", "r", "PlivoRecordAPI")
@@ -58,6 +62,30 @@ async def test_a_switch_that_does_not_answer() -> None:
     """Whoever waits no longer is told of what is durable as of one that begins."""
     waiting = desk(MADE).start(CALL, REQUEST, "plivo", "id", within=0.01)
     assert await asyncio.wait_for(waiting, 5) == MADE
+
+
+async def test_what_was_started_just_now(tmp_path: Path) -> None:
+    """On this very leg, within so many seconds of the switch's clock, and not deleted."""
+    now = 5000.0
+    here = {"call": "c", "leg": "leg", "requested_at": now - 9.9}
+    rows = {
+        "new": recording(**here),
+        "old": recording(**{**here, "requested_at": now - 10.1}),
+        "deleted": recording(**here, state=State.COMPLETED, deleted_at=now),
+        "another leg's": recording(**{**here, "leg": "other"}),
+        "another call's": recording(**{**here, "call": "d"}),
+    }
+
+    def save(transaction: Transaction) -> None:
+        for row in rows.values():
+            transaction.save_recording(row)
+
+    store = await open_store(tmp_path / "fsrec.db")
+    await store.write(save)
+    board: Any = SimpleNamespace(now={"fs1": now}.__getitem__)
+    found = await ApiDesk(board, board, store, board, board).recent(replace(CALL, account="acme"), 10.0)
+    await store.close()
+    assert [name for name, row in rows.items() if row in found] == ["new"]
 
 
 @pytest.mark.parametrize(

@@ -256,9 +256,16 @@ class PlivoApi:
         return await self._control.start(call, asked, DIALECT, new_id(), within=BEGIN_WITHIN)
 
     async def _stop(self, call: Call, parameters: Parameters) -> None:
-        """Stop one of the call's recordings or all; that none runs is no error of whoever wants none to run."""
+        """Stop one of the call's recordings or all; that none runs is no error of whoever wants none to run.
+
+        Those of a leg that was dialled are told as the dialling call's, which has others of its own.
+        """
         wanted = rest.stopped(parameters, self._public_url)
-        active = [one for one in self._control.active(call.told_as) if wanted in {None, one.id}]
+        active = [
+            one
+            for one in self._control.active(call.told_as)
+            if wanted in {None, one.id} and (not call.parent or one.owner.leg == call.leg)
+        ]
         if wanted is not None and not active:
             raise RestError(404, "URL is of no recording that runs on this call")
         failure: Exception | None = None

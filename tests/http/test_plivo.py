@@ -95,7 +95,7 @@ class Control:
         return [one[2] for one in self.asked if one[0] == "start"]
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        return self.call if (account, call_id) == (MINE.name, CALL) else None
+        return self.call if self.call is not None and (account, call_id) == (MINE.name, self.call.id) else None
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:
         return self.recordings.get(recording_id) if account == MINE.name else None
@@ -516,7 +516,7 @@ async def test_what_a_document_records_is_never_a_starts(client: Client) -> None
     assert read(await client.json("POST", ON_CALL, {}))["recording_id"] != first
 
 
-SECOND = "00000000-0000-4000-8000-000000000002"
+SECOND, THIRD = (f"00000000-0000-4000-8000-00000000000{number}" for number in (2, 3))
 
 
 async def test_a_stop(client: Client) -> None:
@@ -528,6 +528,16 @@ async def test_a_stop(client: Client) -> None:
     assert client.control.asked == [("stop", ID, EndReason.API), ("stop", SECOND, EndReason.API)]
     assert (await client.ask("DELETE", ON_CALL)).status == 204
     assert len(client.control.asked) == 2
+
+
+@pytest.mark.parametrize(("call", "stopped"), [(CALL, [ID, SECOND]), (THIRD, [SECOND])])
+async def test_stopping_at_who_was_dialled(client: Client, call: str, stopped: list[str]) -> None:
+    """Those of that leg, though they are told as the dialling call's, whose own go on; its stop is of all."""
+    dialled = call_of(id=THIRD, leg=THIRD, parent=CALL)
+    client.control.recordings = {ID: recording_of(), SECOND: recording_of(SECOND, owner=dialled.owner("session"))}
+    client.control.call = call_of() if call == CALL else dialled
+    assert (await client.json("DELETE", f"/Call/{call}/Record/", {})).status == 204
+    assert [one[1] for one in client.control.asked] == stopped
 
 
 @pytest.mark.parametrize("how", ["json", "form", "query"])

@@ -25,6 +25,7 @@ from plivo.exceptions import (
 )
 from plivo.rest import client as plivo_client
 
+from controller.recordings.model import State
 from controller.softswitch.script import Tone
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Answer
@@ -255,6 +256,23 @@ async def test_a_document_goes_on_beside(line: Callable[..., Any], switch: Switc
 
 
 # --- the same start again -------------------------------------------------------------------------------------------
+
+
+async def test_who_was_dialled(line: Callable[..., Any], daemon: Daemon) -> None:
+    """Recorded and stopped by DialBLegUUID: what is recorded of the call that dialled goes on."""
+    told = daemon.receiver.url("/dial")
+    up = await line(f"<Record recordSession='true'/><Dial callbackUrl='{told}'><Number>2001</Number></Dial>")
+    [answered] = await daemon.receiver.wait("/dial", 1)
+    other = answered.form["DialBLegUUID"]
+    started = (await up.ask(up.client.calls.record, other, time_limit=300)).recording_id
+    await asyncio.sleep(SECONDS)
+    await up.ask(up.client.calls.record_stop, other)
+    await up.ready(started)
+    assert daemon.app is not None
+    [session] = daemon.app.recordings.active(up.uuid)
+    assert session.state is State.RECORDING
+    await up.stop()
+    await up.ready(session.id)
 
 
 async def test_what_the_client_repeats(line: Callable[..., Any], switch: Switch) -> None:

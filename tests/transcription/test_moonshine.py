@@ -274,6 +274,31 @@ def test_a_job_is_one_line() -> None:
     assert parse(asked.text()) == asked
 
 
+ENGINE = """
+import os
+from types import SimpleNamespace as Some
+print("loading")
+class Transcriber:
+    def __init__(self, *_, **__): os.system("echo loaded")
+    def transcribe_without_streaming(self, *_):
+        told = f"{os.nice(0)} {os.environ.get('MOONSHINE_ORT_SINGLE_THREAD')}"
+        return Some(lines=[Some(start_time=0.0, text=told)])
+"""
+
+
+async def test_calls_come_first(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine has one thread, is nicer than we are, and may print what it likes: that is no answer."""
+    package = tmp_path / "moonshine_voice"
+    package.mkdir()
+    (package / "__init__.py").write_text("class ModelArch: TINY = 0\nget_model_path = str\n")
+    (package / "transcriber.py").write_text(ENGINE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    write(world.diary, tone(1.0))
+    world.made.append(Moonshine())
+    assert await world.text(world.made[-1]) == f"{min(19, os.nice(0) + moonshine_worker.NICENESS)} 1"
+    assert moonshine_worker.NICENESS >= 10
+
+
 # --- the real engine
 
 
