@@ -182,9 +182,10 @@ async def test_one_switch_that_refuses_of_two() -> None:
     async with asyncio.timeout(10), Peer(refuses) as bad, Peer(answers) as good:
         board = board_of(bad, good, seen=seen)
         serving = asyncio.create_task(board.run(heard))
-        await eventually(lambda: len(board.problems()) == 1 and "fs1" in board.problems()[0] and heard.connects)
+        await eventually(lambda: heard.connects and any(isinstance(event, SwitchRefused) for event in seen))
         [refused] = [event for event in seen if isinstance(event, SwitchRefused)]
         assert refused.switch == "fs1"
+        await eventually(lambda: len(board.problems()) == 1 and "fs1" in board.problems()[0])
         assert refused.reason in board.problems()[0]
         assert "password" in refused.fix
         await say(answers, core_event("CHANNEL_ANSWER"))
