@@ -83,7 +83,7 @@ class Departed:
 
         A hangup of ours that did not come to pass is no cause of its end.
         """
-        released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None)
+        released = call.changed(state=CallState.RELEASED, waiting=None, recording=None, cause=None, ending=None)
         self.adopt(released)
         self.observe(CallReleased(call.id))
         self._close(released, told)

@@ -19,7 +19,7 @@ from controller.calls.context import CallContext
 from controller.calls.dialled import DialledLegs
 from controller.calls.rooms import Rooms
 from controller.calls.source import SourceFailed
-from controller.documents.call import Call
+from controller.documents.call import Call, Ending
 from controller.documents.dialect import Dialect, Program
 from controller.documents.steps import (
     Answer,
@@ -161,7 +161,8 @@ class CallRunner:
             step = await self._next(outcome)
         self._step = None
         await context.at_hand()
-        context.call = context.call.changed(cause=context.call.cause or step.cause)
+        ending = Ending.SPENT if step.spent else Ending.SAID
+        context.call = context.call.changed(cause=context.call.cause or step.cause, ending=ending)
         await hang_up(context.call, self._rooms)
 
     def find_step(self) -> None:

@@ -18,6 +18,13 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
+class Ending(StrEnum):
+    """Why a document's own end hung its call up: it ``said`` so, or nothing of it was left."""
+
+    SAID = "said"
+    SPENT = "spent"
+
+
 @dataclass(frozen=True, slots=True)
 class CallInfo:
     """What is known of a leg when it is taken over; texts come from callers and are shown, never trusted.
@@ -50,8 +57,8 @@ class Call:
     program's snapshot (JSON types) while ``step`` (counted from 1) is carried out. ``waiting`` is the Unix time at
     which that step's waiting ends, ``recording`` the id of the recording that it starts or stops, ``item`` which of
     its items plays, or which of its groups is dialled (counted from 0), ``connected_at`` since when one of that group
-    talks (the switch's time). ``cause`` says why fsrec hung it up, or the switch's cause once it is gone.
-    ``marked`` says that the leg was seen to carry our marker, ``limited`` that the switch is told to end it after a
+    talks (the switch's time). ``cause`` says why fsrec hung it up, or the switch's cause once it is gone; ``ending``
+    is how its document did, where that is why. ``marked`` says that the leg was seen to carry our marker, ``limited`` that the switch is told to end it after a
     time. ``revision`` grows with each change that is stored: no older value overwrites a newer one.
 
     ``parent`` is of a dialled leg, which has no row of its own: the call that dialled it.
@@ -88,6 +95,7 @@ class Call:
     parent: str = ""
     hangup_url: str | None = None
     answered_at: float | None = None
+    ending: Ending | None = None
 
     @property
     def told_as(self) -> str:

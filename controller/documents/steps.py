@@ -278,9 +278,13 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The program is over: hang the leg up with a FreeSWITCH ``cause`` name (documents never leave a leg parked)."""
+    """The program is over: hang the leg up with a FreeSWITCH ``cause`` name (documents never leave a leg parked).
+
+    ``spent``: because nothing of the document is left, not because it says so.
+    """
 
     cause: str = "NORMAL_CLEARING"
+    spent: bool = False
 
 
 Step = (

@@ -156,6 +156,8 @@ async def test_a_hangup_whose_end_is_told_late(app: Application, switch: Switch,
     await call.hangup()
     await finished(app, call)
     await app.receiver.wait("/hangup/", timeout=20)
+    (over,) = app.told("/hangup/")
+    assert (over["HangupCauseCode"], over["HangupSource"]) == ("4000", "Caller")
     (done,), (ready,) = app.told("/done/"), app.told("/ready/")
     assert (done["Digits"], done["CallStatus"], done["RecordingID"]) == ("", "completed", ready["RecordingID"])
     assert app.told("/never/") == []

@@ -139,7 +139,8 @@ async def test_voicemail(app: Application, switch: Switch) -> None:
 
     (over,) = app.told("/hangup/")
     assert (over["Event"], over["CallStatus"], over["HangupCause"]) == ("Hangup", "completed", "NORMAL_CLEARING")
-    assert (over["HangupCauseName"], over["HangupCauseCode"]) == ("Normal Hangup", "4000")
+    assert (over["HangupCauseName"], over["HangupCauseCode"]) == ("End Of XML Instructions", "4010")
+    assert over["HangupSource"] == "Answer XML"
     assert over["Duration"] == over["BillDuration"]
     assert int(over["Duration"]) >= int(ready["RecordingDuration"])
     assert all(re.fullmatch(TIMES, over[name]) for name in ("StartTime", "AnswerTime", "EndTime"))

@@ -5,7 +5,11 @@ Plivo knows more of its own calls than a cause tells: what it does not tell is `
 
 from __future__ import annotations
 
+from controller.documents.call import Call, Ending
+
 UNKNOWN = "Unknown"
+REFUSED = "NORMAL_TEMPORARY_FAILURE"
+"""Of a call whose document cannot be had, and whose fallback cannot either (DESIGN section 9)."""
 
 CAUSES = {
     "NORMAL_CLEARING": (4000, "Normal Hangup"),
@@ -33,13 +37,11 @@ CAUSES = {
 
 _OF_A_CALL = {
     "ORIGINATOR_CANCEL": "Caller",
-    "USER_BUSY": "Answer XML",
-    "CALL_REJECTED": "Answer XML",
     "ALLOTTED_TIMEOUT": "Plivo",
     "MEDIA_TIMEOUT": "Plivo",
-    "NORMAL_TEMPORARY_FAILURE": "Error",
+    REFUSED: "Error",
 }
-"""Who ended the call that runs a document: nobody but its own ``<Hangup>`` is busy, or rejects it."""
+"""Who ended the call that runs a document, as far as the cause alone tells."""
 
 _OF_A_DIALLED_LEG = {
     "ALLOTTED_TIMEOUT": "Plivo",
@@ -49,8 +51,25 @@ _OF_A_DIALLED_LEG = {
 }
 
 
-def explained(cause: str, *, dialled: bool = False) -> tuple[str, str, str]:
-    """Return Plivo's code, name and source of a hangup of the call's leg, or of one that it ``dialled``."""
+SPENT = (4010, "End Of XML Instructions")
+
+
+def of_dialled(cause: str) -> tuple[str, str, str]:
+    """Return Plivo's code, name and source of a dialled leg's hangup."""
     code, name = CAUSES.get(cause, (0, UNKNOWN))
-    source = (_OF_A_DIALLED_LEG if dialled else _OF_A_CALL).get(cause, UNKNOWN)
+    return str(code), name, _OF_A_DIALLED_LEG.get(cause, UNKNOWN)
+
+
+def of_call(call: Call) -> tuple[str, str, str]:
+    """Return Plivo's code, name and source of the hangup of a call that is over.
+
+    A normal one that no document of ours made is its party's: an operator's command cannot be told from that.
+    """
+    cause = call.cause or ""
+    code, name = SPENT if call.ending is Ending.SPENT else CAUSES.get(cause, (0, UNKNOWN))
+    source = _OF_A_CALL.get(cause, UNKNOWN)
+    if call.ending is not None and cause != REFUSED:
+        source = "Answer XML"
+    elif cause == "NORMAL_CLEARING":
+        source = "Caller" if call.info.direction == "inbound" else "Call recipient"
     return str(code), name, source

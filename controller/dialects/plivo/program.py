@@ -19,6 +19,7 @@ from typing import Any
 
 from controller.dialects.plivo import asking, told
 from controller.dialects.plivo.asking import REASONS, Asking
+from controller.dialects.plivo.causes import REFUSED
 from controller.dialects.plivo.document import Document, Instruction, read, read_sounds
 from controller.dialects.plivo.state import BadSnapshot, State, restored
 from controller.dialects.plivo.urls import media_url
@@ -49,9 +50,6 @@ from controller.documents.steps import (
     soundless,
 )
 from controller.recordings.model import EndReason, StatusTarget, new_id
-
-REFUSED = "NORMAL_TEMPORARY_FAILURE"
-"""Cause of a call whose document cannot be had, and whose fallback cannot either (DESIGN section 9)."""
 
 MOST_FETCHES = 100
 """Documents in a row that nobody hears anything of: a redirect that leads in circles."""
@@ -159,7 +157,7 @@ class PlivoProgram:
                     return Tell(StatusTarget(state.url, state.method), dict(state.given))
                 return Fetch(state.url, dict(state.given), state.method)
             if state.at >= len(self._document.instructions):
-                return End()
+                return End(spent=True)
             instruction = self._document.instructions[state.at]
             if instruction.verb == "Redirect":
                 self._ask(instruction.text, str(instruction.values["method"]), {})

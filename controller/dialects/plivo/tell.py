@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.dialects.plivo.causes import explained
+from controller.dialects.plivo.causes import of_call, of_dialled
 from controller.dialects.plivo.fetch import IN_PROGRESS, REDIRECTED, parameters
 from controller.dialects.plivo.formats import moment
 from controller.dialects.plivo.render import request_of
@@ -69,7 +69,7 @@ def _legs(message: DialConnected | DialOver | DialDigits, call: Call) -> dict[st
 
 def _over(message: DialOver) -> dict[str, str]:
     length = str(whole_seconds(message.seconds))
-    code, name, source = explained(message.cause, dialled=True)
+    code, name, source = of_dialled(message.cause)
     return {
         "DialBLegDuration": length,
         "DialBLegBillDuration": length,
@@ -86,7 +86,7 @@ def _ended(call: Call) -> dict[str, str]:
     Nobody bills here: ``BillDuration`` is the time for which it was answered, as ``Duration`` is.
     """
     info, ended_at = call.info, call.ended_at
-    code, name, source = explained(call.cause or "")
+    code, name, source = of_call(call)
     answered_at = call.answered_at if call.answered_at is not None else call.started_at if info.answered else None
     lasted = 0.0 if answered_at is None or ended_at is None else max(0.0, ended_at - answered_at)
     told = {

@@ -84,8 +84,8 @@ ANSWERED = Dialled(DialStatus.ANSWERED, None, B_LEG, 12.4)
 
 def test_no_elements_hang_up() -> None:
     """An empty document, and the end of one."""
-    assert (run("").steps, run("").end) == ([], End())
-    assert (run("<Wait/>").steps, run("<Wait/>").end) == ([Wait(1.0)], End())
+    assert (run("").steps, run("").end) == ([], End(spent=True))
+    assert (run("<Wait/>").steps, run("<Wait/>").end) == ([Wait(1.0)], End(spent=True))
 
 
 @pytest.mark.parametrize(
@@ -562,7 +562,7 @@ def test_fallback(outcome: Outcome) -> None:
 
     for body in ("<Redirect>https://a:b@h/x</Redirect>", "<GetDigits action='https://h/x'/>"):
         ran = run(body, outcomes, FALLBACK)
-        assert (ran.steps[-2:], ran.end) == ([Fetch("https://h/fallback", {}, "GET"), SPOKEN], End())
+        assert (ran.steps[-2:], ran.end) == ([Fetch("https://h/fallback", {}, "GET"), SPOKEN], End(spent=True))
         assert run(body, outcomes).end == REFUSED
         assert not any("a:b" in event.message for event in ran.heard)
 

@@ -11,10 +11,10 @@ import pytest
 from plivo.utils import validate_v3_signature
 
 from controller.dialects.plivo import fetch, render, tell, urls
-from controller.dialects.plivo.causes import CAUSES, explained
+from controller.dialects.plivo.causes import CAUSES, of_call, of_dialled
 from controller.dialects.plivo.formats import amount
 from controller.dialects.plivo.sources import API
-from controller.documents.call import Call, CallState
+from controller.documents.call import Call, CallState, Ending
 from controller.documents.dialect import Account
 from controller.documents.fragments import Retried
 from controller.documents.messages import CallOver, DialConnected, DialDigits, DialOver, Message, Said
@@ -483,7 +483,7 @@ def test_a_call_ends() -> None:
         "HangupCause": "NORMAL_CLEARING",
         "HangupCauseName": "Normal Hangup",
         "HangupCauseCode": "4000",
-        "HangupSource": "Unknown",
+        "HangupSource": "Caller",
         "Duration": "10",
         "BillDuration": "10",
         "StartTime": "2021-12-20 11:33:20",
@@ -509,20 +509,38 @@ def test_a_call_that_came_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "dialled", "expected"),
+    ("cause", "expected"),
     [
-        ("CALL_REJECTED", False, ("3020", "Rejected", "Answer XML")),
-        ("USER_BUSY", False, ("3010", "Busy Line", "Answer XML")),
-        ("USER_BUSY", True, ("3010", "Busy Line", "Unknown")),
-        ("ALLOTTED_TIMEOUT", True, ("6000", "Scheduled Hangup", "Plivo")),
-        ("LOSE_RACE", True, ("9000", "Lost Race", "Plivo")),
-        ("ATTENDED_TRANSFER", False, ("0", "Unknown", "Unknown")),
-        ("", True, ("0", "Unknown", "Unknown")),
+        ("USER_BUSY", ("3010", "Busy Line", "Unknown")),
+        ("ALLOTTED_TIMEOUT", ("6000", "Scheduled Hangup", "Plivo")),
+        ("LOSE_RACE", ("9000", "Lost Race", "Plivo")),
+        ("", ("0", "Unknown", "Unknown")),
     ],
 )
-def test_causes(cause: str, dialled: bool, expected: tuple[str, str, str]) -> None:
+def test_causes_of_dialled_legs(cause: str, expected: tuple[str, str, str]) -> None:
     """Plivo's code, name and source of FreeSWITCH's causes; what they do not tell is unknown."""
-    assert explained(cause, dialled=dialled) == expected
+    assert of_dialled(cause) == expected
+
+
+@pytest.mark.parametrize(
+    ("cause", "ending", "direction", "expected"),
+    [
+        ("NORMAL_CLEARING", None, "inbound", ("4000", "Normal Hangup", "Caller")),
+        ("NORMAL_CLEARING", None, "outbound", ("4000", "Normal Hangup", "Call recipient")),
+        ("NORMAL_CLEARING", Ending.SAID, "inbound", ("4000", "Normal Hangup", "Answer XML")),
+        ("NORMAL_CLEARING", Ending.SPENT, "inbound", ("4010", "End Of XML Instructions", "Answer XML")),
+        ("CALL_REJECTED", Ending.SAID, "inbound", ("3020", "Rejected", "Answer XML")),
+        ("USER_BUSY", Ending.SAID, "inbound", ("3010", "Busy Line", "Answer XML")),
+        ("NORMAL_TEMPORARY_FAILURE", Ending.SAID, "inbound", ("5010", "Internal Error", "Error")),
+        ("NORMAL_TEMPORARY_FAILURE", None, "inbound", ("5010", "Internal Error", "Error")),
+        ("ALLOTTED_TIMEOUT", None, "inbound", ("6000", "Scheduled Hangup", "Plivo")),
+        ("ATTENDED_TRANSFER", None, "inbound", ("0", "Unknown", "Unknown")),
+    ],
+)
+def test_causes_of_calls(cause: str, ending: Ending | None, direction: str, expected: tuple[str, str, str]) -> None:
+    """A document's end is told from its <Hangup>, and both from the party's own."""
+    call = replace(OVER, cause=cause, ending=ending, info=replace(OVER.info, direction=direction))
+    assert of_call(call) == expected
 
 
 def test_one_code_has_one_name() -> None:
