@@ -58,8 +58,9 @@ class Call:
     which that step's waiting ends, ``recording`` the id of the recording that it starts or stops, ``item`` which of
     its items plays, or which of its groups is dialled (counted from 0), ``connected_at`` since when one of that group
     talks (the switch's time). ``cause`` says why fsrec hung it up, or the switch's cause once it is gone; ``ending``
-    is how its document did, where that is why. ``marked`` says that the leg was seen to carry our marker, ``limited`` that the switch is told to end it after a
-    time. ``revision`` grows with each change that is stored: no older value overwrites a newer one.
+    is how its document did, where that is why. ``marked`` says that the leg was seen to carry our marker, ``limited``
+    that the switch is told to end it after a time. ``revision`` grows with each change that is stored: no older value
+    overwrites a newer one.
 
     ``parent`` is of a dialled leg, which has no row of its own: the call that dialled it.
 
