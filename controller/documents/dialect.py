@@ -158,3 +158,20 @@ class Dialect(Protocol):
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:
         """Return the headers that sign one attempt in the vendor's scheme."""
         ...
+
+
+class RecordingsAlone:
+    """The part of a dialect that tells of nothing but recordings: no document of it has more told."""
+
+    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:  # noqa: ARG002 - nothing of the kind
+        """Return nothing."""
+        return None
+
+    def transcribed(
+        self,
+        transcription: Transcription,  # noqa: ARG002 - there are none
+        recording: Recording,  # noqa: ARG002
+        account: Account,  # noqa: ARG002
+    ) -> Delivery | None:
+        """Return nothing."""
+        return None

@@ -12,10 +12,9 @@ from controller.dialects.swml.blocks import Document
 from controller.dialects.swml.document import read
 from controller.dialects.swml.program import BadSnapshot, SwmlProgram
 from controller.documents.call import Call
-from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.dialect import Account, DocumentError, Problem, RecordingsAlone
 from controller.documents.fetch import DocumentRequest, Patience
-from controller.documents.messages import Message
-from controller.recordings.model import Delivery, Notice, Recording, Transcription
+from controller.recordings.model import Delivery, Notice, Recording
 
 KEPT = 1_048_576
 """Characters of documents that are kept as they were read; what is read of one takes twenty times as much."""
@@ -47,7 +46,7 @@ class Documents:
         return document
 
 
-class SwmlDialect:
+class SwmlDialect(RecordingsAlone):
     """Implements ``documents.dialect.Dialect``. ``public_url`` is where fsrec is reached from outside."""
 
     name = "swml"
@@ -110,19 +109,6 @@ class SwmlDialect:
         """Return the callback of a notice; none where its receiver did not ask for it."""
         rendered = render.render(notice, account, self._public_url, self.name)
         return () if rendered is None else (rendered,)
-
-    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:  # noqa: ARG002 - nothing of the kind
-        """Return nothing: no document of this dialect has anything told of its call."""
-        return None
-
-    def transcribed(
-        self,
-        transcription: Transcription,  # noqa: ARG002 - there are none
-        recording: Recording,  # noqa: ARG002
-        account: Account,  # noqa: ARG002
-    ) -> Delivery | None:
-        """Return nothing: this dialect has no transcriptions."""
-        return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:  # noqa: ARG002 - SignalWire's scheme has no time in it
         """Return the headers that sign one attempt; none where the account has no signing key."""

@@ -10,16 +10,15 @@ from controller.dialects.twiml.codes import UNREADABLE
 from controller.dialects.twiml.document import read
 from controller.dialects.twiml.program import NOT_FETCHED, BadSnapshot, TwimlProgram, Warn
 from controller.documents.call import Call
-from controller.documents.dialect import Account, DocumentError, Problem
+from controller.documents.dialect import Account, DocumentError, Problem, RecordingsAlone
 from controller.documents.events import DocumentWarned
 from controller.documents.fetch import DocumentRequest, Patience, is_url, named, shown
-from controller.documents.messages import Message
-from controller.recordings.model import Delivery, Notice, Recording, Transcription
+from controller.recordings.model import Delivery, Notice, Recording
 
 Observe = Callable[[object], None]
 
 
-class TwimlDialect:
+class TwimlDialect(RecordingsAlone):
     """Implements ``documents.dialect.Dialect``.
 
     ``public_url`` is where fsrec is reached from outside, ``accounts`` are all accounts by name, ``observe`` hears of
@@ -101,19 +100,6 @@ class TwimlDialect:
         """Return the callback of a notice; none where its receiver did not ask for it."""
         rendered = render.render(notice, account, self._public_url, self.name)
         return () if rendered is None else (rendered,)
-
-    def tell(self, identity: str, message: Message, call: Call, account: Account) -> Delivery | None:  # noqa: ARG002 - nothing of the kind
-        """Return nothing: no document of this dialect has anything told of its call."""
-        return None
-
-    def transcribed(
-        self,
-        transcription: Transcription,  # noqa: ARG002 - there are none
-        recording: Recording,  # noqa: ARG002
-        account: Account,  # noqa: ARG002
-    ) -> Delivery | None:
-        """Return nothing: this dialect has no transcriptions."""
-        return None
 
     def sign(self, delivery: Delivery, account: Account, now: float) -> Mapping[str, str]:  # noqa: ARG002 - the scheme has no time in it
         """Return the header that signs one attempt."""
