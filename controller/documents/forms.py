@@ -1,9 +1,13 @@
-"""What vendors' form webhooks share: parameters in a body or a query, lengths in seconds, URLs as they are signed."""
+"""What vendors' form webhooks share: parameters in a body or a query, states of calls, lengths, URLs as signed."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from urllib.parse import urlencode
+
+from controller.documents.call import Call, CallState
+from controller.recordings.model import Delivery, StatusTarget
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -19,6 +23,31 @@ def with_query(url: str, pairs: list[tuple[str, str]]) -> str:
         return url
     separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
     return url + separator + urlencode(pairs, errors="replace")
+
+
+def delivery(
+    identity: str,
+    account: str,
+    dialect: str,
+    target: StatusTarget,
+    told: Mapping[str, str],
+    headers: tuple[tuple[str, str], ...] = (),
+) -> Delivery:
+    """Return parameters as the request that their receiver wants: a form, or a query behind the URL's own."""
+    pairs = list(told.items())
+    if target.method == "GET":
+        bare, hash_, fragment = target.url.partition("#")
+        url = with_query(bare, pairs) + hash_ + fragment
+        return Delivery(identity, account, dialect, "GET", url, headers, b"")
+    form = (("Content-Type", FORM), *headers)
+    return Delivery(identity, account, dialect, target.method, target.url, form, encoded(pairs))
+
+
+def call_status(call: Call) -> str:
+    """Return a call's ``CallStatus``."""
+    if call.state is CallState.ENDED:
+        return "completed"
+    return "in-progress" if call.info.answered else "ringing"
 
 
 def whole_seconds(duration: float) -> int:

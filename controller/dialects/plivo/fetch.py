@@ -11,10 +11,10 @@ from typing import Any
 
 from controller.dialects.plivo import sign
 from controller.dialects.plivo.formats import exact
-from controller.documents.call import Call, CallState
+from controller.documents.call import Call
 from controller.documents.dialect import Account
 from controller.documents.fetch import DocumentRequest, Patience, as_wished
-from controller.documents.forms import FORM, encoded, with_query
+from controller.documents.forms import FORM, call_status, encoded, with_query
 from controller.documents.fragments import Retried, rules_of
 
 ANSWERED, REDIRECTED = "StartApp", "Redirect"
@@ -59,7 +59,7 @@ def parameters(call: Call, account: Account) -> dict[str, str]:
     """Return the standard parameters of every request about a call. What a caller chose is text."""
     info = call.info
     told = party_parameters(call.told_as, info.caller_number, info.destination, info.direction, account)
-    told["CallStatus"] = status(call)
+    told["CallStatus"] = call_status(call)
     told["SessionStart"] = exact(info.created_at or call.started_at)
     if info.caller_name:
         told["CallerName"] = info.caller_name
@@ -79,10 +79,3 @@ def party_parameters(call: str, caller: str, called: str, direction: str, accoun
     if account.identity.startswith(MAIN_ACCOUNT):
         told["ParentAuthID"] = account.identity
     return told
-
-
-def status(call: Call) -> str:
-    """Return a call's CallStatus."""
-    if call.state is CallState.ENDED:
-        return "completed"
-    return IN_PROGRESS if call.info.answered else "ringing"

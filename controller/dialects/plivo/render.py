@@ -13,14 +13,13 @@ from controller.dialects.plivo.fetch import REDIRECTED, party_parameters
 from controller.dialects.plivo.formats import amount, length_of, lengths
 from controller.dialects.plivo.urls import recording_url
 from controller.documents.dialect import Account
-from controller.documents.forms import FORM, encoded, whole_seconds, with_query
+from controller.documents.forms import delivery, whole_seconds
 from controller.recordings.model import (
     Delivery,
     EndReason,
     Notice,
     NoticeKind,
     Recording,
-    StatusTarget,
     Transcription,
 )
 
@@ -43,11 +42,11 @@ def render(notice: Notice, account: Account, public_url: str, dialect: str) -> t
     found = []
     if request.status is not None:
         told = _of_the_api if request.source == sources.API else _of_a_document
-        found.append(request_of(notice.id, account, dialect, request.status, told(recording, account, public_url)))
+        found.append(delivery(notice.id, account.name, dialect, request.status, told(recording, account, public_url)))
     heard = notice.kind in {NoticeKind.COMPLETED, NoticeKind.NO_INPUT}
     if request.at_hangup is not None and recording.reason is EndReason.HANGUP and heard:
         told_to_action = _to_action(recording, account, public_url)
-        found.append(request_of(derived(notice.id, "action"), account, dialect, request.at_hangup, told_to_action))
+        found.append(delivery(derived(notice.id, "action"), account.name, dialect, request.at_hangup, told_to_action))
     return tuple(found)
 
 
@@ -68,23 +67,12 @@ def transcribed(
         "error": transcription.error,
     }
     identity = derived(recording.id, f"transcription {transcription.requested_at!r}")
-    return request_of(identity, account, dialect, transcription.target, told)
+    return delivery(identity, account.name, dialect, transcription.target, told)
 
 
 def derived(identity: str, what: str) -> str:
     """Return the id of something that belongs to another: always the same."""
     return str(uuid.uuid5(_DERIVED, f"{identity} {what}"))
-
-
-def request_of(identity: str, account: Account, dialect: str, target: StatusTarget, told: dict[str, str]) -> Delivery:
-    """Return parameters as the request that its receiver wants: a form, or a query behind the URL's own."""
-    pairs = list(told.items())
-    if target.method == "GET":
-        bare, hash_, fragment = target.url.partition("#")
-        url = with_query(bare, pairs) + hash_ + fragment
-        return Delivery(identity, account.name, dialect, "GET", url, (), b"")
-    headers = (("Content-Type", FORM),)
-    return Delivery(identity, account.name, dialect, target.method, target.url, headers, encoded(pairs))
 
 
 def _of_a_document(recording: Recording, account: Account, public_url: str) -> dict[str, str]:

@@ -10,10 +10,9 @@ from typing import Any
 from controller.dialects.plivo.causes import of_call, of_dialled
 from controller.dialects.plivo.fetch import IN_PROGRESS, REDIRECTED, parameters
 from controller.dialects.plivo.formats import moment
-from controller.dialects.plivo.render import request_of
 from controller.documents.call import Call
 from controller.documents.dialect import Account
-from controller.documents.forms import whole_seconds
+from controller.documents.forms import delivery, whole_seconds
 from controller.documents.messages import CallOver, DialConnected, DialDigits, DialOver, Message, Said
 from controller.recordings.model import Delivery
 
@@ -23,7 +22,7 @@ HUNG_UP = "Hangup"
 def tell(identity: str, message: Message, call: Call, account: Account, dialect: str) -> Delivery:
     """Return the request that tells a message, under the id ``identity``."""
     told = {**parameters(call, account), **_told(message, call)}
-    return request_of(identity, account, dialect, message.target, told)
+    return delivery(identity, account.name, dialect, message.target, told)
 
 
 def _told(message: Message, call: Call) -> dict[str, str]:

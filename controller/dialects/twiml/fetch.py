@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl
 
 from controller.dialects.twiml import sign
 from controller.dialects.twiml.sids import call_sid
-from controller.documents.call import Call, CallState
+from controller.documents.call import Call
 from controller.documents.dialect import Account
 from controller.documents.fetch import DocumentRequest, Patience, as_wished
-from controller.documents.forms import FORM, encoded, with_query
+from controller.documents.forms import FORM, call_status, encoded, with_query
 from controller.documents.fragments import Retried, rules_of
 
 API_VERSION = "2010-04-01"
@@ -53,7 +53,7 @@ def parameters(call: Call, account: Account) -> dict[str, str]:
         "AccountSid": account.identity,
         "From": info.caller_number,
         "To": info.destination,
-        "CallStatus": status(call),
+        "CallStatus": call_status(call),
         "ApiVersion": API_VERSION,
         "Direction": "inbound" if info.direction == "inbound" else "outbound-api",
         "Caller": info.caller_number,
@@ -62,10 +62,3 @@ def parameters(call: Call, account: Account) -> dict[str, str]:
     if info.caller_name:
         described["CallerName"] = info.caller_name
     return described
-
-
-def status(call: Call) -> str:
-    """Return a call's CallStatus."""
-    if call.state is CallState.ENDED:
-        return "completed"
-    return "in-progress" if call.info.answered else "ringing"

@@ -9,7 +9,7 @@ from controller.dialects.twiml.formats import rfc2822
 from controller.dialects.twiml.sids import call_sid, recording_of, recording_sid
 from controller.documents.dialect import Account
 from controller.documents.fetch import shown
-from controller.documents.forms import FORM, encoded, whole_seconds, with_query
+from controller.documents.forms import delivery, whole_seconds
 from controller.recordings.model import Absence, Delivery, Notice, NoticeKind, Recording
 
 IN_PROGRESS, COMPLETED, ABSENT = "in-progress", "completed", "absent"
@@ -66,23 +66,9 @@ def render(notice: Notice, account: Account, public_url: str, dialect: str) -> D
     event = event_of(notice)
     if target is None or event is None or event not in (target.events or (COMPLETED,)):
         return None
-    pairs = list(parameters(notice, account, event, public_url).items())
     token = (("I-Twilio-Idempotency-Token", notice.id),) if account.vendor != "signalwire" else ()
-    if target.method == "GET":
-        bare, hash_, fragment = target.url.partition("#")
-        return Delivery(
-            notice.id, account.name, dialect, "GET", with_query(bare, pairs) + hash_ + fragment, token, b""
-        )
-    headers = (("Content-Type", FORM), *token)
-    return Delivery(
-        notice.id,
-        account.name,
-        dialect,
-        target.method,
-        target.url,
-        headers,
-        encoded(pairs),
-    )
+    told = parameters(notice, account, event, public_url)
+    return delivery(notice.id, account.name, dialect, target, told, token)
 
 
 def event_of(notice: Notice) -> str | None:
