@@ -217,9 +217,12 @@ async def test_an_end_within_a_long_pause(
     await daemon.start()
     call = await switch.call(script=(Tone(0.8), Silence(9.0)))
     began = await told.wait("recording")
+    clock = asyncio.get_running_loop().time
+    since = clock()
     await asyncio.sleep(0.9)
     await told.act(began, "pause", behavior=SILENCE.value)
     await asyncio.sleep(1.6)
+    lasted = 2.5 if by == "max_length" else clock() - since  # on a busy machine more than was slept
     match by:
         case "hangup":
             await call.hangup()
@@ -231,7 +234,7 @@ async def test_an_end_within_a_long_pause(
     reason = {"stop": "api", "digit": "terminator"}.get(by, by)
     assert (end["state"], await told.reason()) == ("finished", reason)
     assert told.states == ["recording", "paused", "finished"]
-    assert abs(end["duration"] - 2.5) < 2 * NEAR + late(switch)
+    assert abs(end["duration"] - lasted) < 2 * NEAR + late(switch)
     assert abs(end["end_time"] - end["start_time"] - end["duration"]) < NEAR
     (tone,) = (await told.sound(end, tmp_path)).sounding()
     assert abs(tone.seconds - 0.8) < NEAR
