@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
+    "cluster": {"documents", "recordings", "store", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
     "transcription": {"media", "recordings", "telemetry"},
     "web": {"documents", "turns"},

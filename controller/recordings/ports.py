@@ -78,6 +78,10 @@ class LedgerFailed(Exception):
     """The ledger could not make a change durable; nothing of it happened."""
 
 
+class NotHeld(LedgerFailed):
+    """Another daemon holds the switch now: what is known of it here is no longer true, and nothing of it is kept."""
+
+
 class CommandFailed(Exception):
     """The switch refused a command; the text is its own, cleaned."""
 

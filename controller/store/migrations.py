@@ -98,7 +98,27 @@ def _serve_plivo(connection: Connection) -> None:
     _keep_transcriptions(connection)
 
 
-STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo)
+def _share(connection: Connection) -> None:
+    """Several daemons may work on one database: who holds which switch, who delivers what, what one asks another."""
+    for statement in _SHARED:
+        connection.exec_driver_sql(statement)
+
+
+_SHARED = (
+    "ALTER TABLE deliveries ADD COLUMN claimed_by TEXT",
+    "CREATE INDEX deliveries_claimed ON deliveries (claimed_by) WHERE claimed_by IS NOT NULL",
+    "CREATE TABLE daemons (id TEXT NOT NULL, expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (id))",
+    """CREATE TABLE leases (switch TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL,
+        expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (switch))""",
+    """CREATE TABLE commands (id TEXT NOT NULL, switch TEXT NOT NULL, asked_by TEXT NOT NULL, verb TEXT NOT NULL,
+        data TEXT NOT NULL, asked_at DOUBLE PRECISION NOT NULL, deadline DOUBLE PRECISION NOT NULL, taken_by TEXT,
+        answered_at DOUBLE PRECISION, result TEXT, PRIMARY KEY (id))""",
+    "CREATE INDEX commands_asked ON commands (switch, asked_at) WHERE taken_by IS NULL",
+    "CREATE INDEX commands_by_deadline ON commands (deadline)",
+)
+
+
+STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 
 

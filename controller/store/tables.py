@@ -149,6 +149,7 @@ DELIVERIES = Table(
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("reason", Text),
+    Column("claimed_by", Text),
 )
 Index("deliveries_by_subject", DELIVERIES.c.subject, DELIVERIES.c.sequence)
 _PENDING = DELIVERIES.c.finished_at.is_(None)
@@ -160,6 +161,8 @@ Index(  # a long call's next message costs no look at all that were told before 
     postgresql_where=_PENDING,
 )
 Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
+_CLAIMED = DELIVERIES.c.claimed_by.is_not(None)
+Index("deliveries_claimed", DELIVERIES.c.claimed_by, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
 _DUE = DELIVERIES.c.due_at.is_not(None)
 Index("deliveries_due", DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
 Index(  # with the id, so that looking for what is due touches no row
@@ -204,3 +207,35 @@ Index(
     sqlite_where=_UNDONE,
     postgresql_where=_UNDONE,
 )
+
+DAEMONS = Table(  # those that share this database; ``expires_at`` by the database's clock, in Unix seconds
+    "daemons",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("expires_at", Double, nullable=False),
+)
+LEASES = Table(  # ``epoch`` grows with each taking; a row stays when nobody holds the switch (``holder`` is null)
+    "leases",
+    METADATA,
+    Column("switch", Text, primary_key=True),
+    Column("holder", Text),
+    Column("epoch", Integer, nullable=False),
+    Column("expires_at", Double, nullable=False),
+)
+COMMANDS = Table(  # what a daemon asks the holder of a switch; ``taken_by`` once, ``result`` when ``answered_at``
+    "commands",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("switch", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("deadline", Double, nullable=False),
+    Column("taken_by", Text),
+    Column("answered_at", Double),
+    Column("result", Text),
+)
+_ASKED = COMMANDS.c.taken_by.is_(None)
+Index("commands_asked", COMMANDS.c.switch, COMMANDS.c.asked_at, sqlite_where=_ASKED, postgresql_where=_ASKED)
+Index("commands_by_deadline", COMMANDS.c.deadline)

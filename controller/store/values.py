@@ -7,7 +7,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from controller.recordings.model import Delivery
-from controller.recordings.ports import LedgerFailed
+from controller.recordings.ports import LedgerFailed, NotHeld
 
 
 class StoreError(Exception):
@@ -20,6 +20,10 @@ class StoreFailed(StoreError, LedgerFailed):
 
 class StaleRevision(StoreFailed):
     """A recording was saved with a lower revision than the stored one: two writers disagree about it."""
+
+
+class LeaseLost(StoreFailed, NotHeld):
+    """A write about a switch whose lease this daemon does not hold, or no longer: nothing of it was stored."""
 
 
 class DeliveryState(StrEnum):

@@ -1,8 +1,10 @@
-"""Databases as older versions made them: version 4 as it was, the ones before it by what they lacked."""
+"""Databases as older versions made them: version 4 as it was, those before it by what they lacked, 5 by its step."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection
+
+from controller.store.migrations import STEPS
 
 VERSION_4 = """
 CREATE TABLE schema_version (version INTEGER NOT NULL);
@@ -49,9 +51,11 @@ BACK = {
 
 
 def make(connection: Connection, version: int) -> None:
-    """Make an empty database of that version (1 to 4)."""
+    """Make an empty database of that version (1 to 5)."""
     for statement in VERSION_4.split(";"):
         connection.exec_driver_sql(statement)
+    for step in STEPS[3 : version - 1]:
+        step(connection)
     for former in range(3, version - 1, -1):
         for statement in BACK[former]:
             connection.exec_driver_sql(statement)
