@@ -71,7 +71,7 @@ class TooMany(NotPossible):
 
 
 class NoRoom(NotPossible):
-    """None may start on the switch now: its disk is full, or away."""
+    """None may start now: a disk is full, or away, or there is too much to do already. Later it may."""
 
 
 class LedgerFailed(Exception):

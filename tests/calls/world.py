@@ -766,7 +766,7 @@ class Daemon:
             media=world.media,
             telemetry=telemetry,
             path_of=lambda _switch, identity: f"/{identity}.wav",
-            admit=lambda _switch: world.full,
+            admit=lambda _switch, _request: world.full,
         )
         claim = Claim(ACCOUNT, world.source, world.fallback, world.method, hangup_url=world.hangup_url)
         self.rooms = Rooms(
