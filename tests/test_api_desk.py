@@ -12,6 +12,7 @@ import pytest
 
 from controller.api_desk import ApiDesk
 from controller.documents.call import Call, CallInfo, CallState
+from controller.overload.admission import Admission
 from controller.recordings.model import Channels, EndReason, Owner, Recording, RecordingRequest, State, Track
 from controller.recordings.ports import LedgerFailed, LegGone, NotPossible, SwitchAway
 from controller.store.store import open_store
@@ -40,6 +41,11 @@ class Recordings:
         return self._begun
 
 
+def idle() -> Admission:
+    """Nothing is too much."""
+    return Admission((), {}, lambda _: None)
+
+
 def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
     """A desk on whose switch the leg is `found`."""
 
@@ -50,7 +56,7 @@ def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
 
     legs = SimpleNamespace(legs=SimpleNamespace(look=look))
     rooms: Any = SimpleNamespace(held=lambda *_: False, session=lambda _: None, rooms=legs)
-    return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms)
+    return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms, idle())
 
 
 async def test_a_start_that_is_durable_does_not_fail_of_the_store() -> None:
@@ -83,7 +89,7 @@ async def test_what_was_started_just_now(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "fsrec.db")
     await store.write(save)
     board: Any = SimpleNamespace(now={"fs1": now}.__getitem__)
-    found = await ApiDesk(board, board, store, board, board).recent(replace(CALL, account="acme"), 10.0)
+    found = await ApiDesk(board, board, store, board, board, idle()).recent(replace(CALL, account="acme"), 10.0)
     await store.close()
     assert [name for name, row in rows.items() if row in found] == ["new"]
 

@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
+    "overload": {"media", "recordings", "switch", "telemetry"},
     "cluster": {"documents", "recordings", "store", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
     "transcription": {"media", "recordings", "telemetry"},
@@ -32,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
     "checking": {"dialects", "documents"},
-    "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
+    "api_desk": {"calls", "documents", "http", "media", "overload", "recordings", "store", "switch"},
     "metrics": {
         "calls",
         "http",
@@ -56,6 +57,9 @@ ALL = {
 """What puts the rooms together, and what looks at all of them."""
 
 ONLY = {
+    ("overload", "media"): {"media.room"},
+    ("overload", "recordings"): {"recordings.model"},
+    ("overload", "switch"): {"switch.link"},
     ("settings_model", "switch"): {"switch.commands_dial"},
     ("documents", "recordings"): {"recordings.model"},
     ("dialects", "recordings"): {"recordings.model"},

@@ -288,6 +288,10 @@ class RecordingService:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
         return [life.recording for life in self._lives.of_call(call) if life.recording.state.active]
 
+    def writing(self, switch: str) -> list[Recording]:
+        """Return the recordings of a switch for which audio is written, or soon may be."""
+        return [life.recording for life in self._lives.of_switch(switch) if life.recording.state.active]
+
     def get(self, identity: str) -> Recording | None:
         """Return a recording that is not final, as it is now."""
         life = self._lives.get(identity)

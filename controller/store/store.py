@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,21 @@ class Store:
         if self._closed:
             raise StoreFailed("the store is closed")
         return await self._loop.run_in_executor(self._reads, self._read, work)
+
+    @property
+    def waiting(self) -> int:
+        """How many works are neither durable nor failed."""
+        return self._writer.waiting
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the oldest work that waits was enqueued, or since which all were refused; 0 if neither."""
+        return self._writer.stalled
+
+    async def probe(self) -> None:
+        """Write nothing: after refusals ``stalled`` then says whether the database can be written again."""
+        with contextlib.suppress(StoreError):
+            await self.write(lambda transaction: transaction.recording(""))
 
     async def close(self) -> None:
         """Finish what was enqueued, then close the file. Writes and reads after it raise StoreFailed."""

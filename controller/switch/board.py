@@ -131,15 +131,19 @@ class Switchboard:
 
     def problems(self) -> list[str]:
         """Say which switches are not served now, and why; none when all are."""
-        told = []
+        return [f"switch {name}: {why}" for name, why in self.unserved().items()]
+
+    def unserved(self) -> dict[str, str]:
+        """Return why a switch is not served now, of each that is not."""
+        found = {}
         for name, line in self._lines.items():
             if line.refused is not None:
-                told.append(f"switch {name}: {line.refused}")
+                found[name] = line.refused
             elif line.session is None or line.session.closed is not None:
-                told.append(f"switch {name}: not connected")
+                found[name] = "not connected"
             elif not line.ready:
-                told.append(f"switch {name}: reconciling")
-        return told
+                found[name] = "reconciling"
+        return found
 
     # --- one switch --------------------------------------------------------------------------------------------
 
