@@ -40,8 +40,11 @@ from controller.overload.levels import Shed
 from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
+from controller.retention.clock import BelievedClock
+from controller.retention.sweeper import Sweeper
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
+from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
@@ -74,8 +77,9 @@ class App:
 
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
-    recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for.
+    recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
+    recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
+    is waited for.
     """
 
     settings: Settings
@@ -85,6 +89,7 @@ class App:
     watch: Callable[[Fact], None] | None = None
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
+    look_at_age: float = 60.0
     store_patience: float = 5.0
     base_url: str = ""
     store: Store = field(init=False)
@@ -94,6 +99,7 @@ class App:
     outbox: Outbox = field(init=False)
     media: DiskMedia = field(init=False)
     disks: Disks = field(init=False)
+    retention: Sweeper = field(init=False)
     admission: Admission = field(init=False)
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
@@ -126,6 +132,12 @@ class App:
             metrics.gauge(
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
+            metrics.gauge(
+                "shedding",
+                "What is given up now: 1 extras, 2 recordings that APIs ask for, too, 3 new calls, too.",
+                lambda: self.admission.level,
+            )
+            metrics.gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             tenants = tuple(self.accounts.values())
@@ -159,6 +171,8 @@ class App:
             await self._start(stack, self._watch_disks())
             await self._start(stack, self.admission.run())
             await self._start(stack, signals.probe(self.store))
+            if self.retention.keeps:
+                await self._start(stack, self.retention.run())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.transcriptions.run())
@@ -192,6 +206,7 @@ class App:
             busy=self.admission.switch_problems(),
             shed=self.admission.problems(),
             calls=(self.desk.count, self.settings.limits.calls),
+            held=self.retention.problem,
         )
 
     # --- building ---------------------------------------------------------------------------------------------
@@ -276,6 +291,15 @@ class App:
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
         self._build_transcriptions(stack)
+        keeps = {one.name: one.retention_days for one in settings.accounts if one.retention_days is not None}
+        self.retention = Sweeper(
+            keeps,
+            StoreExpired(self.store, tuple(keeps)),
+            self.recordings.delete,
+            BelievedClock(settings.data_dir / "retention", self.clock),
+            observe=observe,
+            look=self.look_at_age,
+        )
 
     def _build_admission(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
@@ -288,19 +312,9 @@ class App:
             settings.limits.min_free_disk,
             lambda switch: self.recordings.writing(switch),  # noqa: PLW0108 # it is made later
         )
-        held = [signals.Held(switch.name) for switch in settings.switches]
+        self.admission, held = signals.admission(self.store, self.disks, list(self.disks.switches), observe)
         for one in held:
             stack.callback(self.telemetry.subscribe(one.observe))
-        self.admission = Admission(
-            (
-                signals.store_age(self.store),
-                signals.store_backlog(self.store),
-                signals.loop_lag(time.monotonic),
-                signals.data_disk(self.disks),
-            ),
-            {one.switch: one.signal() for one in held},
-            observe,
-        )
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe

@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
+    "retention": {"recordings", "telemetry"},
     "overload": {"media", "recordings", "switch", "telemetry"},
     "cluster": {"documents", "recordings", "store", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
@@ -38,7 +39,9 @@ ROOMS: dict[str, set[str]] = {
         "calls",
         "http",
         "media",
+        "overload",
         "recordings",
+        "retention",
         "telemetry",
         "transcription",
     },  # what these observe, and the face of an exposition
@@ -57,6 +60,7 @@ ALL = {
 """What puts the rooms together, and what looks at all of them."""
 
 ONLY = {
+    ("retention", "recordings"): {"recordings.ports"},
     ("overload", "media"): {"media.room"},
     ("overload", "recordings"): {"recordings.model"},
     ("overload", "switch"): {"switch.link"},
@@ -75,7 +79,7 @@ ONLY = {
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
-    ("metrics", "calls"): {"calls.audio"},
+    ("metrics", "calls"): {"calls.audio", "calls.events"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 

@@ -22,7 +22,7 @@ BYTES = 32_000
 LEAST_FILES = 1000
 """Files that stay free: a recording is up to five (master, copy, format, two notes)."""
 LAST = 64 << 20
-"""Bytes free in data_dir (or an eighth of min_free_disk) below which calls are turned away: rows of what runs already."""
+"""Bytes free in data_dir, or an eighth of min_free_disk, below which calls are turned away: what runs has rows."""
 
 Look = Callable[[], Awaitable[Room]]
 """Looks at a disk, within seconds. Raises OSError where the directory is not as it should be."""

@@ -28,11 +28,13 @@ def health(
     busy: Mapping[str, str],
     shed: Sequence[tuple[Shed, str]],
     calls: tuple[int, int],
+    held: str | None = None,
 ) -> Health:
     """Weigh what is wrong with each of the ``switches`` and with the whole.
 
     ``unserved``, ``full`` and ``busy`` say of a switch why its calls are not served, why nothing is recorded, why no
-    new calls are taken; ``shed`` is what the whole daemon gives up, ``calls`` how many live and how many may.
+    new calls are taken; ``shed`` is what the whole daemon gives up, ``calls`` how many live and how many may, and
+    ``held`` why retention does not go on.
     """
     of_switches = [
         *(f"switch {name}: {why}: its calls are not served" for name, why in unserved.items()),
@@ -45,6 +47,8 @@ def health(
     if live >= most:
         of_all.append(f"{live} calls live, as many as limits.calls allows: new calls are turned away")
     little = [why for level, why in shed if level < Shed.STARTS]
+    if held is not None:
+        little.append(f"retention: {held}: recordings are kept longer than retention_days")
     if none_left:
         return Health((*of_switches, *of_all), tuple(little))
     return Health(tuple(of_all), tuple(itertools.chain(of_switches, little)))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controller.overload.admission import LOOK
+from controller.overload.admission import LOOK, Admission
 from controller.overload.disks import Disks
 from controller.overload.levels import NEVER, Shed, Signal
 from controller.switch.link import LinkDown, ReadingHeld
+from controller.telemetry import Hook
 
 SUSTAINED = 6
 """Looks in a row, three seconds: the least delay among them counts, as in CoDel. A burst has a moment without one."""
@@ -129,6 +131,15 @@ class Held:
             (NEVER, 2.0, 5.0),
             lambda seconds: f"it has sent events faster than they are taken for {seconds:.0f} s",
         )
+
+
+def admission(
+    store: Stalls, disks: Disks, switches: Sequence[str], observe: Hook
+) -> tuple[Admission, Sequence[Held]]:
+    """Return the admission with every signal there is, and those of them that want to be told telemetry."""
+    held = [Held(switch) for switch in switches]
+    signals = store_age(store), store_backlog(store), loop_lag(time.monotonic), data_disk(disks)
+    return Admission(signals, {one.switch: one.signal() for one in held}, observe), held
 
 
 async def probe(store: Stalls) -> None:

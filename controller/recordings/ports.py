@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from controller.recordings.model import Measured, Notice, Recording
 
@@ -122,6 +122,14 @@ class Ledger(Protocol):
     async def unfinished(self, switch: str) -> Sequence[Recording]:
         """Return every recording of a switch whose state is not final."""
         ...
+
+
+class Aged(NamedTuple):
+    """A recording that may go for its age: its place in the order (``requested_at``, ``id``), and its switch."""
+
+    requested_at: float
+    id: str
+    switch: str
 
 
 @dataclass(frozen=True, slots=True)

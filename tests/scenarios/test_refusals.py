@@ -382,9 +382,7 @@ async def test_a_directory_that_the_switch_cannot_write(
     assert daemon.unfinished() == []
 
 
-async def test_too_little_free_space_refuses_recordings(
-    daemon: Daemon, switch: Switch, callbacks: Callbacks
-) -> None:
+async def test_too_little_free_space_refuses_recordings(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     """Below limits.min_free_disk nothing starts: told with both numbers, and its receiver; the document goes on."""
     daemon.say(record_call(daemon.receiver), {"sleep": 100}, BUSY)
     daemon.changes["limits"] = {"min_free_disk": "900TiB"}
