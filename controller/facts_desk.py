@@ -21,6 +21,7 @@ from controller.switch.facts import (
     LegHeld,
     LegParked,
     LegUnparked,
+    RecorderAttached,
     RecordStarted,
     RecordStopped,
 )
@@ -64,6 +65,10 @@ class FactsDesk:
                 self._recorder_fact(switch, fact, Started(fact.at))
             case RecordStopped():
                 self._recorder_fact(switch, fact, Stopped(fact.at, fact.cause, fact.hangup))
+            case RecorderAttached(leg=leg, at=at, path=path, recording=recording):
+                identity = recording_id(recording)
+                if identity is not None and self.recordings.knows(identity, path):
+                    self.recordings.attached(identity, leg, at)
             case Executed(application="record_session", event_uuid=event_uuid, at=at):
                 identity = recording_id(event_uuid)
                 if identity is not None and self.recordings.get(identity) is not None:
