@@ -309,10 +309,12 @@ class RecordingService:
             life.pumping = True
             self._spawn(self._pump(life))
 
-    def knows(self, identity: str, path: str) -> bool:
-        """Whether a recorder's event may speak for this recording: we have it, and the path is the one we gave."""
+    def knows(self, identity: str, switch: str, path: str | None = None) -> bool:
+        """Whether a switch's event may speak for this recording: it is that switch's, by the path that we gave."""
         life = self._lives.get(identity)
-        return life is not None and life.recording.path == path
+        if life is None or life.recording.owner.switch != switch:
+            return False
+        return path is None or life.recording.path == path
 
     def leg_ended(self, switch: str, leg: str, at: float) -> None:
         """Tell every recording of a leg that it is gone."""
