@@ -52,10 +52,14 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What an inquiry found: whether the recorder is on the leg, and whether the leg itself lives."""
+    """What an inquiry found: whether the recorder is there, and whether the leg itself lives.
+
+    ``followed`` is the leg that it was found on, where that is another than was believed.
+    """
 
     recorder: bool
     leg: bool
+    followed: str = ""
 
 
 class NotPossible(Exception):

@@ -16,6 +16,7 @@ from controller.recordings.facts import (
     Examined,
     Fact,
     LegEnded,
+    Moved,
     NotThere,
     PauseWished,
     ResumeWished,
@@ -316,21 +317,31 @@ class RecordingService:
         if transition.notice is not None:
             after = transition.recording
             notice = Notice(new_id(), transition.notice, after, fact.at, after.sequence)
-        life.recording = transition.recording
+        before, life.recording = life.recording.leg, transition.recording
+        if life.recording.leg != before:
+            self._lives.move(life, before)
         life.pending.append((transition.recording, notice, transition.effects, fact))
         if not life.pumping:
             life.pumping = True
             self._spawn(self._pump(life))
 
-    def knows(self, identity: str, path: str) -> bool:
-        """Whether a recorder's event may speak for this recording: we have it, and the path is the one we gave."""
+    def knows(self, identity: str, switch: str, path: str | None = None) -> bool:
+        """Whether a switch's event may speak for this recording: it is that switch's, by the path that we gave."""
         life = self._lives.get(identity)
-        return life is not None and life.recording.path == path
+        if life is None or life.recording.owner.switch != switch:
+            return False
+        return path is None or life.recording.path == path
 
     def leg_ended(self, switch: str, leg: str, at: float) -> None:
         """Tell every recording of a leg that it is gone."""
         for identity in self._lives.of_leg(switch, leg):
             self.apply(identity, LegEnded(at))
+
+    def attached(self, identity: str, leg: str, at: float) -> None:
+        """Hear on which leg a recorder is: as it starts, and whenever it follows a transfer."""
+        recording = self.get(identity)
+        if recording is not None and recording.leg != leg:
+            self.apply(identity, Moved(at, leg))
 
     def pressed(self, switch: str, leg: str, digit: str, at: float) -> None:
         """Stop every active recording of a leg that has ``digit`` (A to D in either case) among its terminators.

@@ -1241,12 +1241,15 @@ async def test_facts_of_nobody_and_facts_nobody_expects() -> None:
 
 @virtual
 async def test_knows_only_its_own_path() -> None:
-    """A recorder's event speaks for a recording only with the path that we gave."""
+    """A switch's event speaks for its own recordings only, a recorder's with the path that we gave."""
     bench = Bench()
     identity = await bench.start()
-    assert bench.service.knows(identity, f"/fs1/{identity}.wav")
-    assert not bench.service.knows(identity, "/etc/passwd")
-    assert not bench.service.knows("unknown", f"/fs1/{identity}.wav")
+    assert bench.service.knows(identity, "fs1", f"/fs1/{identity}.wav")
+    assert bench.service.knows(identity, "fs1")
+    assert not bench.service.knows(identity, "fs2")
+    assert not bench.service.knows(identity, "fs2", f"/fs1/{identity}.wav")
+    assert not bench.service.knows(identity, "fs1", "/etc/passwd")
+    assert not bench.service.knows("unknown", "fs1", f"/fs1/{identity}.wav")
 
 
 @virtual
