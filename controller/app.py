@@ -297,6 +297,7 @@ class App:
             StoreExpired(self.store, tuple(keeps)),
             self.recordings.delete,
             BelievedClock(settings.data_dir / "retention", self.clock),
+            mine=lambda switch: not self.disks.away(switch),
             observe=observe,
             look=self.look_at_age,
         )

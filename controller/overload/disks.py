@@ -81,6 +81,10 @@ class Disks:
         found = {switch: self._problem(switch) for switch in self.switches}
         return {switch: why for switch, why in found.items() if why is not None}
 
+    def away(self, switch: str) -> bool:
+        """Tell whether a switch's directory is not as it should be: what lies there can't be removed."""
+        return switch in self._away
+
     def data_problem(self) -> str | None:
         """Say why none may begin on any switch: its copies and rows would have no room."""
         if self._data_away is not None:

@@ -5,6 +5,8 @@ tells of it is still to be delivered (its receiver would fetch it), and no trans
 durably first, then its files; what is known of it stays. So a kill at any point leaves a recording that is there, or
 one whose files the next start removes.
 
+A switch whose files or rows cannot be had now is left until the next sweep, after one try of each few.
+
 Of all that may be gone only a page of ids is in memory. The work takes a quarter of the time: after each few it rests
 for three times as long as they took, so a slow disk is asked less.
 """
@@ -91,6 +93,7 @@ class Sweeper:
     look: float = LOOK
     patience: float = PATIENCE
     page: int = PAGE
+    _left: set[str] = field(default_factory=set, init=False)
     _hanging: dict[asyncio.Task[None], str] = field(default_factory=dict, init=False)
     _held: str | None = field(default=None, init=False)
 
@@ -124,21 +127,25 @@ class Sweeper:
             self._hold(self.clock.problem)
             return
         self._hold(None)
+        self._left = set()
         for account, days in self.keeps.items():
             behind: tuple[float, str] | None = None
-            while page := await self.expired.older(account, now - days * DAY, behind, self.page):
-                behind = page[-1].requested_at, page[-1].id
+            while True:
+                began = time.monotonic()
+                page = await self.expired.older(account, now - days * DAY, behind, self.page)
+                await asyncio.sleep(REST * (time.monotonic() - began))
                 await self._remove(account, page)
                 if len(page) < self.page:
                     break
+                behind = page[-1].requested_at, page[-1].id
 
     async def _remove(self, account: str, page: Sequence[Aged]) -> None:
         left = [old for old in page if self.mine(old.switch)]
         while left:
             some, left = left[:TOGETHER], left[TOGETHER:]
             began = time.monotonic()
-            hanging = frozenset(self._hanging.values())
-            await asyncio.gather(*(self._expire(account, old) for old in some if old.switch not in hanging))
+            left_alone = self._left.union(self._hanging.values())
+            await asyncio.gather(*(self._expire(account, old) for old in some if old.switch not in left_alone))
             await asyncio.sleep(REST * (time.monotonic() - began))
 
     async def _expire(self, account: str, old: Aged) -> None:
@@ -151,10 +158,12 @@ class Sweeper:
     async def _delete(self, account: str, old: Aged) -> None:
         try:
             deleted = await self.delete(old.id)
-        except (NotPossible, LedgerFailed, MediaAway) as failure:
+        except (LedgerFailed, MediaAway) as failure:  # so it would be with all of them: the next sweep tries again
+            self._left.add(old.switch)
             self.observe(ExpiryFailed(old.id, account, str(failure)))
         except Exception as error:  # one row that breaks us must not keep all others
-            self.observe(ExpiryFailed(old.id, account, f"{type(error).__name__}: {error}"))
+            words = str(error) if isinstance(error, NotPossible) else f"{type(error).__name__}: {error}"
+            self.observe(ExpiryFailed(old.id, account, words))
         else:
             if deleted is not None:
                 self.observe(RecordingExpired(old.id, account))

@@ -119,6 +119,7 @@ async def test_a_directory_that_is_away() -> None:
     await rooms.disks.look()
     assert rooms.disks.problems() == {"fs1": "/fs1: does not answer"}
     assert rooms.disks.admit("fs1", MONO) == "/fs1: does not answer"
+    assert (rooms.disks.away("fs1"), rooms.disks.away("fs2")) == (True, False)
     assert rooms.disks.admit("fs2", MONO) is None
     rooms.seen["fs1"] = OSError(errno.ENOTDIR, "/fs1 is no directory: fix it")
     await rooms.disks.look()
