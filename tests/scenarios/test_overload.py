@@ -60,19 +60,25 @@ async def test_a_stalled_store(daemon: Daemon, switch: Switch, callbacks: Callba
     assert daemon.unfinished() == []
 
 
-async def test_a_store_that_refused_is_tried_by_itself(daemon: Daemon, switch: Switch) -> None:
+async def test_a_store_that_refused_is_tried_by_itself(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     """Where every write was refused and nothing is left to write, it is found out that the store is back."""
-    daemon.say({"answer": {}}, FOREVER)
+    daemon.say(record_call(daemon.receiver), FOREVER)
     daemon.options["store_patience"] = 0.1
     await daemon.start()
     app = daemon.app
     assert app is not None
+    call = await switch.call(script=LONG)
+    began = await callbacks.wait("recording")
+    await daemon.until(daemon.quiet)
     async with locked(daemon):
-        call = await switch.call()
-        assert await call.ended() == "NORMAL_TEMPORARY_FAILURE"
-        await daemon.until(lambda: app.store.stalled > 2.0)
+        params = {"control_id": "r", "record": {"audio": {}}}
+        status, answer = await daemon.command(began["call_id"], "calling.record", **params)
+        assert (status, answer["errors"][0]["code"]) == (503, "store_unavailable")
+        assert app.store.stalled > 0
         await daemon.until(lambda: bool(app.degraded()))
     await daemon.until(lambda: app.store.stalled == 0.0 and not app.degraded())
+    await call.hangup()
+    await callbacks.ends(1)
 
 
 async def test_too_many_calls_are_said(daemon: Daemon, switch: Switch) -> None:
