@@ -17,7 +17,7 @@ HOSTILE = (
     *("reload mod_event_socket", "ARRAY::a|:b", "loopback/app=system:ls", "[execute_on_answer=hangup]", "+ERR no"),
     *("-ERR no such", "Content-Length: 9", "auth x", "2026-11-20", "0001-01-01", "9999-12-31T23:59:59-14:00"),
     *("Twilio.CURRENT", "RE" + "0" * 32, "CA" + "f" * 32, "00000000-0000-4000-8000-000000000000", "Basic Og=="),
-    *("x" * 300, "é" * 3000),
+    *("x" * 300, "é" * 3000, "9" * 5000),
 )
 
 words: st.SearchStrategy[str] = st.sampled_from(HOSTILE) | st.text(max_size=20)
