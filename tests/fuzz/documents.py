@@ -139,7 +139,17 @@ _WRITTEN: dict[Typed, tuple[str, ...]] = {
     Typed.URL: (URL, "/rel", "rel?x=1", "http://", "mailto:a@b", ""),
     Typed.EVENTS: ("completed", "in-progress absent", "x"),
 }
-TEXTS = ("hello", "+15550100", "sip:a@b.example;x=1?X-H=v", URL, "/next", "", "  ", "a &amp; b &#233;", "<![CDATA[<x>]]>")
+TEXTS = (
+    "hello",
+    "+15550100",
+    "sip:a@b.example;x=1?X-H=v",
+    URL,
+    "/next",
+    "",
+    "  ",
+    "a &amp; b &#233;",
+    "<![CDATA[<x>]]>",
+)
 
 
 @st.composite

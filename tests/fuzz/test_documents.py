@@ -291,7 +291,9 @@ def test_a_program_takes_any_outcomes(language: str, data: st.DataObject) -> Non
     """Whatever becomes of its steps, likely or not: it goes on or ends, and goes on as well when it is restored."""
     dialect, call = DIALECTS[language]
     text = data.draw(LANGUAGES[language])
-    call = dataclasses.replace(call, info=data.draw(callers), fallback=data.draw(st.sampled_from((None, "https://f"))))
+    call = dataclasses.replace(
+        call, info=data.draw(callers), fallback=data.draw(st.sampled_from((None, "https://f")))
+    )
     try:
         program = dialect.start(text, "test", call)
     except DocumentError:

@@ -23,7 +23,15 @@ from tests.switch.test_wire import Sink, target
 
 LIMITS = Limits(line=200, block=600, body=2_000)
 
-TYPES = ("text/event-json", "command/reply", "api/response", "auth/request", "text/disconnect-notice", "text/plain", "")
+TYPES = (
+    "text/event-json",
+    "command/reply",
+    "api/response",
+    "auth/request",
+    "text/disconnect-notice",
+    "text/plain",
+    "",
+)
 names = st.sampled_from(("Content-Type", "content-type", "Content-Length", "content-length", "Reply-Text", "X", ""))
 values = st.sampled_from((*TYPES, "0", "5", "-1", "99999999999", "1 ", "x", "1\r", "٣")) | texts.map(encodable)
 jsons = st.builds(lambda value: json.dumps(value).encode(), json_values)
@@ -234,7 +242,9 @@ def test_any_json_is_a_fact_or_is_none(event: Any) -> None:
     """Headers that are missing, forged, of a wrong type or hostile: no exception, and no control character inside."""
     fact = facts.parse(event)
     if not isinstance(fact, Forged | Unusable) and fact is not None:
-        assert all(char.isprintable() or char in " \u00a0" or ord(char) > 0xFF for text in seen_of(fact) for char in text)
+        assert all(
+            char.isprintable() or char in " \u00a0" or ord(char) > 0xFF for text in seen_of(fact) for char in text
+        )
     for text in seen_of(fact):
         assert len(text) <= 2_048
         assert not any(ord(char) < 32 or 0xD800 <= ord(char) < 0xE000 for char in text)

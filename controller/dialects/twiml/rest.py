@@ -24,6 +24,8 @@ Parameters = Mapping[str, Sequence[str]]
 EVENTS = ("in-progress", "completed", "absent")
 LARGEST_PAGE = 1000
 PAGE = 50
+ANY_NUMBER = 999_999_999
+"""What a number of a query may be: of nine digits."""
 STATUSES = ("paused", "in-progress", "stopped")
 """What an update may make of a recording."""
 TRIMS = CUT, KEPT = "trim-silence", "do-not-trim"
@@ -250,7 +252,7 @@ def _number(parameters: Parameters, name: str, default: int, least: int, code: i
     if not value:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
-        raise RestError(400, code, f"{name} must be a whole number of at least {least}; got {value[:64]!r}")
+        raise RestError(400, code, f"{name} must be a whole number from {least} to {ANY_NUMBER}; got {value[:64]!r}")
     return int(value)
 
 

@@ -136,8 +136,8 @@ def _filters(vendor: Vendor, *, of_call: bool) -> tuple[Schema, ...]:
         query("DateCreated>", text(f"{words}: since then.", **day)),
         *call,
         *(deleted if vendor is TWILIO else ()),
-        query("PageSize", whole("How many; more are taken for the most.", 1, None, rest.PAGE)),
-        query("Page", whole("The page's number, which goes with PageToken.", 0, None, 0)),
+        query("PageSize", whole("How many; more are taken for the most.", 1, rest.ANY_NUMBER, rest.PAGE)),
+        query("Page", whole("The page's number, which goes with PageToken.", 0, rest.ANY_NUMBER, 0)),
         query("PageToken", text("As next_page_uri has it.", pattern="^P[AB]")),
     )
 

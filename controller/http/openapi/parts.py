@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.documents.urls import MAX_URL
+from controller.http.parameters import MOST_FIELDS
 
 Schema = dict[str, Any]
 
@@ -81,10 +82,19 @@ def struct(properties: Mapping[str, Schema], optional: Sequence[str] = ()) -> Sc
     }
 
 
-def form(properties: Mapping[str, Schema], required: Sequence[str] = (), *, also: bool = True) -> Schema:
-    """Return the schema of a body's fields; ``also``: others are left alone."""
+_FIELD = ["string", "integer", "boolean", "null"]
+
+
+def form(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> Schema:
+    """Return the schema of a body's fields, as ``http.parameters`` reads them; others are left alone."""
     needed = {"required": list(required)} if required else {}
-    return {"type": "object", "properties": dict(properties), "additionalProperties": also, **needed}
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "maxProperties": MOST_FIELDS,
+        "additionalProperties": {"type": [*_FIELD, "array"], "items": {"type": _FIELD}},
+        **needed,
+    }
 
 
 def ref(name: str) -> Schema:

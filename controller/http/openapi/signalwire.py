@@ -30,7 +30,7 @@ from controller.http.openapi.parts import (
     whole,
     word,
 )
-from controller.http.relay import LARGEST_PAGE, PAGE, PATH
+from controller.http.relay import ANY_NUMBER, LARGEST_PAGE, PAGE, PATH
 from controller.recordings.model import PauseBehavior, Track
 
 TAG = "SignalWire"
@@ -159,8 +159,8 @@ OPERATIONS = (
         {200: json_answer("A page of them.", ref("SignalWirePage"), links=_LINKS), **_wrong(422)},
         "signalwire",
         (
-            query("page_size", whole(f"How many; more than {LARGEST_PAGE} are as many.", 1, 999_999_999, PAGE)),
-            query("page_number", whole("", 0, 999_999_999, 0)),
+            query("page_size", whole(f"How many; more than {LARGEST_PAGE} are as many.", 1, ANY_NUMBER, PAGE)),
+            query("page_number", whole("", 0, ANY_NUMBER, 0)),
             query("page_token", text("As links has it.", pattern="^P[AB]")),
         ),
     ),
