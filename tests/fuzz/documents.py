@@ -225,8 +225,10 @@ def outcomes(following: st.SearchStrategy[str]) -> st.SearchStrategy[Outcome]:
             st.sampled_from(State), _moments, _moments,
         ),
         st.builds(steps.Gathered, digits, st.sampled_from(("", "#"))),
-        st.builds(steps.Dialled, st.sampled_from(steps.DialStatus), _parties, _ids, st.sampled_from((0.0, 12.4)), _ids,
-                  st.just(URL), texts, texts),
+        st.builds(
+            steps.Dialled, st.sampled_from(steps.DialStatus), _parties, _ids, st.sampled_from((0.0, 12.4)), _ids,
+            st.just(URL), texts, texts,
+        ),
         st.builds(steps.Response, st.integers(100, 599), st.just((("content-type", "application/json"),)),
                   texts | st.builds(json.dumps, json_values)),
         st.builds(steps.Fetched, following, st.sampled_from(("", URL))),

@@ -1,4 +1,4 @@
-"""Schemathesis reads the service's own description and drives a running daemon by it, calls and recordings going on."""
+"""Schemathesis reads the service's own description, and drives a running daemon by it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import aiohttp
 
 from controller.http.base import RequestFailed, RequestServed
-from controller.telemetry import RecordingFinished
 from controller.softswitch.script import Tone
+from controller.telemetry import RecordingFinished
 from tests.fuzz.profile import DEEP
-from tests.harness.soft import SoftSwitch
 from tests.harness.receiver import Receiver
+from tests.harness.soft import SoftSwitch
 from tests.scenarios.daemon import PROJECT, TOKEN, Daemon
 from tests.scenarios.rest import AUTH, LAML, SID, TWILIO, Api, Line, Tenant, accounts, line, prepare
 
