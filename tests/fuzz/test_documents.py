@@ -330,7 +330,7 @@ KEPT = st.recursive(
     max_leaves=5,
 )
 RUN = {
-    "swml": 'sections: {main: [{set: {a: 1}}, {execute: {dest: sub}}, {sleep: 5}], sub: [{play: "say:x"}, {return: 2}]}',
+    "swml": "sections: {main: [{set: {a: 1}}, {execute: {dest: sub}}, {sleep: 5}], sub: [{sleep: 1}, {return: 2}]}",
     "twiml": '<Response><Gather numDigits="1"><Say>a</Say></Gather><Record/><Hangup/></Response>',
     "plivo": "<Response><GetDigits action='https://a.example/'><Speak>a</Speak></GetDigits><Record/></Response>",
 }
