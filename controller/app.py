@@ -24,7 +24,7 @@ from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, plivo, recordings, relay
+from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -155,6 +155,7 @@ class App:
                         lambda router, files: plivo.register(
                             router, files, desk, self.transcriptions, tenants, self.base_url
                         ),
+                        lambda router, _files: openapi.register(router, __version__),
                     ),
                 )
             )
