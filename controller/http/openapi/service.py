@@ -27,7 +27,11 @@ SECURITY: dict[str, str] = {}
 SCHEMAS: dict[str, Schema] = {
     PROBLEM: struct({"code": whole("The status."), "message": text("What is wrong, and what would be right.")}),
     "Readiness": struct(
-        {"status": word("", ("ready", "not ready")), "problems": listing(text("What keeps it from its work."))}
+        {
+            "status": word("", ("ready", "degraded", "not ready")),
+            "problems": listing(text("What keeps it from its work, or from all new work, and who suffers.")),
+            "degraded": listing(text("What it serves less well meanwhile, and who suffers.")),
+        }
     ),
 }
 
