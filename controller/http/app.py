@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ MAX_HEADERS = 100
 KEPT = ("Allow", "WWW-Authenticate", "Retry-After")
 """Headers of an aiohttp error that ours keeps."""
 Observe = Callable[[object], None]
+Serve = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ class Listener:
         context = None if self._tls is None else await asyncio.to_thread(_tls_context, *self._tls)
         await self._runner.setup()
         server, loop = cast("web.Server", self._runner.server), asyncio.get_running_loop()
+        server.request_handler = _expecting(server.request_handler)
 
         def connection() -> _Connection:
             return _Connection(
@@ -232,6 +234,21 @@ class Listener:
             self._server.close()
             self._server = None
         await self._runner.cleanup()
+
+
+def _expecting(handle: Serve) -> Serve:
+    """Answer an Expect that nobody can meet as any other error: aiohttp's own answer, before all middlewares, is not.
+
+    It is plain text that quotes the client.
+    """
+
+    async def answered(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPExpectationFailed:
+            return _closing(error_response(417, "nothing but 100-continue can be expected of this server"))
+
+    return answered
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -6,19 +6,23 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 DEEP = os.environ.get("FSREC_FUZZ") == "deep"
 FACTOR = 40 if DEEP else 1
 
 
-def fuzz(examples: int) -> Callable[[Any], Any]:
-    """So many examples in the quick profile, the same ones each time; in the deep one forty times as many."""
+def fuzz(examples: int, *, shrink: bool = True) -> Callable[[Any], Any]:
+    """So many examples in the quick profile, the same ones each time; in the deep one forty times as many.
+
+    Without ``shrink`` a failure is told as it was found: where an example takes long, a smaller one takes minutes.
+    """
     return settings(
         max_examples=examples * FACTOR,
         derandomize=not DEEP,
         database=None,
         print_blob=True,
         deadline=None,  # a shared machine is slow at times; what does not end fails by the suite's own timeout
+        phases=[phase for phase in Phase if shrink or phase not in {Phase.shrink, Phase.explain}],
         suppress_health_check=list(HealthCheck),
     )

@@ -125,7 +125,7 @@ def reason_of(sent: bytes) -> str | None:
     return "the switch sent" if reader.error else None
 
 
-@fuzz(40)
+@fuzz(40, shrink=False)
 @given(streams, st.lists(st.integers(0, 5_000), max_size=4))
 @example(frame({"Content-Type": "text/disconnect-notice"}, b"bye\x1b[2J\x00\xe2\x80\xae"), [])
 async def test_a_connection_ends_once_with_its_reason(data: bytes, cuts: list[int]) -> None:
@@ -158,7 +158,7 @@ async def test_a_connection_ends_once_with_its_reason(data: bytes, cuts: list[in
         await thread.close()
 
 
-@fuzz(40)
+@fuzz(40, shrink=False)
 @given(streams, st.lists(st.integers(0, 5_000), max_size=4))
 async def test_a_peer_that_speaks_no_esl_is_told_apart(data: bytes, cuts: list[int]) -> None:
     """From the first byte on: connecting ends, with one of the two errors that say why."""
@@ -178,7 +178,7 @@ async def test_a_peer_that_speaks_no_esl_is_told_apart(data: bytes, cuts: list[i
         await thread.close()
 
 
-@fuzz(30)
+@fuzz(30, shrink=False)
 @given(st.lists(st.builds(raw_event, bodies) | streams, max_size=4).map(b"".join))
 async def test_a_session_survives_or_ends_and_the_next_one_works(data: bytes) -> None:
     """A switch that lies in one session is served again in the next: the link itself never fails."""

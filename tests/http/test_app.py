@@ -79,6 +79,14 @@ async def test_answers_have_one_shape(port: int, method: str, path: str, status:
     assert got.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere"])
+async def test_an_expectation_that_nobody_meets(port: int, path: str) -> None:
+    """It is refused as everything else is, and not quoted."""
+    got = await ask(port, "GET", path, {"Expect": "<b>"})
+    assert (got.status, orjson.loads(got.body)["code"], got.headers["Server"]) == (417, 417, "fsrec")
+    assert b"<b>" not in got.body
+
+
 async def test_headers_that_matter_are_kept(port: int) -> None:
     """Allow and the like survive, others of an error don't; a redirect and a route's own caching are left alone."""
     assert (await ask(port, "GET", "/echo/1")).headers["Allow"] == "POST"

@@ -21,7 +21,8 @@ _VENDORS = (compatibility, signalwire, plivo, service)
 _ABOUT = (
     "The REST APIs with which applications of Twilio, SignalWire (LaML, Calling API, Relay REST) and Plivo start, "
     "change, find, fetch and delete recordings; and what operators look at. HTTP Basic names the account; what "
-    "another account owns does not exist. A path may be asked with HEAD wherever it may be with GET."
+    "another account owns does not exist. A path may be asked with HEAD wherever it may be with GET; "
+    "any Expect but 100-continue is answered with 417."
 )
 
 
