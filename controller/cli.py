@@ -23,6 +23,7 @@ from controller.checking import VENDORS, problems, verdicts
 from controller.demo import demo
 from controller.doctor import Call, examine, exit_code, render
 from controller.documents.fetch import is_url, shown
+from controller.http.tls import TlsError
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return CONFIG
-    except LinkRefused as error:
+    except (LinkRefused, TlsError) as error:
         print(error, file=sys.stderr)
         return CONFIG
     except (OSError, StoreError) as error:
