@@ -1,4 +1,4 @@
-"""Certificates made for a test: of any name and any days, signed by themselves or by an authority of the test's own."""
+"""Certificates made for a test: of any name and any days, signed by themselves."""
 
 from __future__ import annotations
 

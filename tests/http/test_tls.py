@@ -105,8 +105,9 @@ async def test_old_versions_are_refused(serve: Serve, tmp_path: Path) -> None:
         assert (await ask(listener.port, "GET", "/healthz", tls=trust)).status == 200
     old = trusting(pair)
     old.set_ciphers("ALL:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await ask(listener.port, "GET", "/healthz", tls=old)
