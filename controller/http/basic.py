@@ -1,8 +1,8 @@
 """HTTP Basic: which account a request's credentials are of, and who may try how often.
 
-Failures are counted for each pair of a client's address and a name that it tries (one of ``NAMES`` hashes of it, so
-that whoever changes names gains little, and learns nothing of which exist): one application with an old token does
-not lock out its neighbour behind the same address, nor anybody at another.
+Failures are counted for each pair of a client's address and a name that it tries, and, ten times more of them, for the
+address: one application with an old token does not lock out its neighbour behind the same address, nor anybody at
+another; whoever changes names gains little, and learns nothing of which exist.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aiohttp import web
 
 from controller.documents.dialect import Account
 from controller.http.base import error_response
-from controller.http.throttle import Throttle
+from controller.http.throttle import BURST, INTERVAL, Throttle
 from controller.recordings.model import Recording
 
 CHALLENGE = 'Basic realm="fsrec", charset="UTF-8"'
 """What a 401 has as WWW-Authenticate."""
-NAMES = 16
+_MOST_NAME = 128
 _MOST_HOPS = 32
 
 Network = IPv4Network | IPv6Network
@@ -48,11 +48,22 @@ class Door:
     """Counts failed logins. ``proxies`` are the networks of those whose X-Forwarded-For is believed."""
 
     proxies: Sequence[Network] = ()
-    throttle: Throttle = field(default_factory=Throttle)
+    logins: Throttle = field(default_factory=Throttle)
+    clients: Throttle = field(default_factory=lambda: Throttle(burst=10 * BURST, interval=INTERVAL / 10))
 
-    def key(self, request: web.Request, name: bytes) -> Hashable:
-        """Return what a failure is counted by."""
-        return client_group(client_of(request, self.proxies)), hash(name) % NAMES
+    def enter(self, request: web.Request, name: bytes) -> Callable[[], None]:
+        """Return what counts a failure to log in by this name. Raises Throttled."""
+        client = client_group(client_of(request, self.proxies))
+        login = client, name[:_MOST_NAME]
+        seconds = max(self.logins.wait(login), self.clients.wait(client))
+        if seconds > 0:
+            raise Throttled(seconds)
+
+        def failed() -> None:
+            self.logins.failed(login)
+            self.clients.failed(client)
+
+        return failed
 
 
 DOOR = web.AppKey("door", Door)
@@ -116,17 +127,13 @@ def account_of(request: web.Request, accounts: Sequence[Account]) -> Account | N
     if header is None:
         return None
     credentials = _credentials(header)
-    door = request.config_dict[DOOR]
-    key = door.key(request, credentials.partition(b":")[0])
-    seconds = door.throttle.wait(key)
-    if seconds > 0:
-        raise Throttled(seconds)
+    failed = request.config_dict[DOOR].enter(request, credentials.partition(b":")[0])
     found: Account | None = None
     for account in accounts:
         if hmac.compare_digest(credentials, f"{account.identity}:{account.token}".encode()):
             found = account
     if found is None:
-        door.throttle.failed(key)
+        failed()
     return found
 
 
