@@ -51,7 +51,9 @@ LEVELS: Mapping[str, int] = {
 _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|token|signing_?key|authori[sz]ation|credential|cookie", re.IGNORECASE
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
+_QUERY = re.compile(r"(?<=://)([^\s?#\"'<>]*\?)[^\s\"'<>]+")
+"""Of a URL: many applications keep a key in it, of which the settings know nothing."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
 _RESERVED = frozenset({"event", "level", "timestamp", "logger", "exc_info", "stack_info", "exception", "stack"})
 _SHORT_SECRET = 4
@@ -184,7 +186,8 @@ class Sanitizer:
             return REDACTED
         if self._within is not None:
             text = self._within.sub(REDACTED, text)
-        text = _USER_INFO.sub(REDACTED, text)
+        if "://" in text:
+            text = _QUERY.sub(rf"\1{REDACTED}", _USER_INFO.sub(REDACTED, text))
         if len(text) > MAX_CHARACTERS:
             text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
         return escaped(text)

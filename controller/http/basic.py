@@ -1,7 +1,7 @@
 """HTTP Basic: which account a request's credentials are of, and who may try how often.
 
-Failures are counted for each pair of a client's address and a name that it tries, and, ten times more of them, for the
-address: one application with an old token does not lock out its neighbour behind the same address, nor anybody at
+Failures are counted for each pair of a client's address and a name that it tries, and, ten times more of them, for
+the address: one application with an old token does not lock out its neighbour behind the same address, nor anybody at
 another; whoever changes names gains little, and learns nothing of which exist.
 """
 

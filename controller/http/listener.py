@@ -81,7 +81,9 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read; handlers' own errors never come here."""
-        self._observe(RequestRefused(status, message or repr(exc)))
+        # Behind the colon the parser quotes what came, and that may be an Authorization header.
+        reason = (message or type(exc).__name__).partition(":")[0]
+        self._observe(RequestRefused(status, reason))
         response = error_response(status, "this is not a request that can be read", {"Server": SERVER})
         response.force_close()
         return response
