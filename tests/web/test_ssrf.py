@@ -109,7 +109,8 @@ HOSTS = """
 0.0.0.1 [::] [::1] [0:0:0:0:0:0:0:1] [::ffff:127.0.0.1] [::ffff:7f00:1] [::ffff:0:127.0.0.1] [::127.0.0.1]
 [64:ff9b::127.0.0.1] [64:ff9b:1::7f00:1] [2002:7f00:1::] [2001:0:7f00:1::] [::1%25lo] [fe80::1%25lo] [::1%lo]
 localhost LOCALHOST localhost. LocalHost.. ip6-localhost 127.0.0.1. 127.0.0.1.. localhost%00.example.com
-\u2460\u2461\u2466.\u24ea.\u24ea.\u2460 127\u30020\u30020\u30021 \uff11\uff12\uff17.\uff10.\uff10.\uff11 \u2113ocalhost lo\u00adcalhost
+\u2460\u2461\u2466.\u24ea.\u24ea.\u2460 127\u30020\u30020\u30021 \uff11\uff12\uff17.\uff10.\uff10.\uff11
+\u2113ocalhost lo\u00adcalhost
 %31%32%37.0.0.1 user@127.0.0.1 example.com@127.0.0.1 example.com:80@127.0.0.1 a:b@c:d@127.0.0.1
 """
 """This machine in every notation that some program somewhere takes; the port follows."""
