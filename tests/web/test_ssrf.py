@@ -167,7 +167,8 @@ async def test_no_trick(client: tuple[str, Client], trick: str, tmp_path: Path) 
 async def test_no_redirect(client: tuple[str, Client], status: int, tmp_path: Path) -> None:
     """Each hop is judged as the first one: an allowed server leads nowhere else."""
     name, opened = client
-    there = await asyncio.start_server(_count(came := []), "127.0.0.2", 0)
+    came: list[int] = []
+    there = await asyncio.start_server(_count(came), "127.0.0.2", 0)
     port = there.sockets[0].getsockname()[1]
     guard = AddressGuard([ip_network("127.0.0.1/32")])
     async with Receiver() as receiver, opened(guard, tmp_path) as go:
@@ -237,7 +238,8 @@ async def test_what_is_allowed_of_a_mixed_answer(
 ) -> None:
     """Of a name with good and bad addresses the good ones are used, and only these."""
     _, opened = client
-    there = await asyncio.start_server(_count(came := []), "127.0.0.2", 0)
+    came: list[int] = []
+    there = await asyncio.start_server(_count(came), "127.0.0.2", 0)
     port = there.sockets[0].getsockname()[1]
     resolving(monkeypatch, ["127.0.0.2", "127.0.0.1"])
     async with opened(AddressGuard([ip_network("127.0.0.1/32")]), tmp_path) as go:
