@@ -1,4 +1,4 @@
-"""The systemd unit and the container: what they promise, read from the files themselves, and from systemd where it is."""
+"""The systemd unit and the container: what they promise, by the files themselves, and by systemd where it is."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ HARDENED = {
 
 
 def test_the_unit_is_hardened() -> None:
-    """Each protection is there, once; it starts the command, and again after every end but one that a person mends."""
+    """Each protection is there, once; it starts again after every end but that which a person must mend."""
     found = keys(UNIT)
     assert {name: found.get(name) for name in HARDENED} == {name: [value] for name, value in HARDENED.items()}
     assert found["SystemCallFilter"] == ["@system-service seccomp", "~@privileged @keyring"]
