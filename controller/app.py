@@ -25,7 +25,9 @@ from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling, openapi, plivo, recordings, relay
-from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.http.app import HttpRooms, build_app
+from controller.http.basic import owners_only
+from controller.http.listener import LOOPBACK, Listener, bound
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia
@@ -148,6 +150,8 @@ class App:
                     problems=self.problems,
                     degraded=self.degraded,
                     exposition=metrics.exposition,
+                    authorize=owners_only(tenants) if settings.media.require_auth else None,
+                    proxies=settings.http.trusted_proxies,
                     observe=self.telemetry.observe,
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
@@ -160,7 +164,16 @@ class App:
                 )
             )
             calling.register(app, desk, tenants)
-            listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
+            listener = Listener(
+                app,
+                host,
+                port,
+                certificate=settings.http.tls_certificate,
+                key=settings.http.tls_key,
+                proxies=(*LOOPBACK, *settings.http.trusted_proxies),
+                observe=self.telemetry.observe,
+                bound=listening,
+            )
             await self.disks.look()
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)

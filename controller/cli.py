@@ -22,10 +22,13 @@ from controller.calls.source import SourceFailed, read_file
 from controller.checking import VENDORS, problems, verdicts
 from controller.demo import demo
 from controller.doctor import Call, examine, exit_code, render
+from controller.doctor.local import is_alive
 from controller.documents.fetch import is_url, shown
+from controller.http.tls import TlsError
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
+from controller.supervisor import supervised
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
 from controller.transcription.engines import missing
@@ -33,6 +36,7 @@ from controller.transcription.engines import missing
 OK = 0
 PROBLEM = 1
 CONFIG = 78
+ALIVE_WITHIN = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return CONFIG
-    except LinkRefused as error:
+    except (LinkRefused, TlsError) as error:
         print(error, file=sys.stderr)
         return CONFIG
     except (OSError, StoreError) as error:
@@ -89,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         help="place a call to try the dialplan too; a running daemon takes it and runs its document",
     )
     doctor.set_defaults(run=_doctor)
+    alive = commands.add_parser("alive", help="exit 0 where a daemon with these settings answers on this machine")
+    alive.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
+    alive.set_defaults(run=_alive)
     return parser
 
 
@@ -113,7 +120,7 @@ async def _serve(settings: Settings, base: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with App(settings, telemetry, base=base).running() as app:
+    async with App(settings, telemetry, base=base).running() as app, supervised():
         until = (asyncio.create_task(app.wait()), asyncio.create_task(stopped.wait()))
         done, rest = await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
@@ -208,6 +215,10 @@ def _doctor(options: argparse.Namespace) -> int:
     findings = asyncio.run(examine(settings, check=problems, call=call))
     print(render(findings))
     return exit_code(findings)
+
+
+def _alive(options: argparse.Namespace) -> int:
+    return OK if asyncio.run(is_alive(load(options.config).http, ALIVE_WITHIN)) else PROBLEM
 
 
 if __name__ == "__main__":

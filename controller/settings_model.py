@@ -71,25 +71,32 @@ class SwitchSettings(Section):
 
 
 class HttpSettings(Section):
-    """The HTTP listener, and the URL under which the world reaches it."""
+    """The HTTP listener, and the URL under which the world reaches it.
+
+    Of ``trusted_proxies`` X-Forwarded-For is believed: it tells whose failed logins are counted.
+    """
 
     listen: ListenAddress = Listen("127.0.0.1", 8080)
     public_url: PublicUrl | None = None
-    tls_certificate: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
-    tls_key: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
+    tls_certificate: LocalPath | None = None
+    tls_key: LocalPath | None = None
+    trusted_proxies: tuple[Network, ...] = ()
     console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
 
     @model_validator(mode="after")
     def _reachable(self) -> HttpSettings:
         if self.public_url is None and self.listen.everywhere:
             raise ValueError("public_url is needed when listen names every address: URLs of recordings begin with it")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS needs tls_certificate and tls_key; one of them is missing")
         return self
 
     def base_url(self, port: int | None = None) -> str:
         """Return what the URLs of recordings begin with; ``port`` is the one taken where listen says 0."""
         if self.public_url is not None:
             return self.public_url
-        return f"http://{Listen(self.listen.host, self.listen.port or port or 0)}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://{Listen(self.listen.host, self.listen.port or port or 0)}"
 
 
 def _media_store(value: str) -> str:
@@ -102,7 +109,7 @@ class MediaSettings(Section):
     """Where finished recordings are served from, and to whom."""
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
-    require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
+    require_auth: bool = False
     keep_untrimmed: bool = False
 
 

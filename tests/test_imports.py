@@ -47,6 +47,7 @@ ROOMS: dict[str, set[str]] = {
     },  # what these observe, and the face of an exposition
     "logs": {"settings_model", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
+    "supervisor": set(),
     "settings_yaml": set(),
     "settings_model": {"settings_values", "documents", "switch"},
     "settings": {"settings_model", "settings_values", "settings_yaml"},

@@ -271,11 +271,8 @@ def test_absent_below_is_a_length() -> None:
     [
         f"store: postgresql://u:{SECRET}@h/db",
         "media: {store: s3://bucket/p}",
-        "http: {tls_certificate: a.pem}",
-        "http: {tls_key: a.pem}",
         f"http: {{console_token: {SECRET}}}",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
-        "media: {require_auth: true}",
     ],
 )
 def test_later_versions(section: str) -> None:
@@ -439,6 +436,25 @@ def test_urls_that_are_no_documents(route: str, words: str) -> None:
     """Each is refused where it stands; a method that nothing would be asked by is too."""
     (told,) = problems(HEAD + f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, {route}}}]")
     assert words in told
+
+
+def test_tls() -> None:
+    """Certificate and key are paths, both or none; with them URLs are of https."""
+    http = read(HEAD + "http: {tls_certificate: a.pem, tls_key: /b.pem}\n").http
+    assert (http.tls_certificate, http.tls_key) == (Path("/etc/fsrec/a.pem"), Path("/b.pem"))
+    assert http.base_url() == "https://127.0.0.1:8080"
+    for half in ("tls_certificate", "tls_key"):
+        (told,) = problems(HEAD + f"http: {{{half}: a.pem}}\n")
+        assert told == "fsrec.yaml:2: http: TLS needs tls_certificate and tls_key; one of them is missing"
+
+
+def test_who_is_believed() -> None:
+    """Proxies are networks; downloads need credentials only where that is said."""
+    settings = read(HEAD + "http: {trusted_proxies: [10.0.0.0/8, '::1']}\nmedia: {require_auth: true}\n")
+    assert [str(network) for network in settings.http.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.media.require_auth
+    (told,) = problems(HEAD + "http: {trusted_proxies: [nginx]}\n")
+    assert "http.trusted_proxies[0]: should be a network" in told
 
 
 def test_base_url_of_a_free_port() -> None:

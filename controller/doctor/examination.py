@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.doctor import local, media, probe, switches, transcription
+from controller.doctor import listener, local, media, probe, switches, transcription
 from controller.doctor.findings import Finding, Level, exit_code, ok, problem, render
 from controller.doctor.local import Checker
 from controller.doctor.probe import Call, Trial
@@ -65,6 +65,7 @@ def _local(settings: Settings, check: Checker | None) -> list[Finding]:
         *local.data_directory(settings),
         *local.documents(settings, check),
         *local.callbacks(settings),
+        *listener.transport(settings.http),
         *media.voices(settings.speech),
     ]
 

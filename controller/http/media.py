@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from controller.http.base import DownloadBroken, error_response
+from controller.http.basic import Authorize
 from controller.media import wav
 from controller.media.variants import Variant
 from controller.recordings.model import Recording
@@ -34,7 +35,6 @@ _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNOREC
 
 Find = Callable[[str], Awaitable[Recording | None]]
 Opened = Callable[[Recording], AbstractContextManager[int]]
-Authorize = Callable[[web.Request, Recording], Awaitable[web.StreamResponse | None]]
 
 
 class Fail(Protocol):
@@ -98,7 +98,11 @@ def ready(recording: Recording) -> bool:
 
 
 class Downloads:
-    """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB."""
+    """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB.
+
+    ``authorize`` answers whom it refuses, before they learn whether there is such a recording; without it downloads
+    are ``public``: an unguessable URL is enough.
+    """
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class Downloads:
         self._find = find
         self._opened = opened
         self._authorize = authorize
+        self.public = authorize is None
         self._observe = observe
         self._write_timeout = write_timeout
         # Its own threads: a disk that hangs must not hold up whoever uses the loop's.
@@ -129,12 +134,12 @@ class Downloads:
         """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
-        if recording is None or not ready(recording):
-            return error_response(404, "there is no such recording, or it is not ready")
         if self._authorize is not None:
             refusal = await self._authorize(request, recording)
             if refusal is not None:
                 return refusal
+        if recording is None or not ready(recording):
+            return error_response(404, "there is no such recording, or it is not ready")
         return await self.serve(request, recording)
 
     async def serve(

@@ -60,7 +60,7 @@ class _Relay:
 
     async def answer(self, request: web.Request) -> web.Response:
         try:
-            account = authenticate(request.headers.get("Authorization", ""), self._accounts)
+            account = authenticate(request, self._accounts)
             identity = request.match_info.get("id")
             if identity is None:
                 return json_response(await self._list(request, account))

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from controller.http.app import HttpRooms, Listener, build_app
+from controller.http.app import HttpRooms, build_app
+from controller.http.listener import Listener
 from controller.recordings.model import (
     Channels,
     Measured,

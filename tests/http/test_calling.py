@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
+from controller.http.basic import DOOR, Door
 from controller.http.calling import (
     DOCUMENTED,
     MAX_BODY,
@@ -128,6 +129,7 @@ def control() -> Control:
 @pytest.fixture
 async def client(control: Control) -> AsyncIterator[Client]:
     app = web.Application()
+    app[DOOR] = Door()
     register(app, control, ACCOUNTS)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -217,7 +219,10 @@ async def test_strangers_are_told_nothing(client: Client, control: Control, auth
 )
 def test_credentials_name_their_account(authorization: str, account: Account) -> None:
     """The scheme's case means nothing, a token may hold a colon and any letter."""
-    assert authenticate(authorization, (ACME, OTHER)) is account
+    app = web.Application()
+    app[DOOR] = Door()
+    request = make_mocked_request("GET", "/", {"Authorization": authorization}, app=app)
+    assert authenticate(request, (ACME, OTHER)) is account
 
 
 MISSING, INVALID, UNKNOWN = "missing_required_parameter", "invalid_parameter", "invalid_command_attempted"
