@@ -25,9 +25,12 @@ from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.media.archive import Archive
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia
+from controller.media.examine import LINGER, DiskMedia
+from controller.media.keeper import Keeper
+from controller.media.objects import Objects, Place
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
@@ -69,7 +72,8 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for.
+    of another process on the store is waited for, ``linger`` those for which files
+    stay here once the media store has them.
     """
 
     settings: Settings
@@ -80,6 +84,7 @@ class App:
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     store_patience: float = 5.0
+    linger: float = LINGER
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
@@ -90,6 +95,7 @@ class App:
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
+    keeper: Keeper | None = field(init=False)
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
@@ -119,6 +125,11 @@ class App:
             metrics.gauge(
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
+            metrics.gauge(
+                "recordings_unstored",
+                "Recordings that the media store does not have yet.",
+                lambda: 0 if self.keeper is None else self.keeper.waiting,
+            )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
             tenants = tuple(self.accounts.values())
@@ -126,6 +137,7 @@ class App:
                 HttpRooms(
                     find=self._find,
                     opened=self.media.opened,
+                    elsewhere=self.media.elsewhere,
                     problems=self.problems,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
@@ -151,6 +163,8 @@ class App:
             await self._start(stack, self._watch_disks())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
+            if self.keeper is not None:
+                await self._start(stack, self.keeper.run())
             await self._start(stack, self.transcriptions.run())
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
@@ -191,6 +205,8 @@ class App:
             on_demand=on_demand,
             least_free=settings.limits.min_free_disk,
             keep_untrimmed=settings.media.keep_untrimmed,
+            archive=self._archive(),
+            linger=self.linger,
             observe=observe,
         )
         stack.callback(self.media.close)
@@ -213,9 +229,11 @@ class App:
         ]
         self.board = Switchboard(addresses, self.telemetry, self.timings, self.clock)
         recorder = EslRecorder(self.board)
+        ledger = StoreLedger(self.store, self._render, self.outbox.wake, observe)
+        self.keeper = self._build_keeper(ledger, stack)
         self.recordings = RecordingService(
             recorder=recorder,
-            ledger=StoreLedger(self.store, self._render, self.outbox.wake, observe),
+            ledger=ledger,
             media=self.media,
             telemetry=self.telemetry,
             path_of=self.media.master_path,
@@ -244,6 +262,23 @@ class App:
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
         self._build_transcriptions(stack)
+
+    def _archive(self) -> Archive | None:
+        """Return the media store, where there is one."""
+        place = self.settings.media.place()
+        return Archive(Objects(Place(**place)), observe=self.telemetry.observe) if place else None
+
+    def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
+        if self.settings.media.store is None:
+            return None
+        keeper = Keeper(ledger, self.media, observe=self.telemetry.observe)
+
+        def finished(event: object) -> None:
+            if isinstance(event, RecordingFinished):
+                keeper.wake()
+
+        stack.callback(self.telemetry.subscribe(finished))
+        return keeper
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe

@@ -34,7 +34,7 @@ _WARNINGS = """
     document.refused document.warned encoder.lost engine.refused event.forged event.unreadable event.unusable
     fact.unexpected ledger.stalled step.failed link.down message.unrendered notice.unrendered outbox.stalled
     reading.held ringing.shortened row.unreadable switch.removed transcriber.lost transcription.stalled
-    transcription.unrendered
+    transcription.unrendered upload.failed uploads.stalled
 """
 _CHATTY = """
     command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served

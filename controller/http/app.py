@@ -35,9 +35,10 @@ Observe = Callable[[object], None]
 class HttpRooms:
     """What the routes need of other rooms.
 
-    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
-    fsrec is not ready, nothing when it is; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the
-    answer that refuses a download, or None; ``register`` adds other routes, which may serve files too; ``observe`` is
+    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread), and ``elsewhere`` finds
+    it where that does not; ``problems`` says why fsrec is not ready, nothing when it is; ``exposition`` gives
+    the metrics' text; ``authorize``, if any, returns the answer that refuses a download, or None; ``register`` adds
+    other routes, which may serve files too; ``observe`` is
     telemetry.
     """
 
@@ -46,6 +47,7 @@ class HttpRooms:
     problems: Callable[[], Sequence[str]]
     exposition: Callable[[], bytes]
     authorize: media.Authorize | None = None
+    elsewhere: media.Elsewhere | None = None
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     observe: Observe = lambda _: None
 
@@ -65,7 +67,12 @@ def build_app(
     app = web.Application(client_max_size=client_max_size, middlewares=[_bounds(rooms.observe, body_timeout)])
     app.on_response_prepare.append(_headers)
     downloads = media.Downloads(
-        rooms.find, rooms.opened, rooms.authorize, observe=rooms.observe, write_timeout=write_timeout
+        rooms.find,
+        rooms.opened,
+        rooms.authorize,
+        elsewhere=rooms.elsewhere,
+        observe=rooms.observe,
+        write_timeout=write_timeout,
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)

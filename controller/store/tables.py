@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core sees them. What is searched is a column; the whole value is JSON text beside it.
 
 ``live_on``, ``unfinished_on`` and ``unstored_on`` hold the switch's name as long as the row is that, so that the
-partial indexes on them stay as small as what is going on. A call's row is written at each of its steps: its document's
-text lies apart, once for all calls that run it. Times are Unix seconds.
+partial indexes on them stay as small as what is going on. A call's row is written at each of its steps: its
+document's text lies apart, once for all calls that run it. Times are Unix seconds.
 """
 
 from __future__ import annotations
