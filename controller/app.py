@@ -271,7 +271,7 @@ class App:
     def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
         if self.settings.media.store is None:
             return None
-        keeper = Keeper(ledger, self.media, observe=self.telemetry.observe)
+        keeper = Keeper(ledger, self.media, clock=self.clock, observe=self.telemetry.observe)
 
         def finished(event: object) -> None:
             if isinstance(event, RecordingFinished):

@@ -243,10 +243,19 @@ def test_http_refused(key: str, value: object, words: str) -> None:
         (HEAD + "media: {store: s3://bucket/a/../b}", "media.store: should be s3://bucket/prefix"),
         (HEAD + "media: {store: s3://bucket/a b}", "media.store: should be s3://bucket/prefix"),
         (HEAD + "media: {s3: {region: eu-west-1}}", "media: s3 says how a media store is reached, and there is none"),
-        (HEAD + "media: {store: s3://bkt, s3: {access_key_id: a}}", "media.s3: access_key_id and secret_access_key go"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {access_key_id: a}}",
+            "media.s3: access_key_id and secret_access_key go",
+        ),
         (HEAD + "media: {store: s3://bkt, s3: {session_token: a}}", "media.s3: session_token belongs to"),
-        (HEAD + "media: {store: s3://bkt, s3: {endpoint: minio:9000}}", "should be a URL as in https://minio.example"),
-        (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'https://u:p@h'}}", "should have no user, query or fragment"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: minio:9000}}",
+            "should be a URL as in https://minio.example",
+        ),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: 'https://u:p@h'}}",
+            "should have no user, query or fragment",
+        ),
         (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://minio:9000'}}", "say allow_http: true"),
         (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://8.8.8.8'}}", "should begin with https://"),
         (HEAD + "media: {store: s3://bkt, s3: {regoin: x}}", "unknown key; did you mean region?"),

@@ -99,13 +99,13 @@ class Archive:
     async def soon(self, recording: str, files: Sequence[File]) -> tuple[Stored, ...]:
         """Put files there within the time that callbacks wait; () where it takes longer, and then goes on.
 
-        A former upload of that recording is given up: its files may be others.
+        They replace those of a former upload, which is waited for: a request that is given up may be obeyed later.
         """
-        if self.away > self._wait:
+        former = self._uploads.get(recording)
+        if former is None and self.away > self._wait:
             return ()
-        await self.forget(recording)
         deadline = _now() + self._wait
-        task = self._begin(recording, self._persist(recording, files, deadline))
+        task = self._begin(recording, self._persist(recording, files, deadline, former))
         done, _ = await asyncio.wait((task,), timeout=self._wait)
         try:
             return task.result() if done else ()
@@ -139,7 +139,11 @@ class Archive:
         if not task.cancelled():
             task.exception()  # told to who waits; it may be that nobody does
 
-    async def _persist(self, recording: str, files: Sequence[File], deadline: float) -> tuple[Stored, ...]:
+    async def _persist(
+        self, recording: str, files: Sequence[File], deadline: float, former: asyncio.Task[Any] | None
+    ) -> tuple[Stored, ...]:
+        if former is not None:
+            await asyncio.wait((former,))
         tries = 0
         while True:
             try:
@@ -230,7 +234,7 @@ class Archive:
     # --- away ----------------------------------------------------------------------------------------------------
 
     async def forget(self, recording: str) -> None:
-        """Give up an upload that is under way."""
+        """Give up an upload that is under way. The store may still obey it, for as long as requests take."""
         task = self._uploads.get(recording)
         if task is not None:
             task.cancel()

@@ -97,7 +97,7 @@ class Removal:
         elif recording.deleted_at is None and noted and root is not None and self._unneeded(recording):
             durable.remove(root.local(recording.path))
         self.notes.drop(recording.id, Doomed.UNTRIMMED)
-        if not recording.unstored:  # else it is noted again, perhaps just now
+        if recording.deleted_at is not None or not recording.unstored:  # else it is noted again, perhaps just now
             self.notes.drop(recording.id, Doomed.STORED)
         if recording.deleted_at is not None or recording.id not in self.condemned:
             self.notes.drop(recording.id, Doomed.DELETED)

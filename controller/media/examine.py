@@ -257,8 +257,9 @@ class DiskMedia:
         told = recording.measured
         if root is None or told is None:
             raise KeyError(recording.owner.switch)
-        path = root.local(recording.path) if told.size > wav.HEADER_BYTES else None
-        measured, _ = await self._in_thread(root, lambda: self._measure(recording, path))
+        path = root.local(recording.path)
+        empty = not told.duration and not await self._in_thread(root, path.exists)  # the switch deleted it
+        measured, _ = await self._in_thread(root, lambda: self._measure(recording, None if empty else path))
         if told.format != WAV:
             measured = replace(measured, size=await self._encoded(recording, measured, root), format=told.format)
         if measured != told:
@@ -313,7 +314,7 @@ class DiskMedia:
     # --- what is removed --------------------------------------------------------------------------------------
 
     async def delete(self, recording: Recording) -> None:
-        """Remove every file and object of a final recording, those being made as well. Raises OSError, MediaAway."""
+        """Remove every file and object of a deleted recording, also those being made. Raises OSError, MediaAway."""
         if self._archive is not None:
             await self._archive.forget(recording.id)
         await self._variants.forget(recording.id)
@@ -323,6 +324,7 @@ class DiskMedia:
             if self._archive is None:
                 raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
             await self._archive.delete(recording.id)
+        await self._in_thread(root, lambda: self._removal.clear(recording, root))
 
     async def condemn(self, recording: Recording) -> None:
         """Note that a recording is about to be deleted. Raises MediaAway."""
@@ -340,7 +342,8 @@ class DiskMedia:
         try:
             if recording.deleted_at is not None:
                 await self.delete(recording)
-            elif recording.stored:
+                return
+            if recording.stored:
                 await asyncio.sleep(self._linger)
             await self._in_thread(root, lambda: self._removal.clear(recording, root))
         except (OSError, ValueError, MediaAway) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,8 @@ LOOK = 30.0
 """Seconds between looks at what is to be done, where nobody says that there is something."""
 PAUSE, PAUSE_CAP = 1.0, 60.0
 """Seconds that a store which was away is left alone, doubled each time."""
+SETTLE = 300.0
+"""Seconds after which no upload that was given up when its recording was deleted can come true any more."""
 MISSING = 600.0
 """Seconds until a recording whose files can't be read, or whose objects stay, is tried again."""
 AT_ONCE = 2
@@ -71,7 +74,7 @@ class Files(Protocol):
 class Keeper:
     """Works on what ``shelf`` says, of switches that are ``mine``. ``run`` it; ``wake`` it when something may wait.
 
-    ``observe`` gets ``UploadsStalled``, ``UploadsResumed`` and ``ClearingFailed``.
+    ``look``, ``pause`` and ``settle`` are the seconds above, ``clock`` is this machine's (Unix seconds). ``observe`` gets ``UploadsStalled``, ``UploadsResumed`` and ``ClearingFailed``.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class Keeper:
         mine: Callable[[str], bool] = lambda _: True,
         look: float = LOOK,
         pause: float = PAUSE,
+        settle: float = SETTLE,
+        clock: Callable[[], float] = time.time,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._shelf = shelf
@@ -89,6 +94,8 @@ class Keeper:
         self._mine = mine
         self._look = look
         self._first_pause = pause
+        self._settle = settle
+        self._clock = clock
         self._observe = observe
         self._awake = asyncio.Event()
         self._not_before: dict[str, float] = {}
@@ -164,7 +171,11 @@ class Keeper:
         try:
             if recording.deleted_at is not None:
                 await self._files.delete(recording)
-                await self._shelf.stored(identity, ())
+                left = recording.deleted_at + self._settle - self._clock()
+                if left > 0:
+                    self._not_before[identity] = _now() + min(left, self._settle)
+                else:
+                    await self._shelf.stored(identity, ())
                 return
             stored = await self._files.keep(recording)
         except (OSError, ValueError, KeyError) as error:  # told by whoever found it
