@@ -25,7 +25,7 @@ from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
-from controller.media.archive import Archive
+from controller.media.archive import WAIT, Archive
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
 from controller.media.examine import LINGER, DiskMedia
@@ -73,7 +73,7 @@ class App:
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
     of another process on the store is waited for, ``linger`` those for which files
-    stay here once the media store has them.
+    stay here once the media store has them, ``upload_wait`` those that the end of a recording waits for that.
     """
 
     settings: Settings
@@ -85,6 +85,7 @@ class App:
     look_at_disks: float = 5.0
     store_patience: float = 5.0
     linger: float = LINGER
+    upload_wait: float = WAIT
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
@@ -266,7 +267,9 @@ class App:
     def _archive(self) -> Archive | None:
         """Return the media store, where there is one."""
         place = self.settings.media.place()
-        return Archive(Objects(Place(**place)), observe=self.telemetry.observe) if place else None
+        if not place:
+            return None
+        return Archive(Objects(Place(**place)), wait=self.upload_wait, observe=self.telemetry.observe)
 
     def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
         if self.settings.media.store is None:

@@ -74,7 +74,8 @@ class Files(Protocol):
 class Keeper:
     """Works on what ``shelf`` says, of switches that are ``mine``. ``run`` it; ``wake`` it when something may wait.
 
-    ``look``, ``pause`` and ``settle`` are the seconds above, ``clock`` is this machine's (Unix seconds). ``observe`` gets ``UploadsStalled``, ``UploadsResumed`` and ``ClearingFailed``.
+    ``look``, ``pause`` and ``settle`` are the seconds above, ``clock`` is this machine's (Unix seconds).
+    ``observe`` gets ``UploadsStalled``, ``UploadsResumed`` and ``ClearingFailed``.
     """
 
     def __init__(
