@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 
@@ -23,15 +24,18 @@ async def store(settings: MediaSettings, patience: Patience | None = None) -> li
     try:
         objects = Objects(Place(**place), patience)
         await objects.put(name, _read, len(_PROBE), "text/plain")
+        doing = "read"
         try:
-            doing = "read"
             read = b"".join([piece async for piece in objects.pieces(name, 6, 12)])
-            if read != _PROBE[6:12]:
-                what = f"{objects.place} gives other bytes than those that are asked for: it does not know ranges"
-                return [problem(SUBJECT, what, "downloads need GET with Range: name another store")]
-        finally:
-            doing = f"{doing}, and removed" if doing == "put" else "removed"
-            await objects.delete([name])
+        except (MediaAway, FileNotFoundError):
+            with contextlib.suppress(MediaAway):
+                await objects.delete([name])
+            raise
+        doing = "removed"
+        await objects.delete([name])
+        if read != _PROBE[6:12]:
+            what = f"{objects.place} gives other bytes than those that are asked for: it does not know ranges"
+            return [problem(SUBJECT, what, "downloads need GET with Range: name another store")]
         if await objects.head(name) is not None:
             what = f"{objects.place} says that it removed {name}, and has it still"
             return [problem(SUBJECT, what, "recordings that are deleted would stay: allow s3:DeleteObject")]

@@ -103,7 +103,9 @@ class Bucket:
     async def _ask(self, method: str, path: str, content: bytes | None = None) -> tuple[Any, bytes]:
         async with (
             aiohttp.ClientSession(headers={"Authorization": f"AWS {KEY_ID}:unchecked"}) as client,
-            client.request(method, f"{self.server}/{self.name}{path}", data=content) as response,
+            client.request(
+                method, f"{self.server}/{self.name}{path}", data=content and io.BytesIO(content)
+            ) as response,
         ):
             body = await response.read()
             assert response.status < 300, (method, path, response.status, body)
