@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from controller.media import durable, wav
-from controller.media.copies import TYPES
+from controller.media.copies import TYPES, WAV
 from controller.media.objects import Objects
 from controller.recordings.model import Recording, Stored
 from controller.recordings.ports import MediaAway
@@ -240,10 +240,11 @@ class Archive:
             task.cancel()
             await asyncio.wait((task,))
 
-    async def delete(self, recording: str) -> None:
-        """Have no object of a recording, in any format. Raises MediaAway."""
-        await self.forget(recording)
-        await self._objects.delete([name_of(recording, form) for form in TYPES])
+    async def delete(self, recording: Recording) -> None:
+        """Have no object of a recording, in any format that it may have there. Raises MediaAway."""
+        await self.forget(recording.id)
+        forms = {WAV, recording.request.format, *(one.format for one in recording.stored)}
+        await self._objects.delete([name_of(recording.id, form) for form in TYPES if form in forms])
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)

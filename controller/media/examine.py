@@ -81,6 +81,7 @@ class DiskMedia:
         self._archive = archive
         self._linger = linger
         self._uncleared: set[str] = set()
+        self._fresh: set[str] = set()  # stored by this process, and not cleared yet
         paths = {root.local_path for root in self._roots.values()}
         self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
         self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
@@ -219,7 +220,7 @@ class DiskMedia:
         ready = replace(recording, measured=found.measured)
         stored = await self._archive.soon(recording.id, await self._files(ready))
         if stored:
-            await self._in_thread(self._root_of(recording), lambda: self._note(recording, Doomed.STORED))
+            await self._note_stored(recording)
         return replace(found, stored=stored, unstored=not stored)
 
     async def _files(self, recording: Recording) -> list[File]:
@@ -250,8 +251,12 @@ class DiskMedia:
         if not await self._in_thread(root, lambda: all(file.path.exists() for file in files)):
             await self._remade(recording, root)
         stored = await self._archive.surely(recording.id, files)
-        await self._in_thread(root, lambda: self._note(recording, Doomed.STORED))
+        await self._note_stored(recording)
         return stored
+
+    async def _note_stored(self, recording: Recording) -> None:
+        await self._in_thread(self._root_of(recording), lambda: self._note(recording, Doomed.STORED))
+        self._fresh.add(recording.id)
 
     async def _remade(self, recording: Recording, root: Root | None) -> None:
         told = recording.measured
@@ -323,7 +328,7 @@ class DiskMedia:
         if recording.stored or recording.unstored:
             if self._archive is None:
                 raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
-            await self._archive.delete(recording.id)
+            await self._archive.delete(recording)
         await self._in_thread(root, lambda: self._removal.clear(recording, root))
 
     async def condemn(self, recording: Recording) -> None:
@@ -341,10 +346,13 @@ class DiskMedia:
         root = self._root_of(recording)
         try:
             if recording.deleted_at is not None:
+                self._fresh.discard(recording.id)
                 await self.delete(recording)
                 return
-            if recording.stored:
-                await asyncio.sleep(self._linger)
+            if recording.id in self._fresh:
+                self._fresh.discard(recording.id)
+                if recording.stored:
+                    await asyncio.sleep(self._linger)
             await self._in_thread(root, lambda: self._removal.clear(recording, root))
         except (OSError, ValueError, MediaAway) as error:
             self._uncleared.add(recording.id)

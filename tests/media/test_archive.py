@@ -213,6 +213,18 @@ async def test_files_stay_a_while(world: World) -> None:
     assert world.files() == []
 
 
+async def test_what_a_former_daemon_left_goes_at_once(world: World) -> None:
+    """Files of what was stored before a start have been here long enough, however many there are."""
+    world.linger = 60.0
+    world.again()
+    recording = await world.finished(world.recorded())
+    world.again()
+    assert list(await world.media.to_clear()) == [recording.id]
+    async with asyncio.timeout(5):
+        await world.media.clear(recording)
+    assert (world.files(), world.notes()) == ([], [])
+
+
 async def test_an_untrimmed_master_may_be_kept(world: World, bucket: Bucket) -> None:
     """With `keep_untrimmed` the master of a trimmed recording stays, the copy of it goes; another's master goes."""
     world.again(keep_untrimmed=True)

@@ -87,7 +87,7 @@ async def life(base: Path, bucket: Bucket, story: str, *, again: bool = False) -
 
 
 def dying(after: int) -> None:
-    """Have this process killed before a step: a change of the disk's names, of the store's rows, of the media store."""
+    """Have this process killed before a step: a change of names on disk, of rows, of the media store."""
     left = [after]
 
     def step() -> None:
