@@ -139,6 +139,8 @@ class FaultyS3:
     server: str
     rule: Callable[[Asked], Fault | None] = lambda _: None
     asked: list[Asked] = field(default_factory=list)
+    obeyed: list[Asked] = field(default_factory=list)
+    """Requests that the server has answered, whether or not anybody still waited for that."""
     url: str = ""
     _heard: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -193,6 +195,7 @@ class FaultyS3:
             data=io.BytesIO(body) if body else None,
             headers=headers,
         ) as answer:
+            self.obeyed.append(asked)
             if fault == "lost":
                 await answer.read()
                 return _gone(request)

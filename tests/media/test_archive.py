@@ -416,6 +416,17 @@ async def test_objects_of_a_deleted_recording_go_when_the_store_is_back(
     assert (await bucket.names(), world.notes()) == ([], [])
 
 
+async def test_what_is_being_deleted_stays_noted(world: World) -> None:
+    """Files that go meanwhile, as the store has them, take no note of a deletion along; a start without one does."""
+    recording = await world.finished(world.recorded())
+    await world.media.condemn(recording)
+    await world.media.clear(recording)
+    assert world.notes() == [f"{recording.id}.deleted"]
+    world.again()
+    await world.media.clear(recording)
+    assert world.notes() == []
+
+
 async def test_a_recording_deleted_within_its_upload(world: World, bucket: Bucket, faulty: FaultyS3) -> None:
     """The upload is given up, and what comes of it all the same is undone: no object outlives its recording."""
     faulty.rule = lambda asked: 0.3 if asked.method == "PUT" else None
@@ -428,6 +439,7 @@ async def test_a_recording_deleted_within_its_upload(world: World, bucket: Bucke
         await until(lambda: not world.files())
         assert world.rows[recording.id].unstored
         await until(lambda: not world.rows[recording.id].unstored)
+        await until(lambda: any(asked.method == "PUT" for asked in faulty.obeyed))
     assert (await bucket.names(), world.files(), world.notes()) == ([], [], [])
 
 
