@@ -28,15 +28,18 @@ from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, build_app
 from controller.http.basic import owners_only
 from controller.http.listener import LOOPBACK, Listener, bound
+from controller.media.archive import WAIT, Archive
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia
+from controller.media.examine import LINGER, DiskMedia
+from controller.media.keeper import Keeper
+from controller.media.objects import Objects, Place
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
 from controller.overload import signals
 from controller.overload.admission import Admission, OverloadEnded
-from controller.overload.disks import Disks, Place
+from controller.overload.disks import Disks, Volume
 from controller.overload.health import Health, health
 from controller.overload.levels import Shed
 from controller.recordings.facts import SwitchLost
@@ -81,7 +84,8 @@ class App:
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
     recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
-    is waited for.
+    is waited for, ``linger`` those for which files stay here once the media store has them, ``upload_wait`` those
+    that the end of a recording waits for that.
     """
 
     settings: Settings
@@ -93,6 +97,8 @@ class App:
     look_at_disks: float = 5.0
     look_at_age: float = 60.0
     store_patience: float = 5.0
+    linger: float = LINGER
+    upload_wait: float = WAIT
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
@@ -106,6 +112,7 @@ class App:
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
+    keeper: Keeper | None = field(init=False)
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
@@ -140,6 +147,11 @@ class App:
                 lambda: self.admission.level,
             )
             metrics.gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
+            metrics.gauge(
+                "recordings_unstored",
+                "Recordings that the media store does not have yet.",
+                lambda: 0 if self.keeper is None else self.keeper.waiting,
+            )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             tenants = tuple(self.accounts.values())
@@ -147,6 +159,7 @@ class App:
                 HttpRooms(
                     find=self._find,
                     opened=self.media.opened,
+                    elsewhere=self.media.elsewhere,
                     problems=self.problems,
                     degraded=self.degraded,
                     exposition=metrics.exposition,
@@ -189,6 +202,8 @@ class App:
                 await self._start(stack, self.retention.run())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
+            if self.keeper is not None:
+                await self._start(stack, self.keeper.run())
             await self._start(stack, self.transcriptions.run())
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
@@ -245,6 +260,8 @@ class App:
             least_free=settings.limits.min_free_disk,
             keep_untrimmed=settings.media.keep_untrimmed,
             busy=lambda: self.admission.refusal(Shed.EXTRAS),
+            archive=self._archive(),
+            linger=self.linger,
             observe=observe,
         )
         stack.callback(self.media.close)
@@ -268,9 +285,11 @@ class App:
         ]
         self.board = Switchboard(addresses, self.telemetry, self.timings, self.clock)
         recorder = EslRecorder(self.board)
+        ledger = StoreLedger(self.store, self._render, self.outbox.wake, observe)
+        self.keeper = self._build_keeper(ledger, stack)
         self.recordings = RecordingService(
             recorder=recorder,
-            ledger=StoreLedger(self.store, self._render, self.outbox.wake, observe),
+            ledger=ledger,
             media=self.media,
             telemetry=self.telemetry,
             path_of=self.media.master_path,
@@ -320,16 +339,35 @@ class App:
         settings, observe = self.settings, self.telemetry.observe
         self.disks = Disks(
             {
-                switch.name: Place(str(switch.local_path), functools.partial(self.media.room, switch.name))
+                switch.name: Volume(str(switch.local_path), functools.partial(self.media.room, switch.name))
                 for switch in settings.switches
             },
-            Place(str(settings.data_dir), self.media.room_for_copies),
+            Volume(str(settings.data_dir), self.media.room_for_copies),
             settings.limits.min_free_disk,
             lambda switch: self.recordings.writing(switch),  # noqa: PLW0108 # it is made later
         )
         self.admission, held = signals.admission(self.store, self.disks, list(self.disks.switches), observe)
         for one in held:
             stack.callback(self.telemetry.subscribe(one.observe))
+
+    def _archive(self) -> Archive | None:
+        """Return the media store, where there is one."""
+        place = self.settings.media.place()
+        if not place:
+            return None
+        return Archive(Objects(Place(**place)), wait=self.upload_wait, observe=self.telemetry.observe)
+
+    def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
+        if self.settings.media.store is None:
+            return None
+        keeper = Keeper(ledger, self.media, clock=self.clock, observe=self.telemetry.observe)
+
+        def finished(event: object) -> None:
+            if isinstance(event, RecordingFinished):
+                keeper.wake()
+
+        stack.callback(self.telemetry.subscribe(finished))
+        return keeper
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe

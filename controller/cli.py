@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -110,7 +111,21 @@ def _wait(work: Coroutine[Any, Any, int]) -> int:
 def _run(options: argparse.Namespace) -> int:
     settings = load(options.config)
     logs.configure(settings.log, logs.secrets_of(settings))
-    return asyncio.run(_serve(settings, options.config.absolute().parent))
+    return _ended(settings, asyncio.run(_serve(settings, options.config.absolute().parent)))
+
+
+def _ended(settings: Settings, code: int) -> int:
+    """Return a command's exit code, or end with it at once where the media store was used.
+
+    The threads of obstore's runtime outlive its last answer, and may touch an interpreter that is being taken down,
+    which aborts the process (github.com/PyO3/pyo3-async-runtimes/issues/40): one in twenty ends did.
+    """
+    if settings.media.store is not None:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 async def _serve(settings: Settings, base: Path) -> int:
@@ -214,7 +229,7 @@ def _doctor(options: argparse.Namespace) -> int:
     call = Call(number, context or "fsrec") if number else None
     findings = asyncio.run(examine(settings, check=problems, call=call))
     print(render(findings))
-    return exit_code(findings)
+    return _ended(settings, exit_code(findings))
 
 
 def _alive(options: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ _WARNINGS = """
     derivative.failed document.refused document.warned encoder.lost engine.refused event.forged event.unreadable
     event.unusable expiry.failed fact.unexpected ledger.stalled link.down message.unrendered notice.unrendered
     outbox.stalled overload.began reading.held retention.held ringing.shortened row.unreadable step.failed
-    switch.removed transcriber.lost transcription.stalled transcription.unrendered
+    switch.removed transcriber.lost transcription.stalled transcription.unrendered upload.failed uploads.stalled
 """
 _CHATTY = """
     command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served

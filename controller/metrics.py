@@ -18,10 +18,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.calls.events import CallTurnedAway
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
+from controller.media.copies import FORMATS
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import FORMATS
 from controller.media.master import MasterExamined
 from controller.overload.admission import OverloadBegan
 from controller.overload.levels import Shed
@@ -158,8 +159,23 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
         Metric(
             ClearingFailed,
             "clearings_failed_total",
-            "Recordings whose files could not be removed; tried again at the next start.",
+            "Recordings whose files or objects could not be removed; it is tried again.",
         ),
+        Metric(RecordingStored, "recordings_stored_total", "Recordings that were put into the media store."),
+        Metric(
+            RecordingStored,
+            "stored_bytes_total",
+            "Bytes of recordings that were put into the media store.",
+            amount=lambda event: event.size,
+        ),
+        Metric(
+            RecordingStored,
+            "upload_duration_seconds",
+            "Time that putting a recording into the media store took.",
+            amount=lambda event: event.duration,
+            buckets=LENGTHS,
+        ),
+        Metric(UploadFailed, "uploads_failed_total", "Tries to put a recording into the media store that failed."),
         Metric(
             DerivativeMade,
             "derivatives_total",

@@ -96,6 +96,7 @@ OUTSIDE = {
     "quickjs": {"calls.evaluate_worker"},
     "moonshine_voice": {"transcription.moonshine_worker"},  # that only a process apart loads
     "numpy": {"media", "softswitch", "transcription.stretches"},
+    "obstore": {"media.objects"},
     "av": {"media.encode", "media.decode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""

@@ -238,7 +238,27 @@ def test_http_refused(key: str, value: object, words: str) -> None:
         (HEAD + "limits: {min_free_disk: 1Gi}", "1GiB, 500MB"),
         (HEAD + "limits: {min_free_disk: -1}", "1GiB, 500MB"),
         (HEAD + "store: mysql://x", "store: should be sqlite"),
-        (HEAD + "media: {store: /tmp}", "s3://bucket/prefix is for a later version"),
+        (HEAD + "media: {store: /tmp}", "fsrec.yaml:2: media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {store: s3://No}", "a bucket's name is 3 to 63 of a-z"),
+        (HEAD + "media: {store: s3://bucket/a/../b}", "media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {store: s3://bucket/a b}", "media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {s3: {region: eu-west-1}}", "media: s3 says how a media store is reached, and there is none"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {access_key_id: a}}",
+            "media.s3: access_key_id and secret_access_key go",
+        ),
+        (HEAD + "media: {store: s3://bkt, s3: {session_token: a}}", "media.s3: session_token belongs to"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: minio:9000}}",
+            "should be a URL as in https://minio.example",
+        ),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: 'https://u:p@h'}}",
+            "should have no user, query or fragment",
+        ),
+        (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://minio:9000'}}", "say allow_http: true"),
+        (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://8.8.8.8'}}", "should begin with https://"),
+        (HEAD + "media: {store: s3://bkt, s3: {regoin: x}}", "unknown key; did you mean region?"),
         (HEAD + "accounts: [{name: a, vendor: signalwire, project_id: '../x', api_token: t}]", "the vendor's id"),
     ],
 )
@@ -270,7 +290,6 @@ def test_absent_below_is_a_length() -> None:
     "section",
     [
         f"store: postgresql://u:{SECRET}@h/db",
-        "media: {store: s3://bucket/p}",
         f"http: {{console_token: {SECRET}}}",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
     ],
@@ -280,6 +299,25 @@ def test_later_versions(section: str) -> None:
     (told,) = problems(HEAD + section)
     assert "not supported in this version: " in told
     assert SECRET not in told
+
+
+def test_a_media_store() -> None:
+    """A bucket and what the names begin with, how it is reached, and no secret where settings are shown."""
+    reached = f"endpoint: 'http://127.0.0.1:9000/', access_key_id: AK{SECRET}, secret_access_key: {SECRET}"
+    media = parse(HEAD + f"media: {{store: s3://bucket/a/b/, s3: {{{reached}, path_style: true}}}}").media
+    assert str(media.store) == "s3://bucket/a/b"
+    assert media.place() == {
+        "bucket": "bucket",
+        "prefix": "a/b",
+        "endpoint": "http://127.0.0.1:9000",
+        "region": None,
+        "access_key_id": f"AK{SECRET}",
+        "secret_access_key": SECRET,
+        "session_token": None,
+        "path_style": True,
+    }
+    assert SECRET not in repr(media)
+    assert parse(HEAD).media.place() == {}
 
 
 def test_transcription() -> None:

@@ -28,11 +28,11 @@ KEPT = ("Allow", "WWW-Authenticate", "Retry-After")
 class HttpRooms:
     """What the routes need of other rooms.
 
-    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
-    fsrec is not ready, nothing when it is, ``degraded`` what it does less well; ``exposition`` gives the metrics'
-    text; ``authorize``, if any, returns the answer that refuses a download, or None; ``register`` adds other routes,
-    which may serve files too; ``proxies`` are the networks of those whose word on a client's address is believed;
-    ``observe`` is telemetry.
+    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread), and ``elsewhere`` finds
+    it where that does not; ``problems`` says why fsrec is not ready, nothing when it is, ``degraded`` what it does
+    less well; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the answer that refuses a
+    download, or None; ``register`` adds other routes, which may serve files too; ``proxies`` are the networks of
+    those whose word on a client's address is believed; ``observe`` is telemetry.
     """
 
     find: media.Find
@@ -41,6 +41,7 @@ class HttpRooms:
     exposition: Callable[[], bytes]
     degraded: Callable[[], Sequence[str]] = lambda: ()
     authorize: Authorize | None = None
+    elsewhere: media.Elsewhere | None = None
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     proxies: Sequence[Network] = ()
     observe: Observe = lambda _: None
@@ -62,7 +63,12 @@ def build_app(
     app[DOOR] = Door(rooms.proxies)
     app.on_response_prepare.append(_headers)
     downloads = media.Downloads(
-        rooms.find, rooms.opened, rooms.authorize, observe=rooms.observe, write_timeout=write_timeout
+        rooms.find,
+        rooms.opened,
+        rooms.authorize,
+        elsewhere=rooms.elsewhere,
+        observe=rooms.observe,
+        write_timeout=write_timeout,
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)

@@ -29,7 +29,7 @@ Look = Callable[[], Awaitable[Room]]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Volume:
     """A directory in words, and how to look at its disk."""
 
     name: str
@@ -43,8 +43,8 @@ class Disks:
     ``running`` returns a switch's recordings that may still write.
     """
 
-    switches: Mapping[str, Place]
-    data: Place
+    switches: Mapping[str, Volume]
+    data: Volume
     least: int
     running: Callable[[str], Iterable[Recording]]
     _rooms: dict[str, Room] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Disks:
         return f"{said}; limits.min_free_disk wants {self.least}"
 
 
-async def _seen(place: Place) -> Room | str:
+async def _seen(place: Volume) -> Room | str:
     try:
         return await place.look()
     except OSError as error:

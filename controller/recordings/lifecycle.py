@@ -372,7 +372,9 @@ def _not_continued(recording: Recording, fact: StartOver) -> Recording:
 
 
 def _measured(recording: Recording, fact: Examined) -> Recording:
-    recording = _finished(replace(recording, measured=fact.found.measured), fact)
+    found = fact.found
+    known = replace(recording, measured=found.measured, stored=found.stored, unstored=found.unstored)
+    recording = _finished(known, fact)
     if fact.found.problem is not None:
         recording = replace(recording, error=recording.error or fact.found.problem)
     return recording

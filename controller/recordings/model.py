@@ -230,6 +230,19 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """An object in the media store that holds a recording in ``format``: verified, ``size`` bytes.
+
+    ``etag`` is the store's word for its content, ``modified`` (Unix seconds) when the file that it was made of was.
+    """
+
+    format: str
+    size: int
+    etag: str = ""
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart.
 
@@ -251,7 +264,9 @@ class Recording:
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
     ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be. ``followed`` is the leg to
-    which its recorder followed a transfer, empty where it never did.
+    which its recorder followed a transfer, empty where it never did. ``stored``: the media store has it, whole;
+    ``unstored``: it is to be put there still, or its objects are to be looked for and removed. Both say where it is,
+    not what: they change without its revision.
     """
 
     id: str
@@ -277,6 +292,8 @@ class Recording:
     absence: Absence | None = None
     deleted_at: float | None = None
     followed: str = ""
+    stored: tuple[Stored, ...] = ()
+    unstored: bool = False
 
     @property
     def leg(self) -> str:

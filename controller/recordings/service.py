@@ -415,7 +415,7 @@ class RecordingService:
                 life.wake()
                 if last.state.final:
                     self._lives.end(life)
-                    if last.measured is not None and last.measured.trimmed:
+                    if last.stored or (last.measured is not None and last.measured.trimmed):
                         self._spawn(self._media.clear(last))
         finally:
             life.pumping = False

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from controller.recordings.model import Delivery, Recording, StatusTarget, Transcription, TranscriptionState
-from controller.recordings.ports import LedgerFailed, NotPossible, TooMany
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, TooMany
 from controller.telemetry import Hook
 from controller.transcription import refusals
 from controller.transcription.events import (
@@ -247,7 +247,7 @@ class TranscriptionDesk:
         """Return what is said. Raises TranscriptionFailed."""
         assert self._engine is not None  # noqa: S101 - looked at by _refused
         try:
-            path = await self._sounds.wav_of(recording)
+            path = await self._surely(one.recording, lambda: self._sounds.wav_of(recording))
         except (OSError, KeyError, ValueError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "its switch is no longer served"
             raise TranscriptionFailed(f"the recording's file can't be had: {why}") from None
@@ -319,11 +319,11 @@ class TranscriptionDesk:
         return stored
 
     async def _surely(self, recording: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the ledger until it answers."""
+        """Ask the ledger, or the media, until they answer."""
         while True:
             try:
                 return await ask()
-            except LedgerFailed as failure:
+            except (LedgerFailed, MediaAway) as failure:
                 self._observe(TranscriptionStalled(recording, str(failure)))
                 await asyncio.sleep(self._stalled)
 

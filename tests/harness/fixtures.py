@@ -1,4 +1,4 @@
-"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `need_sipp`.
+"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `bucket`, `faulty`, `need_sipp`.
 
 Registered by `pytest_plugins = ("tests.harness.fixtures",)`. A test that takes `switch` runs twice: on the embedded
 softswitch, and, marked `live`, on a real FreeSWITCH. Without one the latter is skipped and says so;
@@ -19,6 +19,7 @@ from tests.harness.absent import absent
 from tests.harness.freeswitch import FreeSwitch
 from tests.harness.live import LiveSwitch
 from tests.harness.receiver import Receiver
+from tests.harness.s3 import Bucket, FaultyS3, S3Server
 from tests.harness.sip import sipp
 from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
@@ -75,6 +76,29 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A callback receiver on loopback."""
     async with Receiver() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A server that speaks S3, in a process of its own; the same for all tests of this worker."""
+    server = S3Server()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def bucket(s3_server: S3Server) -> Bucket:
+    """An empty bucket."""
+    return await Bucket(s3_server.url).make()
+
+
+@pytest_asyncio.fixture
+async def faulty(s3_server: S3Server) -> AsyncIterator[FaultyS3]:
+    """A proxy before that server, which makes it fail as a test says."""
+    async with FaultyS3(s3_server.url).running() as proxy:
+        yield proxy
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from controller.media import encode, wav
+from controller.media.copies import FORMATS
 from controller.media.encoders import Encoders
-from controller.media.examine import FORMATS
 from controller.media.job import Job
 from controller.media.variants import Variants
 from controller.recordings.model import Measured, Recording, State, new_id

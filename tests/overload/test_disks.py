@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from controller.media.room import Room
-from controller.overload.disks import AHEAD, BYTES, LAST, LEAST_FILES, Disks, Place, needs
+from controller.overload.disks import AHEAD, BYTES, LAST, LEAST_FILES, Disks, Volume, needs
 from controller.overload.levels import Shed
 from controller.recordings.model import Channels, Owner, Recording, RecordingRequest, State, Track
 
@@ -25,7 +25,7 @@ class Rooms:
     def __init__(self) -> None:
         self.seen: dict[str, Room | OSError] = {"data": replace_device(PLENTY, 9), "fs1": PLENTY, "fs2": PLENTY}
         self.running: dict[str, list[Recording]] = {}
-        places = {name: Place(f"/{name}", lambda name=name: self.look(name)) for name in self.seen}  # type: ignore[misc]
+        places = {name: Volume(f"/{name}", lambda name=name: self.look(name)) for name in self.seen}  # type: ignore[misc]
         data = places.pop("data")
         self.disks = Disks(places, data, LEAST, lambda switch: self.running.get(switch, []))
 

@@ -33,6 +33,7 @@ from controller.recordings.model import (
     PauseBehavior,
     Recording,
     State,
+    Stored,
 )
 from controller.recordings.ports import (
     CommandFailed,
@@ -1437,6 +1438,21 @@ async def test_a_trimmed_one_is_cleared_once_it_is_final() -> None:
     await settled()
     assert bench.media.cleared == [bench.row(identity)]
     assert bench.row(identity).state is State.COMPLETED
+
+
+@virtual
+async def test_where_it_is_is_in_its_last_row() -> None:
+    """Media's word of the media store is stored with the end; what is there is cleared here, what waits is not."""
+    bench = Bench()
+    there = (Stored("wav", 32044, '"e"', 1.0),)
+    bench.media.found = Found(Measured(2.0, 32044), stored=there)
+    stored = await ended(bench)
+    assert (bench.row(stored).stored, bench.row(stored).unstored) == (there, False)
+    assert bench.media.cleared == [bench.row(stored)]
+    bench.media.found = Found(Measured(2.0, 32044), unstored=True)
+    waiting = await ended(bench)
+    assert (bench.row(waiting).stored, bench.row(waiting).unstored) == ((), True)
+    assert bench.media.cleared == [bench.row(stored)]
 
 
 @virtual

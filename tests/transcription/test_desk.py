@@ -25,7 +25,7 @@ from controller.recordings.model import (
     TranscriptionState,
     TranscriptionWish,
 )
-from controller.recordings.ports import LedgerFailed, NotPossible, TooMany
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, TooMany
 from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
 from controller.store.tables import RECORDINGS
@@ -322,6 +322,23 @@ async def test_files_that_are_not_there(world: World) -> None:
     left = await world.recorded()
     world.desk(sounds=Gone())
     assert (await world.over(left)).error == "the recording's file can't be had: its switch is no longer served"
+
+
+async def test_a_media_store_that_is_away(world: World) -> None:
+    """A file that can't be had now is waited for, told, at no cost of a try."""
+    away = [MediaAway("does not answer")] * 3
+
+    class Away:
+        async def wav_of(self, of: Recording) -> Path:
+            if away:
+                raise away.pop()
+            return await world.wav_of(of)
+
+    made = await world.recorded()
+    world.desk(sounds=Away())
+    over = await world.over(made)
+    assert (over.text, over.tries) == ("Hello.", 1)
+    assert len([event for event in world.events if isinstance(event, TranscriptionStalled)]) == 3
 
 
 async def test_no_engine(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.dialects.plivo import rest, shapes
-from controller.http.media import TYPES
 from controller.http.openapi.parts import (
     FORM,
     JSON,
@@ -30,6 +29,7 @@ from controller.http.openapi.parts import (
 )
 from controller.http.openapi.service import PRECONDITIONS, media
 from controller.http.plivo import PREFIX
+from controller.media.copies import TYPES
 
 TAG = "Plivo"
 SECURITY = {"plivo": "Of an account of Plivo's: its auth id and its auth token."}

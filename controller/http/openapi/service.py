@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from controller.http.media import TYPES
 from controller.http.openapi.parts import (
     JSON,
     PROBLEM,
@@ -20,6 +19,7 @@ from controller.http.openapi.parts import (
     whole,
     word,
 )
+from controller.media.copies import TYPES
 
 TAG = "Service"
 SECURITY: dict[str, str] = {}
