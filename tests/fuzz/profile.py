@@ -6,10 +6,15 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 DEEP = os.environ.get("FSREC_FUZZ") == "deep"
 FACTOR = 40 if DEEP else 1
+
+
+long = pytest.mark.timeout(3600 if DEEP else 300)
+"""Of a test that starts a daemon and drives it for a while."""
 
 
 def fuzz(examples: int, *, shrink: bool = True) -> Callable[[Any], Any]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from controller import __version__
 from controller.http import openapi
 from controller.http.base import RequestFailed, RequestServed
-from tests.fuzz.profile import fuzz
+from tests.fuzz.profile import fuzz, long
 from tests.fuzz.test_service import AUTH_ID, AUTH_TOKEN, PLIVO, recorded, three_vendors
 from tests.fuzz.texts import encodable, json_values, spoiled, texts, words
 from tests.harness.receiver import Receiver
@@ -129,6 +129,7 @@ def _names(schema: Mapping[str, Any]) -> list[str]:
     return [*schema.get("properties", ()), *(name for one in schema.get("oneOf", ()) for name in _names(one))]
 
 
+@long
 async def test_no_request_is_one_that_fails(soft: SoftSwitch, receiver: Receiver, tmp_path: Path) -> None:
     """No 5xx and nothing that hangs; what is refused is refused in the shape of a vendor's errors."""
     daemon = Daemon(soft, tmp_path, receiver)

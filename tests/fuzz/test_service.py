@@ -16,7 +16,7 @@ import aiohttp
 from controller.http.base import RequestFailed, RequestServed
 from controller.softswitch.script import Tone
 from controller.telemetry import RecordingFinished
-from tests.fuzz.profile import DEEP
+from tests.fuzz.profile import DEEP, long
 from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
 from tests.scenarios.daemon import PROJECT, TOKEN, Daemon
@@ -24,8 +24,8 @@ from tests.scenarios.rest import AUTH, LAML, SID, TWILIO, Api, Line, Tenant, acc
 
 AUTH_ID, AUTH_TOKEN = "MA5F0C1E9A52F14B8E9A", "plivo-token"
 PLIVO = Tenant("acme-plivo", AUTH_ID, AUTH_TOKEN, "", "1003")
-EXAMPLES = 200 if DEEP else 2
-SECONDS = 600 if DEEP else 15
+EXAMPLES = 200 if DEEP else 1
+LONG = ("--max-time", "600") if DEEP else ("--seed", "1")
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"),
     *("response_headers_conformance", "unsupported_method", "ignored_auth", "positive_data_acceptance"),
@@ -142,6 +142,7 @@ async def recorded(daemon: Daemon, lines: dict[str, Line]) -> dict[str, list[str
     return known
 
 
+@long
 async def test_the_service_is_what_it_says(soft: SoftSwitch, receiver: Receiver, tmp_path: Path) -> None:
     """Whatever is sent, right and wrong, with credentials and without: no 5xx, no status or shape but as described.
 
@@ -182,9 +183,9 @@ async def drive(url: str, directory: Path) -> tuple[str, int]:
     """Run schemathesis, in a process of its own; what it says, and its exit status."""
     command = (
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run", "openapi.json"),
-        *("--url", url, "--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES), "--max-time", str(SECONDS)),
+        *("--url", url, "--checks", ",".join(CHECKS), "--max-examples", str(EXAMPLES), *LONG),
         *("--continue-on-failure", "--no-color", "--request-timeout", "20", "--warnings", "off"),
-        *("--suppress-health-check", "all", *(() if DEEP else ("--seed", "1"))),
+        *("--suppress-health-check", "all"),
     )
     process = await asyncio.create_subprocess_exec(
         *command, cwd=directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

@@ -51,7 +51,7 @@ def changed(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@fuzz(120)
+@fuzz(60)
 @given(changed() | spoiled(st.just(SAMPLE)) | spoiled(st.just(SHOWN)))
 @example("%YAML 1." + "1" * 5_000 + "\n---\na: 1")
 @example('a: "\\UFFFFFFFF"')

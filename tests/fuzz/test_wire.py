@@ -66,7 +66,7 @@ def read(chunks: list[bytes]) -> tuple[list[Item], str, int]:
     return items, str(reader.error or ""), reader.pending
 
 
-@fuzz(400)
+@fuzz(250)
 @given(streams, st.lists(st.integers(0, 5_000), max_size=12))
 @example(b"x" * 5_000, list(range(0, 5_000, 100)))
 def test_a_stream_reads_the_same_in_every_chunking(data: bytes, cuts: list[int]) -> None:
@@ -241,7 +241,7 @@ def seen_of(value: object) -> list[str]:
     return [text for name in slots for text in seen_of(getattr(value, name))]
 
 
-@fuzz(600)
+@fuzz(300)
 @given(mutated | json_values)
 def test_any_json_is_a_fact_or_is_none(event: Any) -> None:
     """Headers that are missing, forged, of a wrong type or hostile: no exception, and no control character inside."""
