@@ -175,9 +175,7 @@ class App:
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = await open_store(
-            settings.data_dir / "fsrec.db", observe=observe, busy_timeout=self.store_patience
-        )
+        self.store = await open_store(settings.data_dir / "fsrec.db", observe=observe, patience=self.store_patience)
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)
