@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, plivo, recordings, relay
+from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -31,11 +32,19 @@ from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
+from controller.overload import signals
+from controller.overload.admission import Admission, OverloadEnded
+from controller.overload.disks import Disks, Place
+from controller.overload.health import Health, health
+from controller.overload.levels import Shed
 from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
+from controller.retention.clock import BelievedClock
+from controller.retention.sweeper import Sweeper
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
+from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
 from controller.store.outbox import OwnQueue
 from controller.store.store import Store, open_store
@@ -69,8 +78,9 @@ class App:
 
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
-    recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for, or a database server that is away.
+    recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
+    recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
+    is waited for, or a database server that is away.
     """
 
     settings: Settings
@@ -80,6 +90,7 @@ class App:
     watch: Callable[[Fact], None] | None = None
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
+    look_at_age: float = 60.0
     store_patience: float = 5.0
     base_url: str = ""
     store: Store = field(init=False)
@@ -88,6 +99,9 @@ class App:
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
     media: DiskMedia = field(init=False)
+    disks: Disks = field(init=False)
+    retention: Sweeper = field(init=False)
+    admission: Admission = field(init=False)
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
@@ -95,7 +109,6 @@ class App:
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
     _work: list[asyncio.Task[None]] = field(default_factory=list)
-    _disks: dict[str, str] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[App]:
@@ -120,14 +133,21 @@ class App:
             metrics.gauge(
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
+            metrics.gauge(
+                "shedding",
+                "What is given up now: 1 extras, 2 recordings that APIs ask for, too, 3 new calls, too.",
+                lambda: self.admission.level,
+            )
+            metrics.gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
-            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
+            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
                     opened=self.media.opened,
                     problems=self.problems,
+                    degraded=self.degraded,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
                     register=(
@@ -136,12 +156,13 @@ class App:
                         lambda router, files: plivo.register(
                             router, files, desk, self.transcriptions, tenants, self.base_url
                         ),
+                        lambda router, _files: openapi.register(router, __version__),
                     ),
                 )
             )
             calling.register(app, desk, tenants)
             listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
-            await self._look_at_disks()
+            await self.disks.look()
             for switch in settings.switches:
                 await self.recordings.adopt(switch.name)
                 await self.desk.adopt(switch.name)
@@ -150,6 +171,10 @@ class App:
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
+            await self._start(stack, self.admission.run())
+            await self._start(stack, signals.probe(self.store))
+            if self.retention.keeps:
+                await self._start(stack, self.retention.run())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.transcriptions.run())
@@ -168,8 +193,23 @@ class App:
             task.result()
 
     def problems(self) -> list[str]:
-        """Say what keeps the daemon from its work; nothing when it is ready."""
-        return [*self.board.problems(), *(f"switch {name}: {why}" for name, why in self._disks.items())]
+        """Say what keeps the daemon from all work, or from all new work; nothing when it is ready."""
+        return list(self._health().problems)
+
+    def degraded(self) -> list[str]:
+        """Say what keeps the daemon from some of its work: a switch of several, or what can wait."""
+        return list(self._health().degraded)
+
+    def _health(self) -> Health:
+        return health(
+            [switch.name for switch in self.settings.switches],
+            unserved=self.board.unserved(),
+            full=self.disks.problems(),
+            busy=self.admission.switch_problems(),
+            shed=self.admission.problems(),
+            calls=(self.desk.count, self.settings.limits.calls),
+            held=self.retention.problem,
+        )
 
     # --- building ---------------------------------------------------------------------------------------------
 
@@ -190,9 +230,11 @@ class App:
             on_demand=on_demand,
             least_free=settings.limits.min_free_disk,
             keep_untrimmed=settings.media.keep_untrimmed,
+            busy=lambda: self.admission.refusal(Shed.EXTRAS),
             observe=observe,
         )
         stack.callback(self.media.close)
+        self._build_admission(stack)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)
         client = CallbackClient(guard, per_origin=hooks.per_origin)
@@ -218,7 +260,7 @@ class App:
             media=self.media,
             telemetry=self.telemetry,
             path_of=self.media.master_path,
-            admit=self._disks.get,
+            admit=self.disks.admit,
             per_call=settings.limits.recordings_per_call,
         )
         stack.push_async_callback(self.recordings.close)
@@ -239,10 +281,40 @@ class App:
             evaluator=Evaluator(observe=observe),
             rings=settings.dial.timeout,
         )
-        self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
+        self.desk = CallDesk(
+            rooms=rooms,
+            claims=self._claim,
+            telemetry=self.telemetry,
+            limit=settings.limits.calls,
+            refuse=lambda switch: self.admission.refusal(Shed.CALLS, switch),
+        )
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
         self._build_transcriptions(stack)
+        keeps = {one.name: one.retention_days for one in settings.accounts if one.retention_days is not None}
+        self.retention = Sweeper(
+            keeps,
+            StoreExpired(self.store, tuple(keeps)),
+            self.recordings.delete,
+            BelievedClock(settings.data_dir / "retention", self.clock),
+            observe=observe,
+            look=self.look_at_age,
+        )
+
+    def _build_admission(self, stack: contextlib.AsyncExitStack) -> None:
+        settings, observe = self.settings, self.telemetry.observe
+        self.disks = Disks(
+            {
+                switch.name: Place(str(switch.local_path), functools.partial(self.media.room, switch.name))
+                for switch in settings.switches
+            },
+            Place(str(settings.data_dir), self.media.room_for_copies),
+            settings.limits.min_free_disk,
+            lambda switch: self.recordings.writing(switch),  # noqa: PLW0108 # it is made later
+        )
+        self.admission, held = signals.admission(self.store, self.disks, list(self.disks.switches), observe)
+        for one in held:
+            stack.callback(self.telemetry.subscribe(one.observe))
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe
@@ -264,13 +336,14 @@ class App:
             Terms(wanted.workers, wanted.queue, wanted.charge, wanted.rate),
             clock=self.clock,
             observe=observe,
+            busy=lambda: self.admission.level >= Shed.EXTRAS,
         )
 
-        def finished(event: object) -> None:
-            if isinstance(event, RecordingFinished):
+        def wake(event: object) -> None:
+            if isinstance(event, RecordingFinished | OverloadEnded):
                 self.transcriptions.wake()
 
-        stack.callback(self.telemetry.subscribe(finished))
+        stack.callback(self.telemetry.subscribe(wake))
 
     async def _build_audio(
         self, stack: contextlib.AsyncExitStack, guard: AddressGuard, roots: Mapping[str, Root]
@@ -361,21 +434,4 @@ class App:
     async def _watch_disks(self) -> None:
         while True:
             await asyncio.sleep(self.look_at_disks)
-            await self._look_at_disks()
-
-    async def _look_at_disks(self) -> None:
-        least = self.settings.limits.min_free_disk
-        for switch in self.settings.switches:
-            try:
-                problems = await self.media.problems(switch.name)
-                free = 0 if problems else await self.media.free_bytes(switch.name)
-            except OSError as error:
-                problems, free = (f"{switch.local_path}: {error.strerror}",), 0
-            if problems:
-                self._disks[switch.name] = problems[0]
-            elif free < least:
-                self._disks[switch.name] = (
-                    f"{free} bytes are free in {switch.local_path}; limits.min_free_disk wants {least}"
-                )
-            else:
-                self._disks.pop(switch.name, None)
+            await self.disks.look()

@@ -16,13 +16,17 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.calls.audio import AudioFetched, AudioRefused
+from controller.calls.events import CallTurnedAway
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.examine import FORMATS
 from controller.media.master import MasterExamined
+from controller.overload.admission import OverloadBegan
+from controller.overload.levels import Shed
 from controller.recordings.model import FINAL_STATES, EndReason, State, TranscriptionState
+from controller.retention.sweeper import ExpiryFailed, RecordingExpired
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 from controller.transcription.events import TranscriberLost, TranscriptionFinished
 
@@ -50,6 +54,7 @@ class Metric(Generic[_E]):
 STATES = tuple(state.value for state in State)
 OUTCOMES = tuple(sorted(state.value for state in FINAL_STATES))
 REASONS = tuple(reason.value for reason in EndReason)
+SHED = tuple(shed.name.lower() for shed in Shed if shed)
 TRANSCRIBED = tuple(state.value for state in TranscriptionState if state.final)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -109,6 +114,22 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             {"switch": switches},
             lambda event: (event.switch,),
         ),
+        Metric(
+            CallTurnedAway,
+            "calls_turned_away_total",
+            "Calls hung up at once: too many, or too much to do.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
+            OverloadBegan,
+            "overloads_total",
+            "Times that something became too much, by what was given up.",
+            {"shed": SHED},
+            lambda event: (event.shed,),
+        ),
+        Metric(RecordingExpired, "recordings_expired_total", "Recordings deleted for their age."),
+        Metric(ExpiryFailed, "recordings_expiry_failed_total", "Deletions for age that are to be tried again."),
         Metric(LedgerStalled, "ledger_stalls_total", "Changes of a recording that had to be made durable again."),
         Metric(
             MasterExamined,

@@ -112,7 +112,7 @@ class _AccountSettings(Section):
     """What every vendor's account has."""
 
     name: Name
-    retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
+    retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     absent_when_silent: bool = False
     price_per_minute: Amount = 0.0
 

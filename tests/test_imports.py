@@ -22,6 +22,8 @@ ROOMS: dict[str, set[str]] = {
     "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
+    "retention": {"recordings", "telemetry"},
+    "overload": {"media", "recordings", "switch", "telemetry"},
     "cluster": {"documents", "recordings", "store", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
     "transcription": {"media", "recordings", "telemetry"},
@@ -32,12 +34,14 @@ ROOMS: dict[str, set[str]] = {
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
     "checking": {"dialects", "documents"},
-    "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
+    "api_desk": {"calls", "documents", "http", "media", "overload", "recordings", "store", "switch"},
     "metrics": {
         "calls",
         "http",
         "media",
+        "overload",
         "recordings",
+        "retention",
         "telemetry",
         "transcription",
     },  # what these observe, and the face of an exposition
@@ -56,6 +60,10 @@ ALL = {
 """What puts the rooms together, and what looks at all of them."""
 
 ONLY = {
+    ("retention", "recordings"): {"recordings.ports"},
+    ("overload", "media"): {"media.room"},
+    ("overload", "recordings"): {"recordings.model"},
+    ("overload", "switch"): {"switch.link"},
     ("settings_model", "switch"): {"switch.commands_dial"},
     ("documents", "recordings"): {"recordings.model"},
     ("dialects", "recordings"): {"recordings.model"},
@@ -71,7 +79,7 @@ ONLY = {
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
-    ("metrics", "calls"): {"calls.audio"},
+    ("metrics", "calls"): {"calls.audio", "calls.events"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 

@@ -284,7 +284,6 @@ def test_absent_below_is_a_length() -> None:
         "http: {tls_certificate: a.pem}",
         "http: {tls_key: a.pem}",
         f"http: {{console_token: {SECRET}}}",
-        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
         "media: {require_auth: true}",
     ],

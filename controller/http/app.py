@@ -36,15 +36,16 @@ class HttpRooms:
     """What the routes need of other rooms.
 
     ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
-    fsrec is not ready, nothing when it is; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the
-    answer that refuses a download, or None; ``register`` adds other routes, which may serve files too; ``observe`` is
-    telemetry.
+    fsrec is not ready, nothing when it is, ``degraded`` what it does less well; ``exposition`` gives the metrics'
+    text; ``authorize``, if any, returns the answer that refuses a download, or None; ``register`` adds other routes,
+    which may serve files too; ``observe`` is telemetry.
     """
 
     find: media.Find
     opened: media.Opened
     problems: Callable[[], Sequence[str]]
     exposition: Callable[[], bytes]
+    degraded: Callable[[], Sequence[str]] = lambda: ()
     authorize: media.Authorize | None = None
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     observe: Observe = lambda _: None
@@ -69,7 +70,7 @@ def build_app(
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)
-    health.register(app.router, rooms.problems)
+    health.register(app.router, rooms.problems, rooms.degraded)
     metrics.register(app.router, rooms.exposition)
     for register in rooms.register:
         register(app.router, downloads)

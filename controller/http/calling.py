@@ -21,7 +21,7 @@ from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.http.basic import CHALLENGE, account_of
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, NoRoom, NotPossible, SwitchAway
 
 PATH = "/api/calling/calls"
 VENDOR = "signalwire"
@@ -193,6 +193,8 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
             recording = await control.start(call, command.recording, "swml", new_id())
         else:
             recording = await _change(control, call, command)
+    except NoRoom as reason:
+        raise Refused(503, "no_room", f"no recording can be started now: {reason}") from None
     except NotPossible as reason:
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
     except SwitchAway:

@@ -146,7 +146,7 @@ class RecordingsApi:
                 _not_found(request)
             return await self._carry_out(request, account, place)
         except RestError as error:
-            headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else None
+            headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else error.headers
             return json_response(error.body(vendor), error.status, headers)
 
     def _authenticated(self, request: web.Request) -> Account:
@@ -160,17 +160,17 @@ class RecordingsApi:
         match request.method, place.sid is None:
             case "POST", True if call is not None:
                 return await self._create(account, call, await _parameters(request))
-            case "POST", False if call is not None:
+            case "POST", False if call is not None and place.form not in MEDIA:
                 return await self._update(request, account, call, place)
             case (("GET" | "HEAD"), True):
                 return await self._list(request, account, call)
             case (("GET" | "HEAD"), False):
                 recording = await self._recording(request, account, place, call)
                 return self._shown(recording, account, of_call=call is not None)
-            case "DELETE", False:
+            case "DELETE", False if place.form not in MEDIA:
                 return await self._delete(await self._recording(request, account, place, call))
             case _:
-                raise RestError(405, rest.METHOD_NOT_ALLOWED, f"Method {request.method} not allowed here")
+                raise _not_allowed(request, place)
 
     # --- requests --------------------------------------------------------------------------------------------------
 
@@ -329,6 +329,15 @@ def _place(path: str) -> _Place | None:
     if not form and dot and ending in MEDIA:
         return _Place(call, sid, ending)
     return _Place(call, parts[1], form)
+
+
+def _not_allowed(request: web.Request, place: _Place) -> RestError:
+    allowed = ["GET", "HEAD"]
+    if place.form not in MEDIA:
+        allowed += ["POST"] if place.call is not None else []
+        allowed += ["DELETE"] if place.sid is not None else []
+    message = f"Method {request.method} not allowed here"
+    return RestError(405, rest.METHOD_NOT_ALLOWED, message, {"Allow": ", ".join(allowed)})
 
 
 def _for_anyone(request: web.Request, place: _Place) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from controller.media import durable, master, roots, wav
 from controller.media.clearing import ClearingFailed, Doomed, Notes
 from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
 from controller.media.job import Job
+from controller.media.room import Room, room_of
 from controller.media.roots import Root
 from controller.media.variants import Variant, Variants
 from controller.recordings.model import Measured, Recording
@@ -48,7 +48,8 @@ class DiskMedia:
     the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
     directory, which answers a look at itself ``look_within`` seconds; ``encoders``, closed by whoever gave them, make
     other formats than WAV, and ``on_demand`` those that somebody asks for later. ``least_free`` bytes stay free of
-    the latter. ``keep_untrimmed``: the master of a trimmed recording stays. ``observe`` gets ``MasterExamined``,
+    the latter, and ``busy`` says why there is no time for them now. ``keep_untrimmed``: the master of a trimmed
+    recording stays. ``observe`` gets ``MasterExamined``,
     ``DerivativeMade``, ``DerivativeFailed`` and ``ClearingFailed``.
     """
 
@@ -64,6 +65,7 @@ class DiskMedia:
         on_demand: Encoders | None = None,
         least_free: int = 0,
         keep_untrimmed: bool = False,
+        busy: Callable[[], str | None] = lambda: None,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._roots = dict(roots)
@@ -72,12 +74,12 @@ class DiskMedia:
         self._observe = observe
         self._look_within = look_within
         self._encoders = encoders or Encoders()
-        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free)
+        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free, busy=busy)
         self._notes = Notes(derived / "clearing")
         self._keep_untrimmed = keep_untrimmed
         paths = {root.local_path for root in self._roots.values()}
         self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
-        self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
+        self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in {*paths, derived}}
 
     def close(self) -> None:
         """Let running work end and take no more."""
@@ -256,7 +258,7 @@ class DiskMedia:
         if root is None:
             return True
         try:
-            return await self._in_time(root, lambda: roots.may_be_there(root, recording.path))
+            return await self._in_time(root.local_path, lambda: roots.may_be_there(root, recording.path))
         except OSError:
             return True
 
@@ -268,27 +270,34 @@ class DiskMedia:
             root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
         return root
 
-    async def free_bytes(self, switch: str) -> int:
-        """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
-        root = self._roots[switch]
-        return await self._in_time(root, lambda: shutil.disk_usage(root.local_path).free)
+    async def room(self, switch: str) -> Room:
+        """Return the room on the disk where a switch's masters lie.
 
-    async def problems(self, switch: str) -> tuple[str, ...]:
-        """Return what is wrong with a switch's directory as seen from here, each with its fix.
-
-        Raises KeyError, and OSError where it does not answer in time (a dead mount).
+        Raises KeyError, and OSError, with the fix, where the directory is not as it should be or does not answer in
+        time (a dead mount).
         """
         root = self._roots[switch]
-        return await self._in_time(root, lambda: tuple(roots.directory_problems(root)))
+
+        def look() -> Room:
+            problems = roots.directory_problems(root)
+            if problems:
+                raise OSError(errno.ENOTDIR, "; ".join(problems))
+            return room_of(root.local_path)
+
+        return await self._in_time(root.local_path, look)
+
+    async def room_for_copies(self) -> Room:
+        """Return the room on the disk of our own copies. Raises OSError."""
+        return await self._in_time(self._derived, lambda: room_of(self._derived))
 
     async def _in_thread(self, root: Root | None, work: Callable[[], _T]) -> _T:
         """Work in the threads of a directory; without one, in those of all that has none."""
         pool = None if root is None else self._pools[root.local_path]
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def _in_time(self, root: Root, work: Callable[[], _T]) -> _T:
+    async def _in_time(self, directory: Path, work: Callable[[], _T]) -> _T:
         """Look at a directory, apart from other work there. A look that is given up is not begun later."""
-        looking = asyncio.get_running_loop().run_in_executor(self._looks[root.local_path], work)
+        looking = asyncio.get_running_loop().run_in_executor(self._looks[directory], work)
         done, _ = await asyncio.wait((looking,), timeout=self._look_within)
         if not done:
             looking.cancel()

@@ -40,7 +40,8 @@ class Variants:
     """Files in ``directory``, which is ours alone.
 
     At most ``most_bytes`` in ``most_files`` are kept, and none is made where less than ``least_free`` bytes are.
-    ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them.
+    ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them. ``busy`` says why there is no
+    time for it now.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Variants:
         most_files: int = MOST_FILES,
         waiting: int = WAITING,
         least_free: int = 0,
+        busy: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._encoders = encoders
@@ -59,6 +61,7 @@ class Variants:
         self._most_files = most_files
         self._waiting = waiting
         self._least_free = least_free
+        self._busy = busy
         self._making: dict[str, asyncio.Task[Path]] = {}
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="variants")
 
@@ -101,6 +104,9 @@ class Variants:
         target = Path(job.target)
         if await self._in_thread(lambda: self._kept(target)):
             return target
+        busy = self._busy()
+        if busy is not None:
+            raise MediaAway(f"{busy}; come again in a minute")
         try:
             await self._encoders.encode(recording, job)
         except Unencodable as error:

@@ -47,6 +47,7 @@ from controller.recordings.facts import (
     LookDue,
     Masked,
     MaskRefused,
+    Moved,
     NotThere,
     PauseWished,
     ResumeWished,
@@ -439,6 +440,10 @@ def _reason_of(recording: Recording, fact: Stopped) -> EndReason:
     }.get(fact.cause, EndReason.API)
 
 
+def _moved(recording: Recording, fact: Moved) -> Recording:
+    return replace(recording, followed="" if fact.leg == recording.owner.leg else fact.leg)
+
+
 # --- the table -----------------------------------------------------------------------------------------------------
 
 _REQ, _REC, _PAU, _STO, _PRO = State.REQUESTED, State.RECORDING, State.PAUSED, State.STOPPING, State.PROCESSING
@@ -596,6 +601,12 @@ TABLE: tuple[Row, ...] = (
     Row(_PRO, StillRuns, _always, _PRO, _same),
     Row(_PRO, LookDue, _always, _PRO, _same),
     Row(_PRO, StartOver, _always, _PRO, _same),
+    # followed a transfer to another leg, or back
+    Row(_REQ, Moved, _always, _REQ, _moved),
+    Row(_REC, Moved, _always, _REC, _moved),
+    Row(_PAU, Moved, _always, _PAU, _moved),
+    Row(_STO, Moved, _always, _STO, _moved),
+    Row(_PRO, Moved, _always, _PRO, _same),
 )
 """All that decides a recording's life. Final states have no rows: see rule 5."""
 
@@ -614,6 +625,7 @@ _LATE = (
     Masked,
     Unmasked,
     MaskRefused,
+    Moved,
 )
 """Facts that may come after the end: a defined nothing."""
 

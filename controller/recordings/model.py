@@ -250,7 +250,8 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
-    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be.
+    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be. ``followed`` is the leg to
+    which its recorder followed a transfer, empty where it never did.
     """
 
     id: str
@@ -275,6 +276,12 @@ class Recording:
     spoke: bool = False
     absence: Absence | None = None
     deleted_at: float | None = None
+    followed: str = ""
+
+    @property
+    def leg(self) -> str:
+        """The leg whose sound it records: its owner's, until its recorder follows a transfer."""
+        return self.followed or self.owner.leg
 
     @property
     def expected_at(self) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from controller.recordings.model import Measured, Notice, Recording
 
@@ -52,10 +52,14 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What an inquiry found: whether the recorder is on the leg, and whether the leg itself lives."""
+    """What an inquiry found: whether the recorder is there, and whether the leg itself lives.
+
+    ``followed`` is the leg that it was found on, where that is another than was believed.
+    """
 
     recorder: bool
     leg: bool
+    followed: str = ""
 
 
 class NotPossible(Exception):
@@ -71,7 +75,7 @@ class TooMany(NotPossible):
 
 
 class NoRoom(NotPossible):
-    """None may start on the switch now: its disk is full, or away."""
+    """None may start now: a disk is full, or away, or there is too much to do already. Later it may."""
 
 
 class LedgerFailed(Exception):
@@ -122,6 +126,14 @@ class Ledger(Protocol):
     async def unfinished(self, switch: str) -> Sequence[Recording]:
         """Return every recording of a switch whose state is not final."""
         ...
+
+
+class Aged(NamedTuple):
+    """A recording that may go for its age: its place in the order (``requested_at``, ``id``), and its switch."""
+
+    requested_at: float
+    id: str
+    switch: str
 
 
 @dataclass(frozen=True, slots=True)

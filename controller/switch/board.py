@@ -26,6 +26,9 @@ from controller.telemetry import Telemetry
 SKEW_WINDOW = 60.0
 """Seconds: the clocks' difference is the greatest seen in this one and the last. A heartbeat comes every 20 s."""
 
+TURN = 0.002
+"""Seconds of a switch's events that are taken in one go: one that floods leaves the others theirs."""
+
 
 class Listener(Protocol):
     """Who is told what a switch says."""
@@ -131,15 +134,19 @@ class Switchboard:
 
     def problems(self) -> list[str]:
         """Say which switches are not served now, and why; none when all are."""
-        told = []
+        return [f"switch {name}: {why}" for name, why in self.unserved().items()]
+
+    def unserved(self) -> dict[str, str]:
+        """Return why a switch is not served now, of each that is not."""
+        found = {}
         for name, line in self._lines.items():
             if line.refused is not None:
-                told.append(f"switch {name}: {line.refused}")
+                found[name] = line.refused
             elif line.session is None or line.session.closed is not None:
-                told.append(f"switch {name}: not connected")
+                found[name] = "not connected"
             elif not line.ready:
-                told.append(f"switch {name}: reconciling")
-        return told
+                found[name] = "reconciling"
+        return found
 
     # --- one switch --------------------------------------------------------------------------------------------
 
@@ -151,9 +158,13 @@ class Switchboard:
                     self._set_clock(line, session.greeted_at)
                 prepared = asyncio.create_task(self._prepare(name, line, session, listener))
                 try:
+                    turn = time.monotonic()
                     async for batch in session.events():
                         for event in batch:
                             self._hear(name, line, session, event, listener)
+                            if time.monotonic() - turn > TURN:
+                                await asyncio.sleep(0.0 if len(self._lines) == 1 else TURN)
+                                turn = time.monotonic()
                 finally:
                     line.session, line.ready = None, False
                     prepared.cancel()

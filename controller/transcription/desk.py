@@ -61,7 +61,8 @@ class Terms:
 class TranscriptionDesk:
     """Transcribes what waits in the ledger, by ``engine`` (None: everything fails, and says why).
 
-    ``told`` renders what is over. ``run`` does the work; ``wake`` says that there may be some.
+    ``told`` renders what is over. ``run`` does the work; ``wake`` says that there may be some, or time for it again:
+    while ``busy`` none is begun.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class TranscriptionDesk:
         observe: Hook = lambda _: None,
         stalled: float = STALLED,
         progress: float = PROGRESS,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
@@ -86,6 +88,7 @@ class TranscriptionDesk:
         self._observe = observe
         self._stalled = stalled
         self._progress = progress
+        self._busy = busy
         self._awake = asyncio.Event()
         self._asked = asyncio.Lock()  # of two who ask at once, the second finds what the first has begun
         self._given = asyncio.Lock()  # while work is given out nothing is deleted: it would come back
@@ -184,7 +187,7 @@ class TranscriptionDesk:
             for one in excess:
                 await self._finish(one, await self._ledger.recording(one.recording), error=self._full())
             self.wake()
-        if len(self._running) == terms.workers:
+        if len(self._running) == terms.workers or self._busy():
             return
         for one in await self._ledger.unfinished(terms.workers + len(self._running) + BATCH):
             if len(self._running) == terms.workers:

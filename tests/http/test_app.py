@@ -64,7 +64,7 @@ ANSWERS: list[tuple[str, str, int, object]] = [
     ("GET", "/refuses", 401, {"code": 401, "message": "Unauthorized"}),
     ("GET", "/own", 409, {"own": 1}),
     ("GET", "/healthz", 200, {"status": "alive"}),
-    ("GET", "/readyz", 200, {"status": "ready", "problems": []}),
+    ("GET", "/readyz", 200, {"status": "ready", "problems": [], "degraded": []}),
 ]
 
 
@@ -184,7 +184,8 @@ async def test_readiness_says_what_is_missing(rooms: Rooms, serve: Serve) -> Non
     rooms.problems = ["switch fs1 is away", "no free disk"]
     port = (await serve()).port
     got = await ask(port, "GET", "/readyz")
-    assert (got.status, json.loads(got.body)) == (503, {"status": "not ready", "problems": rooms.problems})
+    said = {"status": "not ready", "problems": rooms.problems, "degraded": []}
+    assert (got.status, json.loads(got.body)) == (503, said)
     assert (await ask(port, "HEAD", "/healthz")).status == 200
 
 

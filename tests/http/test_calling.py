@@ -36,7 +36,7 @@ from controller.recordings.model import (
     State,
     Track,
 )
-from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, NoRoom, NotPossible, SwitchAway
 
 ACME = Account("acme", "signalwire", "project-1", "space-1", token="token-1")
 OTHER = Account("other", "signalwire", "project-2", "space-2", token="tökén:2")
@@ -366,6 +366,7 @@ async def test_another_accounts_call_does_not_exist(client: Client, control: Con
             "switch_unavailable",
             "the call's switch cannot be reached now; try again later",
         ),
+        (NoRoom("the disk is full"), 503, "no_room", "no recording can be started now: the disk is full"),
         (LedgerFailed("disk full"), 503, "store_unavailable", "the command could not be stored; try again later"),
     ],
 )

@@ -190,6 +190,22 @@ async def test_more_than_may_wait_are_told_to_come_again(tmp_path: Path) -> None
     variants.close()
 
 
+async def test_none_is_made_while_there_is_too_much_to_do(tmp_path: Path) -> None:
+    """Who asks is told why; what is there already is had all the same."""
+    quick = Slow()
+    quick.free.set()
+    busy: list[str | None] = [None]
+    variants = Variants(tmp_path / "v", quick, busy=lambda: busy[0])
+    kept = new_id()
+    await ask(variants, kept)
+    busy[0] = "fsrec is 2 s late all the time"
+    assert (await ask(variants, kept)).exists()
+    with pytest.raises(MediaAway, match="fsrec is 2 s late all the time; come again in a minute"):
+        await ask(variants, new_id())
+    assert quick.began == 1
+    variants.close()
+
+
 async def test_those_kept_are_bounded(tmp_path: Path) -> None:
     """In bytes and in number: the ones longest not asked for go; what a crash left half made goes too."""
     quick = Slow()

@@ -173,7 +173,7 @@ class Daemon:
             App(self.settings(), telemetry, base=self.directory, timings=QUICK, **self.options).running()
         )
         if ready:
-            await self.until(lambda: not self._app.problems())
+            await self.until(lambda: not self._app.problems() and not self._app.board.problems())
 
     async def stop(self) -> None:
         if self._stack is not None:

@@ -248,6 +248,21 @@ async def test_workers(world: World) -> None:
     assert desk.waiting == 0
 
 
+async def test_none_is_begun_while_there_is_too_much_to_do(world: World) -> None:
+    """What waits goes on waiting and is heard when it is said that there is time again."""
+    busy = [True]
+    looked: list[None] = []
+    made = await world.recorded()
+    desk = world.desk(busy=lambda: looked.append(None) or busy[0])  # type: ignore[func-returns-value]
+    async with asyncio.timeout(10):
+        while not looked:
+            await asyncio.sleep(0.005)
+    assert (desk.running, desk.waiting, world.engine.heard) == (0, 1, [])
+    busy[0] = False
+    desk.wake()
+    assert (await world.over(made)).state is TranscriptionState.DONE
+
+
 async def test_a_full_queue(world: World) -> None:
     """One more than may wait fails at once, the last one asked for; those before it lose nothing."""
     world.terms = Terms(queue=2)
