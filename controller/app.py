@@ -51,6 +51,7 @@ from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
+from controller.store.outbox import OwnQueue
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
@@ -84,8 +85,8 @@ class App:
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
     recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
-    is waited for, ``linger`` those for which files stay here once the media store has them, ``upload_wait`` those
-    that the end of a recording waits for that.
+    is waited for, or a database server that is away, ``linger`` those for which files stay here once the media store
+    has them, ``upload_wait`` those that the end of a recording waits for that.
     """
 
     settings: Settings
@@ -243,9 +244,7 @@ class App:
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = await open_store(
-            settings.data_dir / "fsrec.db", observe=observe, busy_timeout=self.store_patience
-        )
+        self.store = await open_store(settings.store_place(), observe=observe, patience=self.store_patience)
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)
@@ -273,7 +272,7 @@ class App:
         fetcher = DocumentClient(guard)
         stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
-            self.store,
+            OwnQueue(self.store),
             client,
             self._sign,
             OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),

@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "telemetry",
         "transcription",
     },  # what these observe, and the face of an exposition
-    "logs": {"settings_model", "telemetry"},  # how secrets are hidden
+    "logs": {"settings_model", "settings_values", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "supervisor": set(),
     "settings_yaml": set(),
@@ -88,6 +88,7 @@ OUTSIDE = {
     "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "sqlalchemy": {"store"},
+    "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
     "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver

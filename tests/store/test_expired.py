@@ -12,6 +12,7 @@ from controller.store import Attempt, DeliveryState, Reader, Store, Transaction,
 from controller.store.expired import StoreExpired, older_query
 from controller.store.rows import recording_columns
 from controller.store.tables import RECORDINGS
+from tests.store.conftest import sqlite_only
 from tests.store.values import delivery, notice, recording, transcription
 
 
@@ -79,6 +80,7 @@ async def test_who_waits_keeps_it(store: Store) -> None:
     assert await ids(store) == [told.id, heard.id]
 
 
+@sqlite_only
 async def test_its_index(store: Store) -> None:
     """A page is one walk along an index that deleted ones are not in, and sorts nothing, also with many rows."""
 
