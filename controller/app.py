@@ -17,6 +17,8 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.cluster.alone import Alone
+from controller.cluster.ports import Cluster
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
@@ -25,18 +27,19 @@ from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
 from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.lease_desk import LeaseDesk
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
-from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.ledger import StoreLedger
+from controller.store.sole import sole_user
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
@@ -47,7 +50,7 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.switch.sounds import SpeechSettings
-from controller.telemetry import RecordingFinished, SwitchRemoved, Telemetry
+from controller.telemetry import RecordingFinished, Telemetry
 from controller.transcription.desk import Terms, TranscriptionDesk
 from controller.transcription.engines import engine_of
 from controller.web.ask import RequestClient
@@ -83,6 +86,7 @@ class App:
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
+    cluster: Cluster = field(init=False)
     recordings: RecordingService = field(init=False)
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
@@ -141,10 +145,7 @@ class App:
             calling.register(app, desk, tenants)
             listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
             await self._look_at_disks()
-            for switch in settings.switches:
-                await self.recordings.adopt(switch.name)
-                await self.desk.adopt(switch.name)
-            await self._give_up_removed(frozenset(names))
+            await self.cluster.start()
             self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
@@ -152,10 +153,10 @@ class App:
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.transcriptions.run())
-            for name in names:
-                self.board.attach(name)
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
+            stack.push_async_callback(self.cluster.close)
+            await self._start(stack, self.cluster.run())
             yield self
 
     async def wait(self) -> None:
@@ -170,13 +171,18 @@ class App:
 
     def problems(self) -> list[str]:
         """Say what keeps the daemon from its work; nothing when it is ready."""
-        return [*self.board.problems(), *(f"switch {name}: {why}" for name, why in self._disks.items())]
+        return [
+            *self.cluster.problems(),
+            *self.board.problems(),
+            *(f"switch {name}: {why}" for name, why in self._disks.items()),
+        ]
 
     # --- building ---------------------------------------------------------------------------------------------
 
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await stack.enter_async_context(sole_user(settings.data_dir / "fsrec.db", self.store_patience))
         self.store = await open_store(
             settings.data_dir / "fsrec.db", observe=observe, busy_timeout=self.store_patience
         )
@@ -245,6 +251,11 @@ class App:
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+        names = [switch.name for switch in settings.switches]
+        self.cluster = Alone(
+            names,
+            LeaseDesk(names, self.board, self.recordings, self.desk, self.store, self.telemetry, self.clock),
+        )
         self._build_transcriptions(stack)
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
@@ -296,14 +307,6 @@ class App:
         """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""
         self.outbox.stop()
         await asyncio.wait((delivering,), timeout=LAST_DELIVERIES)
-
-    async def _give_up_removed(self, served: frozenset[str]) -> None:
-        """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
-        for switch in await self.store.read(lambda reader: reader.switches()) - served:
-            for recording in await self.recordings.adopt(switch):
-                self.recordings.apply(recording.id, SwitchLost(self.clock()))
-            await self.desk.lost(switch)
-            self.telemetry.observe(SwitchRemoved(switch))
 
     async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

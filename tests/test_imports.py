@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "lease_desk": {"calls", "recordings", "store", "switch", "telemetry"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
     "metrics": {
