@@ -20,8 +20,9 @@ from types import MappingProxyType
 
 from controller.cluster.clock import boottime
 from controller.cluster.events import LeaseLost, LeasesUnreachable, LeaseTaken
-from controller.cluster.ports import Duties, Leases, Sight, Standing
+from controller.cluster.ports import Duties, Leases
 from controller.recordings.ports import LedgerFailed
+from controller.store.leases import Sight, Standing
 from controller.telemetry import Hook
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from controller.store.leases import Sight
 
 
 class Holding(Protocol):
@@ -83,28 +84,8 @@ class Duties(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A lease as its row says it, and the seconds until it expires, by the database's clock; since then, negative.
-
-    ``holder`` is None where it was given back.
-    """
-
-    holder: str | None
-    epoch: int
-    left: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The leases of some switches, and how many daemons live, this one included."""
-
-    leases: Mapping[str, Standing]
-    daemons: int
-
-
 class Leases(Protocol):
-    """The rows. All raise LedgerFailed; each has its time, after which it does that too."""
+    """The rows (``store.leases``). All raise LedgerFailed; each has its time, after which it does that too."""
 
     async def renew(self, held: Mapping[str, int]) -> Collection[str]:
         """Prolong this daemon's own row and the leases it holds (switch, epoch); return those that still are its."""

@@ -135,7 +135,7 @@ class PostgresDatabase:
             isolation_level=isolation,
             execution_options={"postgresql_readonly": True} if read_only else {},
             hide_parameters=True,
-            connect_args={"async_creator_fn": self._connect, "prepared_statement_cache_size": _STATEMENTS},
+            connect_args={"async_creator_fn": self.connect, "prepared_statement_cache_size": _STATEMENTS},
         ).sync_engine
 
         @event.listens_for(engine, "handle_error")
@@ -150,7 +150,8 @@ class PostgresDatabase:
 
         return engine
 
-    async def _connect(self, **_: Any) -> Any:
+    async def connect(self, **_: Any) -> Any:
+        """Return a connection of asyncpg's with our times. Raises what asyncpg does."""
         try:
             async with asyncio.timeout(CONNECTING):
                 connection = await asyncpg.connect(self.url, timeout=CONNECTING, command_timeout=COMMAND)

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from controller.cluster.keeper import Keeper, Terms
-from controller.cluster.ports import Sight, Standing
 from controller.recordings.ports import LedgerFailed
+from controller.store.leases import Sight, Standing
 
 
 def now() -> float:
