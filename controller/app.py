@@ -17,7 +17,8 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
-from controller.cluster.alone import Alone
+from controller.cluster.joining import join, new_daemon_id
+from controller.cluster.keeper import Keeper, LeaseTerms
 from controller.cluster.ports import Cluster
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
@@ -39,6 +40,7 @@ from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.ledger import StoreLedger
+from controller.store.outbox import OwnQueue, SharedQueue
 from controller.store.sole import sole_user
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
@@ -72,7 +74,8 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for, or a database server that is away.
+    of another process on the store is waited for, or a database server that is away. ``terms`` are of the leases that
+    daemons on one database have, and ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -83,6 +86,8 @@ class App:
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     store_patience: float = 5.0
+    terms: LeaseTerms | None = None
+    daemon: str = field(default_factory=new_daemon_id)
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
@@ -124,6 +129,7 @@ class App:
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
+            metrics.gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
             tenants = tuple(self.accounts.values())
             app = build_app(
@@ -131,6 +137,7 @@ class App:
                     find=self._find,
                     opened=self.media.opened,
                     problems=self.problems,
+                    elsewhere=lambda: self.cluster.elsewhere,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
                     register=(
@@ -208,7 +215,7 @@ class App:
         fetcher = DocumentClient(guard)
         stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
-            self.store,
+            SharedQueue(self.store, daemon=self.daemon) if self.store.shared else OwnQueue(self.store),
             client,
             self._sign,
             OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),
@@ -250,12 +257,21 @@ class App:
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
-        names = [switch.name for switch in settings.switches]
-        self.cluster = Alone(
-            names,
-            LeaseDesk(names, self.board, self.recordings, self.desk, self.store, self.telemetry, self.clock),
-        )
+        self._join(stack)
         self._build_transcriptions(stack)
+
+    def _join(self, stack: contextlib.AsyncExitStack) -> None:
+        """Find this daemon's place among those that share its database."""
+        names = [switch.name for switch in self.settings.switches]
+        duties = LeaseDesk(
+            names, self.board, self.recordings, self.desk, self.store, self.outbox, self.telemetry, self.clock
+        )
+        observe = self.telemetry.observe
+        self.cluster = join(self.settings.store_place(), self.daemon, names, duties, observe, self.terms)
+        if isinstance(self.cluster, Keeper):
+            self.store.fence = self.cluster
+        self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
+        stack.push_async_callback(self.cluster.leave)
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe

@@ -14,6 +14,7 @@ from controller.recordings.service import RecordingService
 from controller.store.store import Store
 from controller.switch.board import Switchboard
 from controller.telemetry import SwitchRemoved, Telemetry
+from controller.webhooks.outbox import Outbox
 
 FLUSH = 3.0
 """Seconds that what was enqueued is given to be stored before others may have the switches."""
@@ -28,6 +29,7 @@ class LeaseDesk:
     recordings: RecordingService
     desk: CallDesk
     store: Store
+    outbox: Outbox
     telemetry: Telemetry
     clock: Callable[[], float]
     _given_up: set[str] = field(default_factory=set)
@@ -45,6 +47,10 @@ class LeaseDesk:
         self.desk.let_go(switch)
         self._given_up.discard(switch)
         return ended
+
+    def lapsed(self) -> None:
+        """Deliver nothing that is queued: others may have claimed it."""
+        self.outbox.forget()
 
     async def flush(self) -> None:
         """Wait until the writer has come by."""

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.calls.audio import AudioFetched, AudioRefused
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
@@ -109,6 +110,21 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             {"switch": switches},
             lambda event: (event.switch,),
         ),
+        Metric(
+            LeaseTaken,
+            "leases_taken_total",
+            "Switches that this daemon began to serve, of those that it shares with others.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
+            LeaseEnded,
+            "leases_ended_total",
+            "Switches that it let go again.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(LeasesUnreachable, "lease_failures_total", "Times that leases could not be renewed or looked at."),
         Metric(LedgerStalled, "ledger_stalls_total", "Changes of a recording that had to be made durable again."),
         Metric(
             MasterExamined,

@@ -31,11 +31,12 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
-    "lease_desk": {"calls", "recordings", "store", "switch", "telemetry"},
+    "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
     "metrics": {
         "calls",
+        "cluster",
         "http",
         "media",
         "recordings",
@@ -72,6 +73,7 @@ ONLY = {
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
+    ("metrics", "cluster"): {"cluster.events"},
     ("metrics", "calls"): {"calls.audio"},
 }
 """Where not the whole room may be imported, but these modules of it."""

@@ -53,7 +53,11 @@ class Cluster(Holding, Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of every switch, and let others have it at once."""
+        """Let go of every switch, and let others have it at once. To be called when ``run`` has ended."""
+        ...
+
+    async def leave(self) -> None:
+        """Be gone: what else this daemon claimed is anybody's. The last thing of all."""
         ...
 
 
@@ -66,6 +70,10 @@ class Duties(Protocol):
 
     def let_go(self, switch: str, reason: str) -> Awaitable[None]:
         """Forget all of it at once, without a command; awaiting it waits for the end of what that leaves behind."""
+        ...
+
+    def lapsed(self) -> None:
+        """Hear that other daemons may have taken this one for gone: what it claimed may be theirs."""
         ...
 
     async def flush(self) -> None:
@@ -105,6 +113,10 @@ class Leases(Protocol):
 
     async def give_back(self, held: Mapping[str, int]) -> None:
         """Let others have leases at once."""
+        ...
+
+    async def give_back_all(self) -> None:
+        """Let others have all leases of this daemon's at once, also those that it does not know to be its."""
         ...
 
     async def leave(self) -> None:

@@ -47,8 +47,8 @@ _TAKE = _sql("""UPDATE leases SET holder = $2, epoch = epoch + 1, expires_at = :
 _GIVE_BACK = _sql("""UPDATE leases SET holder = NULL, expires_at = :now
     FROM unnest($2::text[], $3::int[]) AS ours (name, stood)
     WHERE switch = name AND epoch = stood AND holder = $1""")
-_LEAVE = _sql("UPDATE leases SET holder = NULL, expires_at = :now WHERE holder = $1")
-_GONE = "DELETE FROM daemons WHERE id = $1"
+_GIVE_BACK_ALL = _sql("UPDATE leases SET holder = NULL, expires_at = :now WHERE holder = $1")
+_LEAVE = "DELETE FROM daemons WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +166,16 @@ class LeaseRows:
 
     async def give_back(self, held: Mapping[str, int]) -> None:
         """Let others have leases at once."""
+        switches, epochs = list(held), list(held.values())
+        await self._looking.ask(lambda connection: connection.execute(_GIVE_BACK, self.daemon, switches, epochs))
 
-        async def ask(connection: Any) -> None:
-            await connection.execute(_GIVE_BACK, self.daemon, list(held), list(held.values()))
-
-        await self._looking.ask(ask)
+    async def give_back_all(self) -> None:
+        """Let others have all leases of this daemon's at once, also those that it does not know to be its."""
+        await self._looking.ask(lambda connection: connection.execute(_GIVE_BACK_ALL, self.daemon))
 
     async def leave(self) -> None:
-        """Let others have all leases of this daemon's, and remove its own row."""
-
-        async def ask(connection: Any) -> None:
-            await connection.execute(_LEAVE, self.daemon)
-            await connection.execute(_GONE, self.daemon)
-
-        await self._looking.ask(ask)
+        """Remove this daemon's own row."""
+        await self._looking.ask(lambda connection: connection.execute(_LEAVE, self.daemon))
 
     async def close(self) -> None:
         """Close both connections."""

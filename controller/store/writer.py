@@ -87,11 +87,12 @@ class Writer:
         *,
         group: int,
         patience: float,
+        durable: bool = True,
         lost: Callable[[LeaseLost], None] = lambda _: None,
     ) -> None:
         self._database = database
         self._lost = lost
-        self._engine: Engine = database.writer()
+        self._engine: Engine = database.writer(durable=durable)
         self._patience = patience
         self._away = False
         self._loop = loop

@@ -98,8 +98,10 @@ async def test_a_lease_is_given_back(rows: Rows) -> None:
     await one.give_back({"fs1": 1, "fs2": 7})
     assert await other.take("fs1", 1, 0.0) == 2
     assert await other.take("fs2", 1, 0.0) is None
-    await one.leave()
+    await one.give_back_all()
     assert await other.take("fs2", 1, 0.0) == 2
+    assert (await other.look([])).daemons == 1
+    await one.leave()
     assert (await other.look([])).daemons == 0
 
 
