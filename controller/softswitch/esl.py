@@ -59,6 +59,7 @@ class Listener:
         self._closing = False
         self._farewell: str | None = None
         self._sent = 0
+        self.number = next(switch.clients)
         self._authenticated = False
         self._queue: deque[Event] = deque()
         self._misses = 0
@@ -172,7 +173,7 @@ class Listener:
             packet.body = rest[:length].split(b"\0")[0].decode("utf-8", "surrogateescape")
             rest = rest[length:]
         self._buffer = rest
-        self._switch.note_command(head.decode("utf-8", "surrogateescape"))
+        self._switch.note_command(head.decode("utf-8", "surrogateescape"), self.number)
         return packet
 
     async def _deliver(self) -> None:
