@@ -9,7 +9,7 @@ JOBS ?= 8
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test fuzz check live demo bench clean lock sdks
+.PHONY: test fuzz check live faults demo bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,7 +25,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 sdks: $(SDK_STAMPS)  ## the vendors' own clients, which the tests drive the daemon with
 
 test: $(STAMP) $(SDK_STAMPS)  ## everything that needs no FreeSWITCH
-	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live" $(ARGS)
+	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live and not faults" $(ARGS)
 
 fuzz: $(STAMP)  ## hostile input to all that reads, further than `make test` looks
 	FSREC_FUZZ=deep $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --timeout 3600 tests/fuzz $(ARGS)
@@ -37,6 +37,9 @@ check: $(STAMP)  ## lint and strict types
 
 live: $(STAMP) $(SDK_STAMPS)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
 	$(BIN)/python -m pytest -m live -rs $(ARGS)
+
+faults: $(STAMP)  ## what takes minutes: a daemon of two is killed under 200 recordings, one is stopped for 30 s
+	$(BIN)/python -m pytest -m "faults and not live" $(ARGS)
 
 demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)

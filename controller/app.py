@@ -18,6 +18,10 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.cluster.joining import join, new_daemon_id
+from controller.cluster.keeper import Keeper as LeaseKeeper
+from controller.cluster.keeper import LeaseTerms
+from controller.cluster.ports import Cluster
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
@@ -28,6 +32,7 @@ from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, build_app
 from controller.http.basic import owners_only
 from controller.http.listener import LOOPBACK, Listener, bound
+from controller.lease_desk import LeaseDesk
 from controller.media.archive import WAIT, Archive
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
@@ -42,7 +47,6 @@ from controller.overload.admission import Admission, OverloadEnded
 from controller.overload.disks import Disks, Volume
 from controller.overload.health import Health, health
 from controller.overload.levels import Shed
-from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
 from controller.retention.clock import BelievedClock
@@ -51,7 +55,8 @@ from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
-from controller.store.outbox import OwnQueue
+from controller.store.outbox import OwnQueue, SharedQueue
+from controller.store.sole import sole_user
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
@@ -62,7 +67,7 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.switch.sounds import SpeechSettings
-from controller.telemetry import RecordingFinished, SwitchRemoved, Telemetry
+from controller.telemetry import RecordingFinished, Telemetry
 from controller.transcription.desk import Terms, TranscriptionDesk
 from controller.transcription.engines import engine_of
 from controller.web.ask import RequestClient
@@ -86,7 +91,8 @@ class App:
     recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
     recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
     is waited for, or a database server that is away, ``linger`` those for which files stay here once the media store
-    has them, ``upload_wait`` those that the end of a recording waits for that.
+    has them, ``upload_wait`` those that the end of a recording waits for that. ``terms`` are of the leases
+    that daemons on one database have, and ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -100,9 +106,12 @@ class App:
     store_patience: float = 5.0
     linger: float = LINGER
     upload_wait: float = WAIT
+    terms: LeaseTerms | None = None
+    daemon: str = field(default_factory=new_daemon_id)
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
+    cluster: Cluster = field(init=False)
     recordings: RecordingService = field(init=False)
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
@@ -154,6 +163,7 @@ class App:
                 lambda: 0 if self.keeper is None else self.keeper.waiting,
             )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
+            metrics.gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
             desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             tenants = tuple(self.accounts.values())
             app = build_app(
@@ -163,6 +173,7 @@ class App:
                     elsewhere=self.media.elsewhere,
                     problems=self.problems,
                     degraded=self.degraded,
+                    held_elsewhere=lambda: self.cluster.elsewhere,
                     exposition=metrics.exposition,
                     authorize=owners_only(tenants) if settings.media.require_auth else None,
                     proxies=settings.http.trusted_proxies,
@@ -189,10 +200,7 @@ class App:
                 bound=listening,
             )
             await self.disks.look()
-            for switch in settings.switches:
-                await self.recordings.adopt(switch.name)
-                await self.desk.adopt(switch.name)
-            await self._give_up_removed(frozenset(names))
+            await self.cluster.start()
             self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
@@ -208,6 +216,8 @@ class App:
             await self._start(stack, self.transcriptions.run())
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
+            stack.push_async_callback(self.cluster.close)
+            await self._start(stack, self.cluster.run())
             yield self
 
     async def wait(self) -> None:
@@ -231,7 +241,7 @@ class App:
     def _health(self) -> Health:
         return health(
             [switch.name for switch in self.settings.switches],
-            unserved=self.board.unserved(),
+            unserved={**self.cluster.unserved(), **self.board.unserved()},
             full=self.disks.problems(),
             busy=self.admission.switch_problems(),
             shed=self.admission.problems(),
@@ -244,6 +254,8 @@ class App:
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.store == "sqlite":
+            await stack.enter_async_context(sole_user(settings.data_dir / "fsrec.db", self.store_patience))
         self.store = await open_store(settings.store_place(), observe=observe, patience=self.store_patience)
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
@@ -272,7 +284,7 @@ class App:
         fetcher = DocumentClient(guard)
         stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
-            OwnQueue(self.store),
+            SharedQueue(self.store, daemon=self.daemon) if self.store.shared else OwnQueue(self.store),
             client,
             self._sign,
             OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),
@@ -322,6 +334,7 @@ class App:
         )
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+        self._join(stack)
         self._build_transcriptions(stack)
         keeps = {one.name: one.retention_days for one in settings.accounts if one.retention_days is not None}
         self.retention = Sweeper(
@@ -367,6 +380,19 @@ class App:
 
         stack.callback(self.telemetry.subscribe(finished))
         return keeper
+
+    def _join(self, stack: contextlib.AsyncExitStack) -> None:
+        """Find this daemon's place among those that share its database."""
+        names = [switch.name for switch in self.settings.switches]
+        duties = LeaseDesk(
+            names, self.board, self.recordings, self.desk, self.store, self.outbox, self.telemetry, self.clock
+        )
+        observe = self.telemetry.observe
+        self.cluster = join(self.settings.store_place(), self.daemon, names, duties, observe, self.terms)
+        if isinstance(self.cluster, LeaseKeeper):
+            self.store.fence = self.cluster
+        self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
+        stack.push_async_callback(self.cluster.leave)
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe
@@ -418,14 +444,6 @@ class App:
         """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""
         self.outbox.stop()
         await asyncio.wait((delivering,), timeout=LAST_DELIVERIES)
-
-    async def _give_up_removed(self, served: frozenset[str]) -> None:
-        """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
-        for switch in await self.store.read(lambda reader: reader.switches()) - served:
-            for recording in await self.recordings.adopt(switch):
-                self.recordings.apply(recording.id, SwitchLost(self.clock()))
-            await self.desk.lost(switch)
-            self.telemetry.observe(SwitchRemoved(switch))
 
     async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.calls.events import CallTurnedAway
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
@@ -123,6 +124,13 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             lambda event: (event.switch,),
         ),
         Metric(
+            LeaseTaken,
+            "leases_taken_total",
+            "Switches that this daemon began to serve, of those that it shares with others.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
             OverloadBegan,
             "overloads_total",
             "Times that something became too much, by what was given up.",
@@ -131,6 +139,14 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
         ),
         Metric(RecordingExpired, "recordings_expired_total", "Recordings deleted for their age."),
         Metric(ExpiryFailed, "recordings_expiry_failed_total", "Deletions for age that are to be tried again."),
+        Metric(
+            LeaseEnded,
+            "leases_ended_total",
+            "Switches that it let go again.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(LeasesUnreachable, "lease_failures_total", "Times that leases could not be renewed or looked at."),
         Metric(LedgerStalled, "ledger_stalls_total", "Changes of a recording that had to be made durable again."),
         Metric(
             MasterExamined,

@@ -33,10 +33,12 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "overload", "recordings", "store", "switch"},
     "metrics": {
         "calls",
+        "cluster",
         "http",
         "media",
         "overload",
@@ -81,6 +83,7 @@ ONLY = {
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio", "calls.events"},
+    ("metrics", "cluster"): {"cluster.events"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 

@@ -7,7 +7,7 @@ errors say no more than they must. Connections and headers are ``listener``'s.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -30,9 +30,10 @@ class HttpRooms:
 
     ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread), and ``elsewhere`` finds
     it where that does not; ``problems`` says why fsrec is not ready, nothing when it is, ``degraded`` what it does
-    less well; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the answer that refuses a
-    download, or None; ``register`` adds other routes, which may serve files too; ``proxies`` are the networks of
-    those whose word on a client's address is believed; ``observe`` is telemetry.
+    less well, ``held_elsewhere`` which switches other daemons serve; ``exposition`` gives the metrics' text;
+    ``authorize``, if any, returns the answer that refuses a download, or None; ``register`` adds other routes, which
+    may serve files too; ``proxies`` are the networks of those whose word on a client's address is believed;
+    ``observe`` is telemetry.
     """
 
     find: media.Find
@@ -42,6 +43,7 @@ class HttpRooms:
     degraded: Callable[[], Sequence[str]] = lambda: ()
     authorize: Authorize | None = None
     elsewhere: media.Elsewhere | None = None
+    held_elsewhere: Callable[[], Mapping[str, str]] = dict
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     proxies: Sequence[Network] = ()
     observe: Observe = lambda _: None
@@ -72,7 +74,7 @@ def build_app(
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)
-    health.register(app.router, rooms.problems, rooms.degraded)
+    health.register(app.router, rooms.problems, rooms.degraded, rooms.held_elsewhere)
     metrics.register(app.router, rooms.exposition)
     for register in rooms.register:
         register(app.router, downloads)

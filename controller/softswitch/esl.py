@@ -62,6 +62,7 @@ class Listener:
         self._closing = False
         self._farewell: str | None = None
         self._sent = 0
+        self.number = next(switch.clients)
         self._authenticated = False
         self._queue: deque[Event] = deque()
         self._misses = 0
@@ -178,7 +179,7 @@ class Listener:
             packet.body = rest[:length].split(b"\0")[0].decode("utf-8", "surrogateescape")
             rest = rest[length:]
         self._buffer = rest
-        self._switch.note_command(head.decode("utf-8", "surrogateescape"))
+        self._switch.note_command(head.decode("utf-8", "surrogateescape"), self.number)
         return packet
 
     async def _deliver(self) -> None:

@@ -34,10 +34,11 @@ class RecordingEntry:
 
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """A command packet as a client sent it."""
+    """A command packet as a client sent it; ``client`` numbers its connection, from 1."""
 
     at: float
     text: str
+    client: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -77,6 +78,7 @@ class Softswitch:
         self.beats = 0
         self.started_at = 0.0
         self._legs: dict[str, Leg] = {}
+        self.clients = itertools.count(1)
         self._listeners: set[Listener] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._scheduled: dict[str, list[asyncio.TimerHandle]] = {}
@@ -258,9 +260,9 @@ class Softswitch:
 
     # -- commands
 
-    def note_command(self, text: str) -> None:
+    def note_command(self, text: str, client: int) -> None:
         """Write a client's command into the journal."""
-        self.journal.commands.append(CommandEntry(time.time(), text))
+        self.journal.commands.append(CommandEntry(time.time(), text, client))
 
     async def api(self, text: str) -> str:
         """Run an API command; its output, empty when there is none."""

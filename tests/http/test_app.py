@@ -191,6 +191,10 @@ async def test_readiness_says_what_is_missing(rooms: Rooms, serve: Serve) -> Non
     got = await ask(port, "GET", "/readyz")
     said = {"status": "not ready", "problems": rooms.problems, "degraded": []}
     assert (got.status, json.loads(got.body)) == (503, said)
+    rooms.problems, rooms.held_elsewhere = [], {"fs2": "web2-6c0e"}
+    told = {"status": "ready", "problems": [], "degraded": [], "held_elsewhere": rooms.held_elsewhere}
+    got = await ask(port, "GET", "/readyz")
+    assert (got.status, json.loads(got.body)) == (200, told)
     assert (await ask(port, "HEAD", "/healthz")).status == 200
 
 

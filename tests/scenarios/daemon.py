@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import signal
 import sqlite3
 import sys
@@ -113,6 +114,8 @@ class Daemon:
     log: Log = field(default_factory=Log)
     app: App | None = None
     process: asyncio.subprocess.Process | None = None
+    module: str = "controller.cli"
+    environment: dict[str, str] = field(default_factory=dict)
     _stack: contextlib.AsyncExitStack | None = None
     port: int = 0
 
@@ -220,7 +223,10 @@ class Daemon:
         config.write_text(yaml.safe_dump(self.raw()))
         with (self.directory / "daemon.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "controller.cli", "run", "--config", str(config), stderr=log, stdout=log
+                *(sys.executable, "-m", self.module, "run", "--config", str(config)),
+                stderr=log,
+                stdout=log,
+                env={**os.environ, **self.environment},
             )
         async with asyncio.timeout(30):
             while await self._readiness() != 200:
