@@ -15,7 +15,7 @@ from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import CommandFailed, LedgerFailed, LegGone, NotPossible, SwitchAway
+from controller.recordings.ports import Along, CommandFailed, LedgerFailed, LegGone, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
 from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
@@ -86,7 +86,7 @@ class ApiDesk:
         )
         return [row for row in rows if (row.owner.switch, row.owner.leg) == (call.switch, call.leg)]
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         return self.recordings.active(call_id)
 
@@ -98,14 +98,21 @@ class ApiDesk:
     # --- verbs -----------------------------------------------------------------------------------------------------
 
     async def start(
-        self, call: Call, request: RecordingRequest, dialect: str, identity: str, *, within: float = BEGIN_WITHIN
+        self,
+        call: Call,
+        request: RecordingRequest,
+        dialect: str,
+        identity: str,
+        *,
+        within: float = BEGIN_WITHIN,
+        along: Along | None = None,
     ) -> Recording:
         """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
         must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
-        for. One that has not begun ``within`` so many seconds is returned as it is. Raises SwitchAway, LedgerFailed,
-        neither once it is durable.
+        for. One that has not begun ``within`` so many seconds is returned as it is. ``along`` is done in the
+        transaction that makes it durable. Raises SwitchAway, LedgerFailed, neither once it is durable.
         """
         self.board.session(call.switch)
         await self._check(call)
@@ -115,7 +122,12 @@ class ApiDesk:
             unheard(self.desk.rooms.legs.play(call.switch, call.leg, Beep(), gain=0.0, execution=new_id()))
 
         made = await self.recordings.start(
-            owner, request, core_uuid=call.core_uuid, identity=identity, prelude=beep if request.beep else None
+            owner,
+            request,
+            core_uuid=call.core_uuid,
+            identity=identity,
+            along=along,
+            prelude=beep if request.beep else None,
         )
         within = min(within, BEEP_WITHIN) if request.beep else within
         try:

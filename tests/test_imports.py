@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
+    "federated_desk": {"api_desk", "cluster", "documents", "http", "media", "recordings", "store"},
     "metrics": {
         "calls",
         "http",
@@ -70,6 +71,7 @@ ONLY = {
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
+    ("federated_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio"},
 }
@@ -78,6 +80,7 @@ ONLY = {
 OUTSIDE = {
     "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
+    "asyncpg": {"store"},
     "sqlalchemy": {"store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},

@@ -46,7 +46,7 @@ class RecordingControl(Protocol):
         """Return recordings of the account, newest first."""
         ...
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         ...
 
@@ -194,7 +194,7 @@ class RecordingsApi:
     async def _update(self, request: web.Request, account: Account, call: Call, place: _Place) -> web.Response:
         asked = rest.update(await _parameters(request))
         if place.sid == rest.CURRENT:
-            recording = self._current(request, call)
+            recording = await self._current(request, call)
         else:
             recording = await self._recording(request, account, place, call)
         try:
@@ -209,7 +209,8 @@ class RecordingsApi:
 
     async def _updated(self, recording: Recording, asked: rest.Update) -> Recording:
         """Carry an update out; one that is true already changes nothing."""
-        now = next((one for one in self._control.active(recording.owner.call) if one.id == recording.id), recording)
+        active = await self._control.active(recording.owner.call)
+        now = next((one for one in active if one.id == recording.id), recording)
         match asked.status:
             case "stopped":
                 return now if now.state is State.STOPPING else await self._control.stop(now.id, EndReason.API)
@@ -222,8 +223,8 @@ class RecordingsApi:
             case _:
                 return await self._control.resume(now.id)
 
-    def _current(self, request: web.Request, call: Call) -> Recording:
-        active = self._control.active(call.told_as)
+    async def _current(self, request: web.Request, call: Call) -> Recording:
+        active = await self._control.active(call.told_as)
         if not active:
             _not_found(request)
         if len(active) > 1:

@@ -106,6 +106,13 @@ class Reader:
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.unfinished_on == column_text(switch))
         return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
 
+    def unfinished_of(self, call: str) -> list[Recording]:
+        """Return the recordings told as a call's whose state is not final, oldest first."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(
+            RECORDINGS.c.call == column_text(call), RECORDINGS.c.unfinished_on.is_not(None)
+        )
+        return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
+
     def recordings(
         self,
         account: str,

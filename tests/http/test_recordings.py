@@ -88,7 +88,7 @@ class Control:
         rows = list(self.recordings.values())
         return rows[-wanted.limit :] if wanted.after is not None else rows[: wanted.limit]
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         return [one for one in self.recordings.values() if one.state.active and call_id == CALL]
 
     async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
