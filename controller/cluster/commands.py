@@ -168,7 +168,8 @@ class Commands:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), self.poll)
+                    async with asyncio.timeout(self.poll):
+                        await self._news.wait()
                 self._news.clear()
                 try:
                     await self._look()

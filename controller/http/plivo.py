@@ -72,7 +72,7 @@ class RecordingControl(Protocol):
     """What the API needs of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        """Return the account's call of that id; None for any other account's."""
+        """Return the account's call of that id; None for any other account's. Raises SwitchAway, LedgerFailed."""
         ...
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:

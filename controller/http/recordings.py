@@ -35,7 +35,7 @@ class RecordingControl(Protocol):
     """What the API needs of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        """Return the account's call of that id; None for any other account's."""
+        """Return the account's call of that id; None for any other account's. Raises SwitchAway, LedgerFailed."""
         ...
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:
@@ -148,6 +148,9 @@ class RecordingsApi:
         except RestError as error:
             headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else None
             return json_response(error.body(vendor), error.status, headers)
+        except (SwitchAway, LedgerFailed) as failure:
+            away = _unavailable(failure)
+            return json_response(away.body(vendor), away.status)
 
     def _authenticated(self, request: web.Request) -> Account:
         account = account_of(request.headers.get("Authorization", ""), self._accounts)

@@ -61,7 +61,8 @@ async def _until_lost(connection: Any, lost: asyncio.Event, look: float) -> None
     """Watch a connection. Raises what ends it, which a silent one tells when it is asked."""
     while not lost.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), look)
+            async with asyncio.timeout(look):
+                await lost.wait()
             break
         await connection.execute("SELECT 1", timeout=ANSWER)
     raise ConnectionError("the database closed the connection")

@@ -342,6 +342,21 @@ async def test_creates_that_fail(client: Client, failure: Exception, status: int
     assert str(failure) in read(answer)["message"]
 
 
+@pytest.mark.parametrize("failure", [SwitchAway("its daemon is away"), LedgerFailed("locked")], ids=repr)
+async def test_lookups_that_fail(client: Client, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """What cannot be looked up now is 503 in the account's shape: neither an error of ours nor missing."""
+
+    async def fails(_: Control, *__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Control, "call_of", fails)
+    monkeypatch.setattr(Control, "recording_of", fails)
+    for path in (f"/Calls/{client.call}/Recordings.json", f"/Recordings/{client.sid()}.json"):
+        answer = await client.ask("GET", path)
+        assert refused(answer) == (503, 20503)
+        assert str(failure) in read(answer)["message"]
+
+
 UPDATES = [
     # status of the recording, what is asked, what is commanded
     (State.RECORDING, {"Status": "paused"}, [("pause", ID, PauseBehavior.SILENCE)]),
