@@ -183,25 +183,33 @@ async def test_a_holder_that_does_not_begin(asker: Side, holder: Side) -> None:
     assert VERB not in holder.asked
 
 
-async def test_a_holder_that_dies_amid_a_command(asker: Side, holder: Side, store: Store) -> None:
+async def test_a_holder_that_dies_amid_a_command(
+    asker: Side, holder: Side, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The asker's wait ends, it is told that nobody knows, and the row is void for what looks at it."""
     holder.gate = asyncio.Event()
     holder.run()
-    asker.commands.begin_within = 0.2
-    asking = asyncio.ensure_future(asker.commands.ask("fs1", VERB, 0.4))
-    await until(lambda: len(holder.asked) == 1)
+    monkeypatch.setattr(module, "_within", lambda *_: until(lambda: len(holder.asked) == 1))
     with pytest.raises(Unanswered, match="it may have done it"):
-        await asking
+        await asker.commands.ask("fs1", VERB, 10.0)
     assert [told.outcome for told in asker.of(CommandAsked)] == ["unanswered"]
     assert await store.read(lambda reader: list(reader.connection.execute(select(COMMANDS)))) == []
     holder.gate.set()
 
 
-async def test_an_answer_that_nobody_told_of(holder: Side, store: Store) -> None:
+async def test_an_answer_that_nobody_told_of(holder: Side, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts, if it is there when the wait is over: the asker looks once more."""
     deaf = Side(store, "a")  # it does not run, so no answer reaches it
     holder.run()
-    assert (await deaf.commands.ask("fs1", VERB, 0.5)).done
+
+    async def answered(*_: object) -> None:
+        query = select(COMMANDS).where(COMMANDS.c.answered_at.is_not(None))
+        async with asyncio.timeout(10):
+            while not await store.read(lambda reader: list(reader.connection.execute(query))):
+                await asyncio.sleep(0.005)
+
+    monkeypatch.setattr(module, "_within", answered)
+    assert (await deaf.commands.ask("fs1", VERB, 10.0)).done
 
 
 async def asked_by_hand(store: Store, verb: str, data: str) -> str:
