@@ -68,6 +68,8 @@ class FederatedDesk:
         found = await self.local.call_of(account, call_id)
         if found is not None or not _ID.fullmatch(call_id):
             return found
+        if await self.local.store.read(lambda reader: reader.call(call_id)) is not None:  # it is another account's
+            return None
         asked = {
             daemon: switch
             for switch, daemon in (await self.commands.rows.holders()).items()

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from controller.cluster import verbs
 from controller.cluster.verbs import Answer, Verb
@@ -84,20 +83,19 @@ class Unheld(SwitchAway):
     """No daemon holds the switch now."""
 
 
-class CarryOut(Protocol):
-    """Who carries out what other daemons ask."""
-
-    def __call__(self, verb: Verb, command: Taken) -> Awaitable[Answer]:
-        """Carry a verb out and return the answer; raise what the verb refuses with."""
-        ...
+CarryOut = Callable[[Verb, Taken], Awaitable[Answer]]
+"""Carries a verb out and returns the answer; raises what the verb refuses with."""
 
 
 @dataclass(slots=True)
 class Commands:
-    """Asks by ``ask``; answers, with ``carry_out``, while ``run`` does. ``wake`` says that there may be news."""
+    """Asks, while ``run`` runs, and answers meanwhile. ``wake`` says that there may be news.
+
+    A command is begun within ``begin_within`` seconds or never; ``poll`` are those between two looks, and of others'
+    commands ``at_once`` are carried out at a time.
+    """
 
     rows: StoreCommands
-    carry_out: CarryOut
     observe: Hook = lambda _: None
     begin_within: float = BEGIN_WITHIN
     poll: float = POLL
@@ -161,8 +159,8 @@ class Commands:
 
     # --- answering -------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Take and carry out what others ask, until cancelled; what was begun by then is given a moment."""
+    async def run(self, carry_out: CarryOut) -> None:
+        """Have what others ask carried out, until cancelled; what was begun by then is given a moment."""
         clock = asyncio.get_running_loop().time
         clear_at = clock()
         try:
@@ -172,7 +170,7 @@ class Commands:
                         await self._news.wait()
                 self._news.clear()
                 try:
-                    await self._look()
+                    await self._look(carry_out)
                     if clock() >= clear_at:
                         clear_at = clock() + CLEARED
                         await self.rows.clear(KEPT)
@@ -185,7 +183,7 @@ class Commands:
             for task in self._running:
                 task.cancel()
 
-    async def _look(self) -> None:
+    async def _look(self, carry_out: CarryOut) -> None:
         if self._waiting:
             for identity, text in (await self.rows.answers(tuple(self._waiting))).items():
                 coming = self._waiting.get(identity)
@@ -194,14 +192,14 @@ class Commands:
         room = self.at_once - len(self._running)
         if room > 0 and await self.rows.asked():
             for taken in await self.rows.take(room):
-                task = asyncio.get_running_loop().create_task(self._work(taken))
+                task = asyncio.get_running_loop().create_task(self._work(taken, carry_out))
                 self._running.add(task)
                 task.add_done_callback(self._done)
 
-    async def _work(self, taken: Taken) -> None:
+    async def _work(self, taken: Taken, carry_out: CarryOut) -> None:
         clock = asyncio.get_running_loop().time
         began = clock()
-        answer = await self._answer(taken)
+        answer = await self._answer(taken, carry_out)
         self.observe(
             CommandTaken(taken.verb[:40], taken.switch, answer.refusal or "done", taken.age, clock() - began)
         )
@@ -216,7 +214,7 @@ class Commands:
             else:
                 return
 
-    async def _answer(self, taken: Taken) -> Answer:
+    async def _answer(self, taken: Taken, carry_out: CarryOut) -> Answer:
         try:
             verb = verbs.read(taken.verb, taken.data)
         except DecodeError as error:
@@ -225,7 +223,7 @@ class Commands:
                 SwitchAway.__name__, f"the daemon that holds switch {taken.switch} does not know it: {error}"
             )
         try:
-            return await self.carry_out(verb, taken)
+            return await carry_out(verb, taken)
         except Exception as error:
             refused = verbs.refusal(error)
             if refused is None:

@@ -48,7 +48,7 @@ class Side:
 
     def __post_init__(self) -> None:
         rows = StoreCommands(self.store, self.name)
-        self.commands = Commands(rows, self.carry_out, self.events.append, begin_within=5.0, poll=0.005)
+        self.commands = Commands(rows, self.events.append, begin_within=5.0, poll=0.005)
 
     async def carry_out(self, verb: Verb, command: Taken) -> Answer:
         assert command.switch == "fs1"
@@ -62,7 +62,7 @@ class Side:
         return said
 
     def run(self) -> None:
-        self.task = asyncio.get_running_loop().create_task(self.commands.run())
+        self.task = asyncio.get_running_loop().create_task(self.commands.run(self.carry_out))
 
     async def stop(self) -> None:
         if self.task is not None:

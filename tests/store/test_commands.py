@@ -28,7 +28,7 @@ async def test_the_databases_clock(store: Store) -> None:
     """It counts Unix seconds."""
     import time
 
-    now = await store.read(lambda reader: reader.connection.execute(select(database_now())).scalar())
+    now = await store.read(lambda reader: reader.connection.execute(select(database_now())).scalar_one())
     assert abs(now - time.time()) < 60
 
 
