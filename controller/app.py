@@ -152,6 +152,8 @@ class App:
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.transcriptions.run())
+            for name in names:
+                self.board.attach(name)
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
             yield self

@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 from controller.calls.ports import ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.documents.call import Call
-from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
+from controller.recordings.ports import CommandFailed, LedgerFailed, NotHeld, SwitchAway
 
 T = TypeVar("T")
 
@@ -57,10 +57,12 @@ async def hang_up(call: Call, rooms: Rooms) -> NoReturn:
 
     The cause is durable first where that is possible: a ledger that fails, or a row that has no stored form, keeps
     nobody in silence. The leg is looked at first each time: others may have taken it while there was no link, and an
-    end that was told while there was none is told by nothing else. Raises LegLost, LegTaken.
+    end that was told while there was none is told by nothing else. Raises LegLost, LegTaken, NotHeld.
     """
     try:
         await rooms.ledger.save(call)
+    except NotHeld:
+        raise
     except LedgerFailed:
         pass  # the store has told it
     except Exception as error:

@@ -12,7 +12,7 @@ from controller.calls.events import CallEnded, CallReleased
 from controller.calls.ports import CallLedger
 from controller.documents.call import Call, CallState
 from controller.recordings.model import Delivery
-from controller.recordings.ports import LedgerFailed
+from controller.recordings.ports import LedgerFailed, NotHeld
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -34,8 +34,8 @@ Farewell = Callable[[Call], Coroutine[None, None, Sequence[Delivery]]]
 class Spawn(Protocol):
     """Does work that nobody waits for, or somebody now and then."""
 
-    def __call__(self, work: Coroutine[None, None, T], /) -> asyncio.Task[T]:
-        """Begin it."""
+    def __call__(self, work: Coroutine[None, None, T], switch: str, /) -> asyncio.Task[T]:
+        """Begin it; it ends where the switch is let go."""
         ...
 
 
@@ -105,7 +105,7 @@ class Departed:
             self._close(ended)
         else:
             self._closing[call.id] = ended
-            self.spawn(self._part(call, ended, farewell))
+            self.spawn(self._part(call, ended, farewell), call.switch)
 
     def leg_gone(self, switch: str, leg: str, cause: str) -> None:
         """Note the end of all calls that let this leg go."""
@@ -120,12 +120,17 @@ class Departed:
         if not self._released.get((call.switch, call.leg), True):
             del self._released[call.switch, call.leg]
 
+    def drop(self, switch: str) -> None:
+        """Forget the calls of a switch, and what is not stored of them yet: the next who holds it finds it out."""
+        self._released = {place: calls for place, calls in self._released.items() if place[0] != switch}
+        self._closing = {identity: call for identity, call in self._closing.items() if call.switch != switch}
+
     def _close(self, call: Call, told: Sequence[Delivery] = ()) -> None:
         """Store what became of a call, until it is stored; of one call never an older value after a newer."""
         under_way = call.id in self._closing
         self._closing[call.id] = call
         if not under_way:
-            self.spawn(self._store(call.id, told))
+            self.spawn(self._store(call.id, told), call.switch)
 
     async def _part(self, call: Call, ended: Call, farewell: Farewell) -> None:
         """Store an ended call with its farewell.
@@ -133,7 +138,7 @@ class Departed:
         Where that takes a while the row says how and when the call ended, and its step, of which the farewell is
         made: a daemon that comes back makes it. Where it takes long the hangup URL is told before it.
         """
-        last = self.spawn(farewell(ended))
+        last = self.spawn(farewell(ended), call.switch)
         parting = replace(ended, state=call.state, waiting=call.waiting, recording=call.recording)
         for seconds, late in ((SOON, False), (FAREWELL, True)):
             await asyncio.wait((last,), timeout=seconds)
@@ -150,6 +155,8 @@ class Departed:
             over = self.over(call) if call.state is CallState.ENDED else ()
             try:
                 await self.ledger.save(call, (*farewell, *over))
+            except NotHeld:
+                self._closing.pop(identity, None)
             except LedgerFailed:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_AGAIN)

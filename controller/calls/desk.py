@@ -20,7 +20,7 @@ from controller.documents.call import Call, CallState
 from controller.documents.dialect import Dialect, Program
 from controller.documents.fetch import named
 from controller.recordings.model import new_id
-from controller.recordings.ports import CommandFailed, LedgerFailed, SwitchAway
+from controller.recordings.ports import CommandFailed, LedgerFailed, NotHeld, SwitchAway
 from controller.telemetry import Telemetry
 
 REFUSED = "NORMAL_TEMPORARY_FAILURE"
@@ -71,7 +71,7 @@ class CallDesk:
             return
         if len(self._living.runs) >= self.limit:
             self.telemetry.observe(CallTurnedAway(leg.switch, leg.leg, self.limit))
-            self._living.spawn(self._turn_away(leg))
+            self._living.spawn(self._turn_away(leg), leg.switch)
             return
         call = Call(
             id=new_id(),
@@ -153,7 +153,7 @@ class CallDesk:
         run = self._living.runs.get((switch, leg))
         if run is not None and run.hangup_cause is None and run.latest.cause is None:
             run.again = None
-            self._living.spawn(self._unparked(run))
+            self._living.spawn(self._unparked(run), switch)
 
     def gone(self, switch: str, leg: str, cause: str) -> None:
         """CHANNEL_HANGUP_COMPLETE of a leg."""
@@ -245,6 +245,12 @@ class CallDesk:
         """How many calls live."""
         return len(self._living.runs)
 
+    def let_go(self, switch: str) -> None:
+        """Forget the calls of a switch that another daemon may hold now; its rows say how they go on."""
+        self._held = {held for held in self._held if held[0] != switch}
+        self._looks.end_patrol(switch)
+        self._living.let_go(switch)
+
     async def close(self) -> None:
         """Let go of every call without touching its leg: the rows say how they go on."""
         tasks = [*self._living.tasks, *(run.task for run in self._living.runs.values() if run.task is not None)]
@@ -291,7 +297,7 @@ class CallDesk:
             runner.hanging_up()
         try:
             await runner.run(resumed=resumed)
-        except (LegLost, LegTaken):
+        except (LegLost, LegTaken, NotHeld):
             raise
         except LedgerFailed as failure:
             await self._give_up(run, f"the call could not be stored: {failure}")
@@ -333,7 +339,7 @@ class CallDesk:
         if found is None or hanging_up or not self._living.lives(run):
             return
         self._living.end(run, CallState.RELEASED, None)
-        self._living.spawn(self._living.release(run.call))
+        self._living.spawn(self._living.release(run.call), call.switch)
         if run.again is not None:  # others parked it again already: it is a leg like any other
             self.parked(replace(run.again, marker=None))
 

@@ -19,7 +19,7 @@ from controller.calls.runner import CallRunner
 from controller.documents.call import Call, CallState
 from controller.documents.steps import Tell
 from controller.recordings.model import Delivery
-from controller.recordings.ports import CommandFailed, SwitchAway
+from controller.recordings.ports import CommandFailed, NotHeld, SwitchAway
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Living:
     runs: dict[LegId, Run] = field(default_factory=dict)
     departed: Departed = field(init=False)
     dialled: DialledLegs = field(default_factory=DialledLegs)
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    tasks: dict[asyncio.Task[Any], str] = field(default_factory=dict)
     leaving: list[set[LegId]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -133,13 +133,15 @@ class Living:
                 return ()
             told = found.parting(ended)
             last = await found.farewell(ended)
-        except Exception as error:  # whatever it is, the call has ended
+        except NotHeld:
+            return told
+        except Exception as error:  # whatever else it is, the call has ended
             report("a document's farewell failed", error)
             return told
         if isinstance(last, Tell):
             return *told, *telling.last_word(self.rooms, self.observe, ended, last)
         if last is not None and runner is not None:  # a former daemon may have asked it
-            self.spawn(runner.ask(ended, last))
+            self.spawn(runner.ask(ended, last))  # also where the switch is let go: who comes next does not ask
         return told
 
     def taken_by_others(self, run: Run, found: ParkedLeg) -> None:
@@ -150,7 +152,7 @@ class Living:
         else:
             self.end(run, CallState.RELEASED, None)
         if found.marker == call.id:
-            self.spawn(self.release(call))
+            self.spawn(self.release(call), call.switch)
             found = replace(found, marker=None)
         if found.parked:
             self.parked(found)
@@ -162,11 +164,14 @@ class Living:
 
     def start(self, run: Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Do a call's own work; where that finds the leg gone or taken the call ends."""
-        run.task = self.spawn(self._watched(run, work))
+        run.task = self.spawn(self._watched(run, work), run.call.switch)
 
     async def _watched(self, run: Run, work: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
             await work()
+        except NotHeld:
+            if self.lives(run):
+                del self.runs[run.call.switch, run.call.leg]
         except LegLost:
             if self.lives(run):
                 self.end(run, CallState.ENDED, run.hangup_cause or LOST)
@@ -174,14 +179,21 @@ class Living:
             if self.lives(run):
                 self.taken_by_others(run, taken.found)
 
-    def spawn(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
-        """Do work that nobody waits for."""
+    def let_go(self, switch: str) -> None:
+        """Forget the calls of a switch: nothing is commanded, stored or told of them any more."""
+        for task in [task for task, place in self.tasks.items() if place == switch]:
+            task.cancel()
+        self.runs = {leg: run for leg, run in self.runs.items() if leg[0] != switch}
+        self.departed.drop(switch)
+
+    def spawn(self, work: Coroutine[None, None, T], switch: str = "") -> asyncio.Task[T]:
+        """Do work that nobody waits for; it ends where the switch is let go."""
         task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
+        self.tasks[task] = switch
         task.add_done_callback(self._done)
         return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             report("a call's work failed", error)

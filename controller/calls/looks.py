@@ -44,10 +44,14 @@ class Looks:
 
     def begin_patrol(self, switch: str) -> None:
         """Visit a switch's calls from now on, until its link goes; one patrol a switch."""
-        former = self._patrols.get(switch)
+        self.end_patrol(switch)
+        self._patrols[switch] = self.living.spawn(self._patrol(switch), switch)
+
+    def end_patrol(self, switch: str) -> None:
+        """Visit them no more."""
+        former = self._patrols.pop(switch, None)
         if former is not None:
             former.cancel()
-        self._patrols[switch] = self.living.spawn(self._patrol(switch))
 
     async def _look(self, run: Run, gate: asyncio.Semaphore) -> None:
         call = run.latest

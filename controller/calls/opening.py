@@ -15,7 +15,7 @@ from controller.calls.source import SourceFailed
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect, DocumentError, Problem, Program
 from controller.documents.fetch import is_url, named
-from controller.recordings.ports import LedgerFailed
+from controller.recordings.ports import LedgerFailed, NotHeld
 from controller.telemetry import Hook
 
 _OWN_FAULT = "an error of fsrec's own"
@@ -34,7 +34,7 @@ class Opening:
     _restoring: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def begin(self, run: Run, claim: Claim) -> tuple[Dialect, Program]:
-        """Begin a call's document, or its fallback; ``run.call`` then says which. Raises NotOpened."""
+        """Begin a call's document, or its fallback; ``run.call`` then says which. Raises NotOpened, NotHeld."""
         problems = []
         failed: tuple[str, tuple[Problem, ...]] | None = None
         for source in (claim.document, claim.fallback):
@@ -50,6 +50,8 @@ class Opening:
                 problems.append(str(refusal))
                 failed = (source, refusal.problems if isinstance(refusal, DocumentError) else ())
                 self.observe(DocumentRefused(run.call.id, named(source), str(refusal)))
+            except NotHeld:
+                raise
             except LedgerFailed as failure:
                 raise NotOpened(f"the call could not be stored: {failure}") from None
             except Exception as error:  # whatever it is, the caller must not be left in silence for it

@@ -1,7 +1,9 @@
-"""What the rooms around ask of the cluster."""
+"""What the rooms around ask of the cluster, and what it asks of them."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -13,4 +15,121 @@ class Holding(Protocol):
 
         With a database of one's own (SQLite) it holds every switch of its settings.
         """
+        ...
+
+
+class Cluster(Holding, Protocol):
+    """The whole of it, as the composition root sees it: ``Keeper`` or ``Alone``."""
+
+    def refusal(self, switch: str) -> str | None:
+        """Say why nothing may be commanded on a switch now; None where it may. From any thread."""
+        ...
+
+    def renounce(self, switch: str) -> None:
+        """Leave a switch, which will not have us, to others."""
+        ...
+
+    def problems(self) -> list[str]:
+        """Say which switches nobody serves as far as is known, and what keeps this daemon from finding out."""
+        ...
+
+    @property
+    def held(self) -> Collection[str]:
+        """The switches of which this daemon has the lease."""
+        ...
+
+    @property
+    def elsewhere(self) -> Mapping[str, str]:
+        """The switches that other daemons hold, and their ids, as last seen."""
+        ...
+
+    async def start(self) -> None:
+        """Begin. Raises StoreError."""
+        ...
+
+    async def run(self) -> None:
+        """Go on until cancelled; ends before that with an error of fsrec's own alone."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every switch, and let others have it at once."""
+        ...
+
+
+class Duties(Protocol):
+    """What is done for the switches that are held."""
+
+    async def begin(self, switch: str) -> None:
+        """Know its calls and recordings, then connect it. Raises LedgerFailed; cancelled where the lease is lost."""
+        ...
+
+    def let_go(self, switch: str, reason: str) -> Awaitable[None]:
+        """Forget all of it at once, without a command; awaiting it waits for the end of what that leaves behind."""
+        ...
+
+    async def flush(self) -> None:
+        """Return when all that was to be stored is, or can't be."""
+        ...
+
+    async def removed(self) -> Collection[str]:
+        """Return the switches that are in nobody's settings here and have calls or recordings that have not ended.
+
+        Raises LedgerFailed.
+        """
+        ...
+
+    async def give_up(self, switch: str) -> None:
+        """End what ran on a switch of which nobody will hear any more. Raises LedgerFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A lease as its row says it, and the seconds until it expires, by the database's clock; since then, negative.
+
+    ``holder`` is None where it was given back.
+    """
+
+    holder: str | None
+    epoch: int
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The leases of some switches, and how many daemons live, this one included."""
+
+    leases: Mapping[str, Standing]
+    daemons: int
+
+
+class Leases(Protocol):
+    """The rows. All raise LedgerFailed; each has its time, after which it does that too."""
+
+    async def renew(self, held: Mapping[str, int]) -> Collection[str]:
+        """Prolong this daemon's own row and the leases it holds (switch, epoch); return those that still are its."""
+        ...
+
+    async def look(self, switches: Collection[str]) -> Sight:
+        """Look at leases; a switch that has none gets one that nobody holds."""
+        ...
+
+    async def take(self, switch: str, epoch: int, after: float) -> int | None:
+        """Take a lease that stood at ``epoch`` and was given back, has expired, or is this daemon's own.
+
+        ``after`` are the seconds for which it must have been so. Returns the new epoch; None where another was
+        quicker. Waits for transactions that the former holder has under way.
+        """
+        ...
+
+    async def give_back(self, held: Mapping[str, int]) -> None:
+        """Let others have leases at once."""
+        ...
+
+    async def leave(self) -> None:
+        """Remove this daemon's own row."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
         ...

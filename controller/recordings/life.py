@@ -37,7 +37,8 @@ class Life:
 
     ``recording`` is its value now, ``durable`` what the ledger has of it, ``pending`` leads from one to the other.
     ``commits`` and ``commands`` let one of each kind go at a time. ``closed``: nobody writes its file any more.
-    ``alone``: who asked for its start is gone. ``early``: what media says of its WAV while another format is made.
+    ``tasks``: what is done for it. ``alone``: who asked for its start is gone. ``let_go``: it is another's now.
+    ``early``: what media says of its WAV while another format is made.
     """
 
     recording: Recording
@@ -47,7 +48,9 @@ class Life:
     commands: asyncio.Lock = field(default_factory=asyncio.Lock)
     timers: dict[Effect, asyncio.TimerHandle] = field(default_factory=dict)
     waiters: list[tuple[Callable[[Recording], bool], asyncio.Future[Recording]]] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     pumping: bool = False
+    let_go: bool = False
     stop_refused: bool = False
     alone: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)

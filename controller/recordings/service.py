@@ -8,6 +8,7 @@ All methods belong to the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from controller.recordings.facts import (
     NotThere,
     PauseWished,
     ResumeWished,
+    StartOver,
     StillRuns,
     StopWished,
 )
@@ -42,6 +44,7 @@ from controller.recordings.ports import (
     LedgerFailed,
     Media,
     NoRoom,
+    NotHeld,
     NotPossible,
     Recorder,
     TooMany,
@@ -54,6 +57,9 @@ from controller.telemetry import (
     RecordingFinished,
     Telemetry,
 )
+
+ELSEWHERE = "another daemon may hold the switch now: ask again"
+NOT_CONFIRMED = "the store did not confirm the recording in time, so it did not begin"
 
 
 class RecordingService:
@@ -87,6 +93,7 @@ class RecordingService:
         self._effects = Effects(recorder, media, self._timings, self.apply, self._report, self._observe)
         self._lives = Lives()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._doubts: set[str] = set()
 
     # --- what verbs and APIs ask ---------------------------------------------------------------------------------
 
@@ -119,12 +126,12 @@ class RecordingService:
         recording = Recording(identity, owner, request, State.REQUESTED, path, now, core_uuid)
         life = self._lives.begin(recording)
         # A caller that is cancelled (its leg ended) leaves a row that may be durable: it must live to its end.
-        begun = asyncio.get_running_loop().create_task(self._begin(life, along, prelude))
-        self._tasks.add(begun)
-        begun.add_done_callback(self._tasks.discard)
+        begun = self._track(life, asyncio.get_running_loop().create_task(self._begin(life, along, prelude)))
         try:
             await asyncio.shield(begun)
         except asyncio.CancelledError:
+            if life.let_go and begun.cancelled():
+                raise NotHeld(ELSEWHERE) from None
             life.alone = True
             raise
         return recording
@@ -140,9 +147,12 @@ class RecordingService:
             self._lives.end(life)
             if not isinstance(failure, LedgerFailed):
                 self._report(failure)
+            elif not isinstance(failure, NotHeld):
+                self._doubts.add(recording.id)
+                self._spawn(None, self._clear_doubt(recording))
             if life.alone:
                 return
-            raise LedgerFailed(str(failure)) from failure
+            raise (NotHeld if isinstance(failure, NotHeld) else LedgerFailed)(str(failure)) from failure
         owner = recording.owner
         self._observe(
             RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
@@ -150,6 +160,26 @@ class RecordingService:
         if prelude is not None and not life.alone:  # the call of one that is alone ended, or is no longer ours
             prelude()
         self._carry_out(life, Effect.START)
+
+    async def _clear_doubt(self, recording: Recording) -> None:
+        """Look whether a start that failed was stored after all: whoever asked for it was told that it wasn't.
+
+        No command was sent, so it has ended by that; else its row would be of a recording that is asked for for ever.
+        """
+        delay = self._timings.retry
+        try:
+            while True:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, self._timings.retry_cap)
+                with contextlib.suppress(LedgerFailed):
+                    stored = await self._ledger.recording(recording.id)
+                    if stored is not None or delay >= self._timings.retry_cap:  # a commit may still be under way
+                        break
+        finally:
+            self._doubts.discard(recording.id)
+        if stored is not None and not stored.state.final and self._lives.get(stored.id) is None:
+            self._lives.begin(stored)
+            self.apply(stored.id, StartOver(self._recorder.now(stored.owner.switch), NOT_CONFIRMED))
 
     async def stop(self, identity: str, reason: EndReason) -> Recording:
         """Stop a recording; returns once the wish is durable.
@@ -218,13 +248,13 @@ class RecordingService:
         now = self._recorder.now(recording.owner.switch)
         deleted = replace(recording, deleted_at=now, revision=recording.revision + 1)
         await self._ledger.commit((deleted,))
-        clearing = self._spawn(self._media.clear(deleted))  # also where whoever asked does not wait
+        clearing = self._spawn(None, self._media.clear(deleted))  # also where whoever asked does not wait
         await asyncio.wait((clearing,))
         return deleted
 
     def clear_up(self) -> None:
         """Go on with what a stop or a crash kept from being removed. To be called once, after every ``adopt``."""
-        self._spawn(self._clear_up())
+        self._spawn(None, self._clear_up())
 
     async def _clear_up(self) -> None:
         for identity in await self._media.to_clear():
@@ -304,7 +334,7 @@ class RecordingService:
         life.pending.append((transition.recording, notice, transition.effects, fact))
         if not life.pumping:
             life.pumping = True
-            self._spawn(self._pump(life))
+            self._spawn(life, self._pump(life))
 
     def knows(self, identity: str, path: str) -> bool:
         """Whether a recorder's event may speak for this recording: we have it, and the path is the one we gave."""
@@ -348,12 +378,31 @@ class RecordingService:
         with self._lives.departures() as departed:
             unfinished = await self._ledger.unfinished(switch)
         for recording in unfinished:
-            if self._lives.get(recording.id) is None and recording.id not in departed:
+            if self._lives.get(recording.id) is None and recording.id not in departed | self._doubts:
                 life = self._lives.begin(recording)
                 known.append(life)
                 if recording.state is State.PROCESSING:
                     self._carry_out(life, examination(recording))
         return [life.recording for life in known if not life.recording.state.final]
+
+    def let_go(self, switch: str) -> None:
+        """Forget the recordings of a switch that another daemon may hold now: no command, no notice, no more writes.
+
+        Whoever waits for one of them gets NotHeld. Their rows, and the switch, tell the next holder all.
+        """
+        for life in self._lives.of_switch(switch):
+            self._let_go(life)
+
+    def _let_go(self, life: Life) -> None:
+        if life.let_go:
+            return
+        life.let_go = True
+        life.pending.clear()
+        self._lives.end(life)
+        life.refuse(NotHeld(ELSEWHERE))
+        for task in life.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
 
     async def close(self) -> None:
         """Let go of everything: nothing is stopped on the switch, the ledger has the truth."""
@@ -377,7 +426,11 @@ class RecordingService:
                     last = batch[-1][0]
                     notices = [notice for _, notice, _, _ in batch if notice is not None]
                     if last is not life.durable:
-                        await self._durable(last, notices)
+                        try:
+                            await self._durable(last, notices)
+                        except NotHeld:
+                            self._let_go(life)
+                            return
                 before, life.durable = life.durable, last
                 for recording, _, effects, fact in batch:
                     if recording.state is not before.state:
@@ -389,7 +442,7 @@ class RecordingService:
                 if last.state.final:
                     self._lives.end(life)
                     if last.measured is not None and last.measured.trimmed:
-                        self._spawn(self._media.clear(last))
+                        self._spawn(None, self._media.clear(last))
         finally:
             life.pumping = False
 
@@ -398,7 +451,9 @@ class RecordingService:
         while True:
             try:
                 await self._ledger.commit((recording,), notices)
-            except Exception as failure:  # whatever it was: what happened must be kept
+            except NotHeld:
+                raise
+            except Exception as failure:  # whatever else it was: what happened must be kept
                 if not isinstance(failure, LedgerFailed):
                     self._report(failure)
                 self._observe(LedgerStalled(recording.id, str(failure)))
@@ -431,7 +486,7 @@ class RecordingService:
     def _carry_out(self, life: Life, effect: Effect) -> None:
         work = self._effects.work(life, effect)
         if work is not None:
-            self._spawn(work)
+            self._spawn(life, work)
 
     def _living(self, identity: str) -> Life:
         life = self._lives.get(identity)
@@ -457,14 +512,20 @@ class RecordingService:
                 raise LedgerFailed("the recording's change is not stored yet; it is tried again") from None
             return life.durable
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _spawn(self, life: Life | None, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
         task.add_done_callback(self._done)
+        return self._track(life, task)
+
+    def _track(self, life: Life | None, task: asyncio.Task[None]) -> asyncio.Task[None]:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if life is not None:
+            life.tasks.add(task)
+            task.add_done_callback(life.tasks.discard)
         return task
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report(error)
 

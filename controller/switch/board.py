@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,47 +76,88 @@ class EventUnusable:
 
 @dataclass(slots=True)
 class _Line:
-    """One switch's link and what is known of it now."""
+    """One switch, its link where it is attached, and what is known of it now."""
 
-    link: Link
+    address: SwitchAddress
+    link: Link | None = None
+    serving: asyncio.Task[LinkRefused | None] | None = None
+    prepared: asyncio.Task[None] | None = None
     session: Session | None = None
     ready: bool = False
-    refused: str | None = None
+    refusal: LinkRefused | None = None
     skew: float = 0.0
     window: float | None = None
     newer: float = -math.inf
     older: float = -math.inf
 
 
+async def _ended(link: Link | None, serving: asyncio.Task[LinkRefused | None] | None) -> None:
+    """Return when a link has ended, and whoever served it."""
+    if link is not None:
+        await link.close()
+    if serving is not None:
+        await asyncio.wait((serving,))
+
+
 @dataclass(slots=True)
 class Switchboard:
-    """Keeps every switch connected, told apart by name; the only place that knows the current sessions.
+    """Keeps attached switches connected, told apart by name; the only place that knows the current sessions.
 
-    Without ``listener`` nothing runs; ``run`` ends when ``close`` is called, or with LinkRefused once every switch
-    has refused us for good.
+    ``gate`` says why nothing may be said to a switch now (None: it may); it is asked in the links' threads before
+    each write. ``refused`` hears of a switch that will not have us, for good.
     """
 
     addresses: Sequence[SwitchAddress]
     telemetry: Telemetry
     timings: Timings | None = None
     clock: Callable[[], float] = time.time
+    gate: Callable[[str], str | None] = lambda _switch: None
+    refused: Callable[[str], None] = lambda _switch: None
     _lines: dict[str, _Line] = field(default_factory=dict)
+    _listener: Listener | None = None
+    _over: asyncio.Future[None] | None = None
 
     def __post_init__(self) -> None:
-        for address in self.addresses:
-            link = Link(address, events=EVENTS, observe=self.telemetry.observe, timings=self.timings)
-            self._lines[address.name] = _Line(link)
+        self._lines = {address.name: _Line(address) for address in self.addresses}
 
     async def run(self, listener: Listener) -> None:
-        """Serve all switches until closed. An error of fsrec's own with one of them is raised at once."""
-        ended = await asyncio.gather(*(self._serve(name, line, listener) for name, line in self._lines.items()))
-        refusals = [refusal for refusal in ended if refusal is not None]
-        if refusals and len(refusals) == len(self._lines):
-            raise refusals[0]
+        """Serve what is attached, until closed.
+
+        Raises LinkRefused once every switch has refused us for good, and an error of fsrec's own with one at once.
+        """
+        self._listener = listener
+        self._over = asyncio.get_running_loop().create_future()
+        for line in self._lines.values():
+            self._begin(line)
+        await self._over
+
+    def attach(self, switch: str) -> None:
+        """Connect a switch, now or as soon as ``run`` is; harmless where it is attached."""
+        line = self._lines[switch]
+        if line.link is None:
+            gate = functools.partial(self.gate, switch)
+            observe = self.telemetry.observe
+            line.link = Link(line.address, events=EVENTS, observe=observe, timings=self.timings, gate=gate)
+            line.refusal = None
+            self._begin(line)
+
+    def detach(self, switch: str, reason: str) -> Awaitable[None]:
+        """Cut a switch's link at once, telling nothing more of what came over it; awaiting waits for its thread."""
+        line = self._lines[switch]
+        link, serving = line.link, line.serving
+        line.link = line.serving = None
+        if line.session is not None:
+            line.session.close(reason)
+        if line.prepared is not None:
+            line.prepared.cancel()
+        line.session, line.prepared, line.ready = None, None, False
+        return asyncio.ensure_future(_ended(link, serving))
 
     async def close(self) -> None:
         """End every link."""
-        await asyncio.gather(*(line.link.close() for line in self._lines.values()))
+        await asyncio.gather(*(self.detach(name, "the link was closed") for name in self._lines))
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
     def session(self, switch: str) -> Session:
         """Return the switch's session. Raises SwitchAway where there is none."""
@@ -130,11 +172,13 @@ class Switchboard:
         return self.clock() + (0.0 if line is None else line.skew)
 
     def problems(self) -> list[str]:
-        """Say which switches are not served now, and why; none when all are."""
+        """Say which attached switches are not served now, and why; none when all are."""
         told = []
         for name, line in self._lines.items():
-            if line.refused is not None:
-                told.append(f"switch {name}: {line.refused}")
+            if line.refusal is not None:
+                told.append(f"switch {name}: {line.refusal}")
+            elif line.link is None:
+                continue
             elif line.session is None or line.session.closed is not None:
                 told.append(f"switch {name}: not connected")
             elif not line.ready:
@@ -143,26 +187,54 @@ class Switchboard:
 
     # --- one switch --------------------------------------------------------------------------------------------
 
-    async def _serve(self, name: str, line: _Line, listener: Listener) -> LinkRefused | None:
+    def _begin(self, line: _Line) -> None:
+        if self._listener is not None and line.link is not None and line.serving is None:
+            line.serving = asyncio.create_task(self._serve(line.address.name, line, line.link, self._listener))
+            line.serving.add_done_callback(self._served)
+
+    def _served(self, serving: asyncio.Task[LinkRefused | None]) -> None:
+        """Look how serving a switch ended; where nothing is left to serve, so does ``run``."""
+        if serving.cancelled() or self._over is None or self._over.done():
+            return
+        if (error := serving.exception()) is not None:
+            self._over.set_exception(error)
+        else:
+            refusals = [line.refusal for line in self._lines.values() if line.refusal is not None]
+            if len(refusals) == len(self._lines):
+                self._over.set_exception(refusals[0])
+
+    async def _serve(self, name: str, line: _Line, link: Link, listener: Listener) -> LinkRefused | None:
         try:
-            async for session in line.link.sessions():
+            async for session in link.sessions():
+                if line.link is not link:
+                    continue
                 line.session = session
                 if session.greeted_at:  # before anything is reconciled: timers are armed by the switch's clock
                     self._set_clock(line, session.greeted_at)
-                prepared = asyncio.create_task(self._prepare(name, line, session, listener))
+                prepared = line.prepared = asyncio.create_task(self._prepare(name, line, session, listener))
                 try:
-                    async for batch in session.events():
-                        for event in batch:
-                            self._hear(name, line, session, event, listener)
+                    await self._listen(name, line, session, listener)
                 finally:
-                    line.session, line.ready = None, False
+                    if line.session is session:
+                        line.session, line.ready = None, False
                     prepared.cancel()
                     await asyncio.gather(prepared, return_exceptions=True)
         except LinkRefused as refusal:
-            line.refused = str(refusal)
-            self.telemetry.observe(SwitchRefused(name, refusal.reason, refusal.fix))
+            if line.link is link:
+                line.refusal = refusal
+                self.telemetry.observe(SwitchRefused(name, refusal.reason, refusal.fix))
+                self.refused(name)
             return refusal
         return None
+
+    async def _listen(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
+        async for batch in session.events():
+            refusal = self.gate(name)
+            if refusal is not None:  # what is said to us is no longer ours to act on
+                session.close(refusal)
+            for event in batch:
+                if refusal is None and line.session is session:
+                    self._hear(name, line, session, event, listener)
 
     async def _prepare(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
         began = time.monotonic()
@@ -174,7 +246,7 @@ class Switchboard:
             session.close("reconciling failed by an error of fsrec's own")
             asyncio.get_running_loop().call_exception_handler({"message": "reconciling failed", "exception": error})
         else:
-            line.ready = True
+            line.ready = line.session is session
             self.telemetry.observe(SwitchReady(name, time.monotonic() - began))
 
     def _hear(self, name: str, line: _Line, session: Session, event: Mapping[str, Any], listener: Listener) -> None:

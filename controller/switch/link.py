@@ -40,7 +40,7 @@ from controller.switch.link_values import (
     SwitchAddress,
     Timings,
 )
-from controller.switch.wire import Marks, WireClosed, WireRefused
+from controller.switch.wire import Gate, Marks, WireClosed, WireRefused
 from controller.switch.wire_codec import Limits, PacketRefused
 from controller.switch.wire_thread import WireThread
 
@@ -88,6 +88,7 @@ class Link:
             To send a ``sendmsg``, CHANNEL_EXECUTE_COMPLETE and a hangup event must be among them: they end it.
         observe: telemetry hook; see link_values.
         timings, limits, marks: every time, size and threshold.
+        gate: see wire.py; where it refuses the session ends, and nothing more is written on it.
         core_uuid: of the switch when it was last seen, if that is known; the first session compares with it.
         chance: number in [0, 1), for the jitter.
 
@@ -102,6 +103,7 @@ class Link:
         timings: Timings | None = None,
         limits: Limits | None = None,
         marks: Marks | None = None,
+        gate: Gate = lambda: None,
         core_uuid: str | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -114,6 +116,7 @@ class Link:
         self._timings = timings or Timings()
         self._limits = limits
         self._marks = marks
+        self._gate = gate
         self._core_uuid = core_uuid
         self._chance = chance
         self._thread: WireThread | None = None
@@ -166,6 +169,7 @@ class Link:
             previous_core_uuid=self._core_uuid,
             limits=self._limits,
             marks=self._marks,
+            gate=self._gate,
         )
         try:
             await session.open()

@@ -40,7 +40,7 @@ from controller.switch.link_values import (
     header_of,
     kind_of,
 )
-from controller.switch.wire import REPLIES, Chunk, Marks, Target, Wire
+from controller.switch.wire import REPLIES, Chunk, Gate, Marks, Target, Wire
 from controller.switch.wire_codec import Event, Frame, Limits, PacketRefused, Unreadable, encode_packet
 from controller.switch.wire_thread import WireThread
 
@@ -102,6 +102,7 @@ class Session:
         previous_core_uuid: str | None = None,
         limits: Limits | None = None,
         marks: Marks | None = None,
+        gate: Gate = lambda: None,
     ) -> None:
         self.address = address
         self.core_uuid = self.hostname = self.switchname = self.version = ""
@@ -133,7 +134,7 @@ class Session:
             timings.hurry_every,
             timings.hurry_for,
         )
-        self._wire = Wire(thread, target, self, limits=limits, marks=marks)
+        self._wire = Wire(thread, target, self, limits=limits, marks=marks, gate=gate)
         self._queue = EventQueue(self._wire.taken)
 
     # Beginning and end

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +25,11 @@ from controller.switch.wire_codec import Limits
 from controller.switch.wire_guard import REPLIES, Chunk, GuardedESL, Target, WireClosed, WireRefused
 from controller.switch.wire_thread import WireThread
 
-__all__ = ["REPLIES", "Chunk", "Marks", "Receiver", "Target", "Wire", "WireClosed", "WireRefused"]
+__all__ = ["REPLIES", "Chunk", "Gate", "Marks", "Receiver", "Target", "Wire", "WireClosed", "WireRefused"]
+
+
+Gate = Callable[[], str | None]
+"""Says why nothing may be written now, None where it may. Called in the hub's thread, right before each write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,10 @@ class Wire:
         *,
         limits: Limits | None = None,
         marks: Marks | None = None,
+        gate: Gate = lambda: None,
     ) -> None:
         self.marks = marks or Marks()
+        self.refusal = gate
         self._awaited = 0
         self.paused = False
         self.last_read = time.monotonic()

@@ -57,6 +57,9 @@ class Upward(Protocol):
 
     last_read: float
 
+    def refusal(self) -> str | None:
+        """Say why nothing may be written now; None where it may."""
+
     def above_high(self) -> bool:
         """Tell whether reading has to stop."""
 
@@ -295,10 +298,25 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
                 self._write_wanted.clear()
                 data, self._outgoing = self._outgoing, bytearray()
                 self._writing = True
-                self.sock.sendall(data)
+                self._write_all(data)
                 self._writing = False
+        except WireClosed as closed:
+            self.finish(closed)
         except OSError as error:
             self.finish(WireClosed(f"writing to the switch failed: {error.strerror or error}"))
+
+    def _write_all(self, data: bytearray) -> None:
+        """Write it, each part of it only where that may be: this process may have been stopped before any."""
+        rest = memoryview(data)
+        while rest:
+            refusal = self._wire.refusal()
+            if refusal is not None:
+                raise WireClosed(refusal)
+            try:
+                # Without a timeout: whoever waited has to ask again. (gevent's types do not know of it.)
+                rest = rest[self.sock.send(rest, 0, 0.0) :]  # type: ignore[call-arg]
+            except BlockingIOError:
+                socket.wait_write(self.sock.fileno())
 
     def _hurry_along(self) -> None:
         while self._ended is None and time.monotonic() < self._hurry_until:

@@ -24,7 +24,7 @@ from controller.calls.living import LOST, SWITCH_LOST
 from controller.calls.looks import AT_ONCE, PATROL
 from controller.documents.call import Call, CallInfo, CallState
 from controller.recordings.model import Delivery, Recording, State, new_id
-from controller.recordings.ports import CommandFailed, SwitchAway
+from controller.recordings.ports import CommandFailed, NotHeld, SwitchAway
 from tests.calls.world import FAILED_LEDGER, SWITCH, World, running
 from tests.recordings.fakes import REQUEST, owner
 from tests.recordings.virtual import run_virtually, settled, virtual
@@ -792,7 +792,7 @@ async def test_a_hangup_of_a_leg_that_is_gone() -> None:
     assert world.log == ["take_over"]
     assert (world.call.state, world.call.cause) == (CallState.ENDED, "BUSY")
     assert world.daemon is not None
-    assert (world.daemon.desk.count, world.daemon.desk._living.tasks) == (0, set())
+    assert (world.daemon.desk.count, world.daemon.desk._living.tasks) == (0, {})
 
 
 @virtual
@@ -1303,3 +1303,84 @@ async def test_close_touches_no_leg() -> None:
     await world.settle(100)
     assert (world.log, world.calls) == (log, calls)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+# --- what another daemon holds --------------------------------------------------------------------------------------
+
+
+async def let_go(world: World) -> None:
+    """As where the lease is lost: the link is cut first."""
+    assert world.daemon is not None
+    world.cut()
+    world.daemon.service.let_go(SWITCH)
+    world.daemon.desk.let_go(SWITCH)
+    await world.settle()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.05, 2.0, 6.0])
+def test_calls_of_a_switch_that_is_let_go(after: float) -> None:
+    """Wherever their documents are: nothing is commanded, stored or told of them, and no work is left."""
+
+    async def test() -> None:
+        world = World([["wait", 1], ["play", "a"], ["wait", 3], ["hangup", "BUSY"]])
+        daemon = world.boot()
+        world.park()
+        await asyncio.sleep(after)
+        await let_go(world)
+        log, calls, seen = list(world.log), dict(world.calls), len(world.seen)
+        await world.settle(300)
+        assert (world.log, world.calls, len(world.seen)) == (log, calls, seen)
+        assert (daemon.desk.count, daemon.desk._living.tasks) == (0, {})
+
+    run_virtually(test())
+
+
+@virtual
+async def test_an_end_that_is_let_go_before_it_is_stored() -> None:
+    """The next holder finds the leg gone; who let it go stores nothing of it, however long it could not."""
+    world = await started()
+    world.refusals["save"] = [FAILED_LEDGER] * 3
+    world.hang_up()
+    await asyncio.sleep(0.2)
+    await let_go(world)
+    await world.settle(60)
+    assert world.call.state is CallState.RUNNING
+    assert world.daemon is not None
+    assert world.daemon.desk._living.departed.under_way == frozenset()
+
+
+@virtual
+async def test_calls_that_come_back() -> None:
+    """A lease that is had again: they are adopted from their rows, and their documents go on."""
+    world = await started([["wait", 5], ["hangup", "BUSY"]])
+    await let_go(world)
+    await world.relink()
+    await world.settle(10)
+    assert [entry for entry in world.log if entry.startswith("hang_up")] == ["hang_up BUSY"]
+    assert world.call.state is CallState.ENDED
+
+
+@pytest.mark.parametrize("moment", ["its beginning", "a step", "its hangup", "its end"])
+def test_a_row_that_another_daemon_forestalls(moment: str) -> None:
+    """A call whose lease is found gone by a write is let go: no hangup, no try again, no error of ours."""
+
+    async def test() -> None:
+        world = World([["wait", 2], ["wait", 3], ["hangup", "BUSY"]])
+        refused = [NotHeld("held by another")] * 9
+        daemon = world.boot()
+        if moment == "its beginning":
+            world.refusals["save"] = list(refused)
+        world.park()
+        await world.settle()
+        if moment == "its end":
+            world.refusals["save"] = list(refused)
+            world.hang_up()
+        elif moment != "its beginning":
+            await asyncio.sleep(0 if moment == "a step" else 3)
+            world.refusals["save"] = list(refused)
+        await world.settle(60)
+        assert not [entry for entry in world.log if entry.startswith("hang_up")]
+        assert (daemon.desk.count, daemon.desk._living.tasks) == (0, {})
+        assert len(world.refusals["save"]) >= 7
+
+    run_virtually(test())

@@ -314,7 +314,8 @@ async def test_a_farewell_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> No
     def over(ended: Call) -> tuple[Delivery, ...]:
         return (replace(late, id=f"over {ended.id}"),)
 
-    gone = Departed(daemon.rooms.ledger, lambda: world.now, world.seen.append, asyncio.ensure_future, over)
+    spawn = daemon.desk._living.spawn
+    gone = Departed(daemon.rooms.ledger, lambda: world.now, world.seen.append, spawn, over)
     call = running()
     gone.end(call, "USER_BUSY", farewell)
     await world.settle(19)

@@ -102,6 +102,8 @@ class FakeLedger:
     failing: list[Exception] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
     alongs: list[Any] = field(default_factory=list)
+    lie: bool = False
+    """Whether the next commit is stored and said to have failed, as where the link to a database breaks on it."""
 
     def commit(
         self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
@@ -122,6 +124,9 @@ class FakeLedger:
         self.notices += notices
         if along is not None:
             along(self.alongs)
+        if self.lie:
+            self.lie = False
+            raise LedgerFailed("the connection broke")
 
     async def recording(self, identity: str) -> Recording | None:
         return self.rows.get(identity)

@@ -40,6 +40,7 @@ from controller.recordings.ports import (
     Found,
     LedgerFailed,
     MediaAway,
+    NotHeld,
     NotPossible,
     Presence,
     SwitchAway,
@@ -1426,3 +1427,116 @@ async def test_clearing_goes_on_after_a_restart() -> None:
     bench.service.clear_up()
     await settled()
     assert bench.media.cleared == [bench.row(final)]
+
+
+# --- what another daemon holds --------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_switch_that_is_let_go() -> None:
+    """Nothing of it is commanded, stored or told any more, no timer is left; the other switch's goes on."""
+    bench = Bench()
+    timed = await bench.running(max_length=5.0, reference="timed")
+    asked = (await bench.service.start(owner(call="two"), REQUEST, core_uuid="core")).id
+    kept = (await bench.service.start(owner(call="three", switch="fs2"), REQUEST, core_uuid="core")).id
+    await settled()
+    rows, told = dict(bench.ledger.rows), list(bench.ledger.told)
+    bench.log.clear()
+    waiting = asyncio.create_task(bench.service.finished(asked))
+    await settled()
+    bench.service.let_go("fs1")
+    with pytest.raises(NotHeld):
+        await waiting
+    await bench.say(timed, Stopped(bench.now, Cause.MAXTIME))
+    await bench.say(kept, Started(bench.now))
+    await asyncio.sleep(60)
+    assert bench.log == []
+    assert {identity: bench.ledger.rows[identity] for identity in (timed, asked)} == {
+        identity: rows[identity] for identity in (timed, asked)
+    }
+    assert bench.ledger.told == [*told, N.STARTED]
+    assert [bench.service.get(identity) for identity in (timed, asked)] == [None, None]
+    with pytest.raises(NotPossible):
+        await bench.service.stop(timed, EndReason.API)
+
+
+@virtual
+async def test_a_start_that_is_let_go_before_it_is_durable() -> None:
+    """Who asked for it is told whose it is; its row, which may be durable, is the next holder's, uncommanded."""
+    bench = Bench()
+    bench.ledger.holder.held.add("commit")
+    asking = asyncio.create_task(bench.service.start(owner(), REQUEST, core_uuid="core"))
+    await settled()
+    bench.service.let_go("fs1")
+    with pytest.raises(NotHeld):
+        await asking
+    bench.ledger.holder.let_go("commit")
+    await settled()
+    assert bench.log == []
+
+
+@virtual
+async def test_a_file_that_is_examined_while_it_is_let_go() -> None:
+    """Its end is the next holder's to tell."""
+    bench = Bench()
+    identity = await bench.running()
+    bench.media.errors = [MediaAway("away")] * 100
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    assert bench.row(identity).state is State.PROCESSING
+    bench.service.let_go("fs1")
+    bench.media.errors.clear()
+    await asyncio.sleep(60)
+    assert bench.row(identity).state is State.PROCESSING
+
+
+@virtual
+async def test_a_change_that_another_daemon_forestalled() -> None:
+    """A write that is refused because the lease is gone is not tried again: the recording is let go."""
+    bench = Bench()
+    identity = await bench.running()
+    bench.ledger.failing = [NotHeld("held by another")]
+    commits = list(bench.ledger.commits)
+    await bench.say(identity, Stopped(bench.now, Cause.MAXTIME))
+    await asyncio.sleep(60)
+    assert bench.ledger.commits == commits
+    assert bench.service.get(identity) is None
+    assert bench.of(LedgerStalled) == []
+
+
+@virtual
+async def test_a_start_whose_lease_is_gone() -> None:
+    """It is refused as what it is, and nobody looks for its row."""
+    bench = Bench()
+    bench.ledger.failing = [NotHeld("held by another")]
+    with pytest.raises(NotHeld):
+        await bench.service.start(owner(), REQUEST, core_uuid="core")
+    await asyncio.sleep(60)
+    assert (bench.log, bench.ledger.rows) == ([], {})
+
+
+@pytest.mark.parametrize("unreadable", [0, 5])
+def test_a_start_that_was_stored_though_it_failed(unreadable: int) -> None:
+    """Its row is found once the store answers, and ends as what it is: a start that never was; none takes it up."""
+
+    async def test() -> None:
+        bench = Bench()
+        bench.ledger.lie = True
+        reading, left = bench.ledger.recording, [unreadable]
+
+        async def recording(identity: str) -> Recording | None:
+            if left[0]:
+                left[0] -= 1
+                raise LedgerFailed("away")
+            return await reading(identity)
+
+        bench.ledger.recording = recording  # type: ignore[method-assign]
+        with pytest.raises(LedgerFailed):
+            await bench.service.start(owner(), REQUEST, core_uuid="core")
+        assert await bench.service.adopt("fs1") == []
+        await asyncio.sleep(120)
+        [row] = bench.ledger.rows.values()
+        assert (row.state, bench.ledger.told, bench.log) == (State.FAILED, [N.FAILED], [])
+        assert row.error is not None
+        assert "did not confirm" in row.error
+
+    run_virtually(test())

@@ -877,7 +877,9 @@ async def test_a_switch_that_refuses_when_it_is_back(daemon: Daemon, switch: Swi
         call = await switch.call(script=LONG)
         began = await callbacks.wait("recording")
         assert daemon.app is not None
-        daemon.app.board._lines["fs1"].link.address = SwitchAddress("fs1", "127.0.0.1", there.port, "changed")
+        link = daemon.app.board._lines["fs1"].link
+        assert link is not None
+        link.address = SwitchAddress("fs1", "127.0.0.1", there.port, "changed")
         await there.cut()
         with pytest.raises(LinkRefused):
             async with asyncio.timeout(10):

@@ -121,6 +121,7 @@ async def connected(
         telemetry.subscribe(seen.append)
     async with asyncio.timeout(10), Peer(*scripts) as peer:
         board = Switchboard([SwitchAddress(SWITCH, "127.0.0.1", peer.port, "secret")], telemetry, timings)
+        board.attach(SWITCH)
         serving = asyncio.create_task(board.run(heard or Heard()))
         try:
             await eventually(lambda: not board.problems())

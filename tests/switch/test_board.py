@@ -18,11 +18,12 @@ from controller.switch.board import (
     SwitchReady,
     SwitchRefused,
 )
+from controller.switch.commands_api import UuidExists
 from controller.switch.facts import LegAnswered, LegParked, RecordStopped
 from controller.switch.link import ConnectFailed, JobTimeout, LinkDown, LinkLost, LinkRefused, SwitchAddress
 from controller.telemetry import Telemetry
 from tests.recordings.fakes import Caught
-from tests.switch.answering import QUICK, SWITCH, Answers, Heard, connected, core_event, eventually
+from tests.switch.answering import LEG, QUICK, SWITCH, Answers, Heard, connected, core_event, eventually
 from tests.switch.peer import CORE, Conn, Peer
 
 
@@ -36,7 +37,10 @@ def board_of(*peers: Peer, seen: list[object] | None = None) -> Switchboard:
     if seen is not None:
         telemetry.subscribe(seen.append)
     addresses = [SwitchAddress(f"fs{n}", "127.0.0.1", peer.port, "secret") for n, peer in enumerate(peers, 1)]
-    return Switchboard(addresses, telemetry, QUICK)
+    board = Switchboard(addresses, telemetry, QUICK)
+    for address in addresses:
+        board.attach(address.name)
+    return board
 
 
 # --- what is told ---------------------------------------------------------------------------------------------------
@@ -100,6 +104,7 @@ async def test_a_listener_that_fails_costs_one_fact() -> None:
 async def test_sessions_of_now_only() -> None:
     """An unknown switch, one not connected, and one whose session is closed are away; the error names it."""
     board = Switchboard([SwitchAddress("dead", "127.0.0.1", 1, "secret")], Telemetry(), QUICK)
+    board.attach("dead")
     for name in ("unknown", "dead"):
         with pytest.raises(SwitchAway, match=f"switch {name} is not connected"):
             board.session(name)
@@ -213,6 +218,7 @@ async def test_a_switch_that_is_not_there_is_dialled_again() -> None:
             port = peer.port
         board = Switchboard([SwitchAddress("fs1", "127.0.0.1", port, "secret")], Telemetry(), QUICK)
         board.telemetry.subscribe(seen.append)
+        board.attach("fs1")
         serving = asyncio.create_task(board.run(Heard()))
         await eventually(lambda: any(isinstance(event, ConnectFailed) for event in seen))
         await board.close()
@@ -299,3 +305,87 @@ async def test_events_set_the_clock() -> None:
         assert abs(board.now(SWITCH) - time.time()) < 60
         await say(answers, core_event("HEARTBEAT", at=time.time() + 5000))
         await eventually(lambda: board.now(SWITCH) - time.time() > 4000)
+
+
+# --- what is ours ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_switch_is_served_while_it_is_attached() -> None:
+    """Not before; detached, its link is cut at once with the reason, nothing of it is told, and it is no problem."""
+    answers, heard, seen = Answers(), Heard(), list[object]()
+    async with asyncio.timeout(10), Peer(answers) as peer:
+        telemetry = Telemetry()
+        telemetry.subscribe(seen.append)
+        board = Switchboard([SwitchAddress(SWITCH, "127.0.0.1", peer.port, "secret")], telemetry, QUICK)
+        serving = asyncio.create_task(board.run(heard))
+        await asyncio.sleep(0)
+        assert peer.accepted == 0
+        for _ in range(2):
+            heard.connects.clear()
+            board.attach(SWITCH)
+            await eventually(lambda: heard.connects and not board.problems())
+            session = board.session(SWITCH)
+            ended = board.detach(SWITCH, "another daemon holds it")
+            assert session.closed == "another daemon holds it"
+            with pytest.raises(SwitchAway):
+                board.session(SWITCH)
+            await ended
+            assert board.problems() == []
+        assert peer.accepted == 2
+        assert [event.reason for event in seen if isinstance(event, LinkDown)] == ["another daemon holds it"] * 2
+        await board.close()
+        await serving
+
+
+async def test_a_reconciliation_ends_with_its_attachment() -> None:
+    """What was found out is not acted on by who does not serve the switch any more."""
+    heard = Heard(connecting=[asyncio.Event()])
+    async with asyncio.timeout(10), Peer(Answers(), Answers()) as peer:
+        board = board_of(peer)
+        serving = asyncio.create_task(board.run(heard))
+        await eventually(lambda: heard.connects)
+        prepared = board._lines["fs1"].prepared
+        assert prepared is not None
+        await board.detach("fs1", "a test")
+        assert prepared.cancelled()
+        await board.close()
+        await serving
+
+
+async def test_a_closed_gate_lets_nothing_out_and_nothing_in() -> None:
+    """Whatever was queued before is not written, the session ends with the reason, and what comes is not told."""
+    answers, heard, closed = Answers(), Heard(), list[str]()
+    async with asyncio.timeout(10), Peer(answers, answers) as peer:
+        board = Switchboard(
+            [SwitchAddress(SWITCH, "127.0.0.1", peer.port, "secret")],
+            Telemetry(),
+            QUICK,
+            gate=lambda _: closed[0] if closed else None,
+        )
+        board.attach(SWITCH)
+        serving = asyncio.create_task(board.run(heard))
+        await eventually(lambda: not board.problems())
+        said, session = len(answers.packets), board.session(SWITCH)
+        answer = session.post(UuidExists(LEG))
+        closed.append("its lease has ended")
+        with pytest.raises(LinkLost, match="its lease has ended"):
+            await answer
+        assert session.closed == "its lease has ended"
+        await board.close()
+        await serving
+        assert len(answers.packets) == said
+        assert heard.facts == []
+
+
+async def test_what_comes_through_a_closed_gate_is_not_told() -> None:
+    """An event that waited while the process was stopped may be another daemon's to answer."""
+    answers, heard, closed = Answers(), Heard(), list[str]()
+    async with connected(answers, heard=heard) as board:
+        board.gate = lambda _: closed[0] if closed else None
+        await say(answers, core_event("CHANNEL_ANSWER"))
+        await eventually(lambda: heard.facts)
+        closed.append("its lease has ended")
+        session = board.session(SWITCH)
+        await say(answers, core_event("CHANNEL_PARK"))
+        assert await session.wait_closed() == "its lease has ended"
+    assert [type(fact) for fact in heard.facts] == [LegAnswered]
