@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Double, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Double, Select, delete, func, insert, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -96,23 +96,26 @@ class StoreCommands:
 
     async def asked(self) -> bool:
         """Tell whether something waits for this daemon: a look that costs little where nothing does."""
-        query = select(_mine(self._daemon, 1).exists())
+        query = select(_mine(self._daemon, COMMANDS.c.id).exists())
         return await self._store.read(lambda reader: bool(reader.connection.execute(query).scalar()))
 
     async def take(self, most: int) -> Sequence[Taken]:
         """Take the oldest commands for switches that this daemon holds; each is given once, to one daemon."""
-        chosen = _mine(self._daemon, most).with_for_update(of=COMMANDS, skip_locked=True)
         columns = (COMMANDS.c.id, COMMANDS.c.switch, COMMANDS.c.verb, COMMANDS.c.data)
-        statement = (
-            update(COMMANDS)
-            .where(COMMANDS.c.id.in_(chosen.scalar_subquery()), COMMANDS.c.taken_by.is_(None))
-            .values(taken_by=self._daemon)
-            .returning(*columns, (database_now() - COMMANDS.c.asked_at).label("age"))
+        query = (
+            _mine(self._daemon, *columns, (database_now() - COMMANDS.c.asked_at).label("age"))
+            .order_by(COMMANDS.c.asked_at)
+            .limit(most)
+            .with_for_update(of=COMMANDS, skip_locked=True)
         )
 
         def work(transaction: Transaction) -> list[Taken]:
-            rows = transaction.connection.execute(statement)
-            return [Taken(row.id, row.switch, row.verb, row.data, max(0.0, row.age)) for row in rows]
+            found = transaction.connection.execute(query)
+            taken = [Taken(row.id, row.switch, row.verb, row.data, max(0.0, row.age)) for row in found]
+            if taken:
+                ours = update(COMMANDS).where(COMMANDS.c.id.in_([one.id for one in taken]))
+                transaction.connection.execute(ours.values(taken_by=self._daemon))
+            return taken
 
         return await self._store.write(work)
 
@@ -166,13 +169,11 @@ def still_wanted(transaction: Transaction, identity: str) -> None:
         raise CommandVoid("whoever asked for it waits no more")
 
 
-def _mine(daemon: str, most: int) -> Any:
+def _mine(daemon: str, *columns: ColumnElement[Any]) -> Select[Any]:
     return (
-        select(COMMANDS.c.id)
+        select(*columns)
         .join(LEASES, LEASES.c.switch == COMMANDS.c.switch)
         .where(COMMANDS.c.taken_by.is_(None), COMMANDS.c.deadline > database_now(), LEASES.c.holder == daemon, _HELD)
-        .order_by(COMMANDS.c.asked_at)
-        .limit(most)
     )
 
 

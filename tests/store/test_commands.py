@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from controller.recordings.ports import LedgerFailed
-from controller.store import Store
-from controller.store.commands import StoreCommands, database_now, still_wanted
+from controller.store import Store, Transaction, open_store
+from controller.store.bell import BellLost, listen
+from controller.store.commands import CHANNEL, StoreCommands, database_now, still_wanted
 from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
+from tests.store.conftest import postgres_only
 
 
 async def rows(store: Store) -> list[Any]:
@@ -127,3 +131,69 @@ async def test_one_is_taken_back(store: Store) -> None:
     await holder.answer(third, "done")
     assert not await asker.take_back(third, begun=True)
     assert await asker.answers([third]) == {third: "done"}
+
+
+@postgres_only
+async def test_taking_back_waits_for_what_becomes_durable(place: str, store: Store) -> None:
+    """Either it is durable when it was taken back, or it never is: there is no time between."""
+    await hold(store, "fs1", "b")
+    asker = StoreCommands(store, "a")
+    other = await open_store(place)
+    holder = StoreCommands(other, "b")
+    identity = await asker.ask("fs1", "start", "{}", 5.0)
+    assert identity is not None
+    await holder.take(1)
+    looked, go = threading.Event(), threading.Event()
+
+    def work(transaction: Transaction) -> None:
+        still_wanted(transaction, identity)
+        looked.set()
+        go.wait(10)
+
+    storing = other.write(work)
+    await asyncio.to_thread(looked.wait, 10)
+    taking = asyncio.ensure_future(asker.take_back(identity, begun=True))
+    _, waiting = await asyncio.wait((taking,), timeout=0.1)
+    assert waiting
+    go.set()
+    await storing
+    assert await taking
+    await other.close()
+
+
+@postgres_only
+async def test_the_database_tells_whom_it_concerns(place: str, store: Store) -> None:
+    """The holder of what is asked, the asker of what is answered; and again after its connection was lost."""
+    told: asyncio.Queue[str] = asyncio.Queue()
+    lost: list[object] = []
+    hearing = asyncio.ensure_future(listen(place, CHANNEL, told.put_nowait, observe=lost.append))
+    asker, holder = StoreCommands(store, "a"), StoreCommands(store, "b")
+    await hold(store, "fs1", "b")
+    for _ in range(2):
+        assert await asyncio.wait_for(told.get(), 10) == ""
+        identity = await asker.ask("fs1", "stop", "{}", 5.0)
+        assert identity is not None
+        assert await asyncio.wait_for(told.get(), 10) == "b"
+        await holder.take(1)
+        await holder.answer(identity, "done")
+        assert await asyncio.wait_for(told.get(), 10) == "a"
+        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+        await store.write(lambda transaction: transaction.connection.execute(ended) and None)
+    async with asyncio.timeout(10):
+        while not lost:
+            await asyncio.sleep(0.01)
+    assert isinstance(lost[0], BellLost)
+    hearing.cancel()
+    await asyncio.wait((hearing,))
+
+
+@postgres_only
+async def test_a_database_that_is_away_is_asked_again(unused_tcp_port: int) -> None:
+    """Until it is there; whoever listens goes on by looking."""
+    lost: asyncio.Queue[object] = asyncio.Queue()
+    url = f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/x"
+    hearing = asyncio.ensure_future(listen(url, CHANNEL, lambda _: None, observe=lost.put_nowait))
+    assert isinstance(await asyncio.wait_for(lost.get(), 10), BellLost)
+    assert not hearing.done()
+    hearing.cancel()
+    await asyncio.wait((hearing,))
