@@ -17,6 +17,8 @@ from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
 from tests.store.conftest import postgres_only
 
+END_LISTENING = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+
 
 async def rows(store: Store) -> list[Any]:
     return await store.read(lambda reader: list(reader.connection.execute(select(COMMANDS))))
@@ -177,8 +179,7 @@ async def test_the_database_tells_whom_it_concerns(place: str, store: Store) -> 
         await holder.take(1)
         await holder.answer(identity, "done")
         assert await asyncio.wait_for(told.get(), 10) == "a"
-        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-        await store.write(lambda transaction: transaction.connection.execute(ended) and None)
+        await store.write(lambda transaction: transaction.connection.execute(END_LISTENING) and None)
     async with asyncio.timeout(10):
         while not lost:
             await asyncio.sleep(0.01)
@@ -187,7 +188,6 @@ async def test_the_database_tells_whom_it_concerns(place: str, store: Store) -> 
     await asyncio.wait((hearing,))
 
 
-@postgres_only
 async def test_a_database_that_is_away_is_asked_again(unused_tcp_port: int) -> None:
     """Until it is there; whoever listens goes on by looking."""
     lost: asyncio.Queue[object] = asyncio.Queue()
