@@ -73,9 +73,9 @@ class PostgresDatabase:
         """Run a thread's work on an event loop of its own, which turns while it waits for the database."""
         asyncio.run(greenlet_spawn(work))
 
-    def writer(self) -> Engine:
-        """Return an engine for READ COMMITTED: what is read must not change is locked."""
-        return self._engine("READ COMMITTED", read_only=False)
+    def writer(self, *, durable: bool = True) -> Engine:
+        """Return an engine for READ COMMITTED: what must not change once it was read is locked."""
+        return self._engine("READ COMMITTED", read_only=False, durable=durable)
 
     def reader(self) -> Engine:
         """Return an engine that reads, each transaction on one view."""
@@ -128,14 +128,18 @@ class PostgresDatabase:
         port = f":{parts.port}" if parts.port else ""
         return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
 
-    def _engine(self, isolation: str, *, read_only: bool) -> Engine:
+    def _engine(self, isolation: str, *, read_only: bool, durable: bool = True) -> Engine:
         engine = create_async_engine(
             "postgresql+asyncpg://",
             poolclass=NullPool,
             isolation_level=isolation,
             execution_options={"postgresql_readonly": True} if read_only else {},
             hide_parameters=True,
-            connect_args={"async_creator_fn": self._connect, "prepared_statement_cache_size": _STATEMENTS},
+            connect_args={
+                "async_creator_fn": self._connect,
+                "durable": durable,
+                "prepared_statement_cache_size": _STATEMENTS,
+            },
         ).sync_engine
 
         @event.listens_for(engine, "handle_error")
@@ -150,11 +154,13 @@ class PostgresDatabase:
 
         return engine
 
-    async def _connect(self, **_: Any) -> Any:
+    async def _connect(self, *, durable: bool, **_: Any) -> Any:
         try:
             async with asyncio.timeout(CONNECTING):
                 connection = await asyncpg.connect(self.url, timeout=CONNECTING, command_timeout=COMMAND)
                 await connection.execute(_SESSION)
+                if not durable:
+                    await connection.execute("SET synchronous_commit = off")
         except OSError as error:
             what = f"no answer within {CONNECTING:g} s" if isinstance(error, TimeoutError) else str(error)
             raise asyncpg.exceptions.ClientCannotConnectError(what) from error

@@ -85,9 +85,10 @@ class Writer:
         *,
         group: int,
         patience: float,
+        durable: bool = True,
     ) -> None:
         self._database = database
-        self._engine: Engine = database.writer()
+        self._engine: Engine = database.writer(durable=durable)
         self._patience = patience
         self._away = False
         self._loop = loop
