@@ -31,6 +31,7 @@ MAX_DEPTH = 6
 """Of nested lists and mappings in one value."""
 
 _WARNINGS = """
+    bell.lost command.unreadable commands.stalled
     audio.refused call.failed call_turned.away clearing.failed connect.failed decoder.lost derivative.failed
     document.refused document.warned encoder.lost engine.refused event.forged event.unreadable event.unusable
     fact.unexpected ledger.stalled step.failed link.down message.unrendered notice.unrendered outbox.stalled
@@ -38,6 +39,7 @@ _WARNINGS = """
     transcription.unrendered
 """
 _CHATTY = """
+    command.asked command.taken
     command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
     transcription.progressed
 """

@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "federated_desk": {"api_desk", "cluster", "documents", "http", "media", "recordings", "store"},
     "metrics": {
         "calls",
+        "cluster",
         "http",
         "media",
         "recordings",

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
+from controller.cluster.commands import CommandAsked, CommandTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
@@ -89,6 +90,18 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
             ("fsrec_transcription_duration_seconds_sum", ()): 4.0,
             ("fsrec_transcription_duration_seconds_bucket", ("5.0",)): 1,
         },
+    ),
+    (
+        CommandAsked("stop", "fs1", "void", 0.02),
+        {
+            ("fsrec_commands_asked_total", ("stop", "void")): 1,
+            ("fsrec_command_asked_duration_seconds_sum", ()): 0.02,
+            ("fsrec_command_asked_duration_seconds_bucket", ("0.025",)): 1,
+        },
+    ),
+    (
+        CommandTaken("start", "fs1", "TooMany", 0.01, 0.2),
+        {("fsrec_commands_taken_total", ("start", "TooMany")): 1},
     ),
     (TranscriberLost("id", 1, "x"), {("fsrec_transcribers_lost_total", ()): 1}),
     (
