@@ -94,14 +94,14 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
     (
         CommandAsked("stop", "fs1", "void", 0.02),
         {
-            ("fsrec_commands_asked_total", ("stop", "void")): 1,
+            ("fsrec_commands_asked_total", ("void", "stop")): 1,
             ("fsrec_command_asked_duration_seconds_sum", ()): 0.02,
             ("fsrec_command_asked_duration_seconds_bucket", ("0.025",)): 1,
         },
     ),
     (
         CommandTaken("start", "fs1", "TooMany", 0.01, 0.2),
-        {("fsrec_commands_taken_total", ("start", "TooMany")): 1},
+        {("fsrec_commands_taken_total", ("TooMany", "start")): 1},
     ),
     (TranscriberLost("id", 1, "x"), {("fsrec_transcribers_lost_total", ()): 1}),
     (
