@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 
 from controller.calls.commanding import unheard
@@ -189,6 +190,10 @@ class ApiDesk:
     async def delete(self, recording_id: str) -> bool:
         """Delete one that is final; False where it is deleted already."""
         return await self.recordings.delete(recording_id) is not None
+
+    def opened(self, recording: Recording) -> AbstractContextManager[int]:
+        """Open the file that is served, as ``DiskMedia.opened``."""
+        return self.media.opened(recording)
 
     async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
         """Have a ready recording's audio in a format, made where it is not there."""

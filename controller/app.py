@@ -17,27 +17,37 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.cluster.commands import Commands
+from controller.cluster.joining import join, new_daemon_id
+from controller.cluster.keeper import Keeper, LeaseTerms
+from controller.cluster.ports import Cluster
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
+from controller.federated_desk import FederatedDesk
 from controller.http import calling, plivo, recordings, relay
 from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.lease_desk import LeaseDesk
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
 from controller.media.examine import DiskMedia
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
-from controller.recordings.facts import SwitchLost
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
 from controller.settings import Settings
+from controller.store.bell import listen
 from controller.store.calls import StoreCalls
+from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.ledger import StoreLedger
-from controller.store.outbox import OwnQueue
+from controller.store.outbox import OwnQueue, SharedQueue
+from controller.store.places import database_at
+from controller.store.postgres import PostgresDatabase
+from controller.store.sole import sole_user
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
@@ -48,8 +58,8 @@ from controller.switch.legs import EslLegs
 from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.switch.sounds import SpeechSettings
-from controller.telemetry import RecordingFinished, SwitchRemoved, Telemetry
-from controller.transcription.desk import Terms, TranscriptionDesk
+from controller.telemetry import RecordingFinished, Telemetry
+from controller.transcription.desk import LOOK, Terms, TranscriptionDesk
 from controller.transcription.engines import engine_of
 from controller.web.ask import RequestClient
 from controller.web.downloads import Downloads
@@ -70,7 +80,8 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for, or a database server that is away.
+    of another process on the store is waited for, or a database server that is away. ``terms`` are of the leases that
+    daemons on one database have, and ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -81,9 +92,12 @@ class App:
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     store_patience: float = 5.0
+    terms: LeaseTerms | None = None
+    daemon: str = field(default_factory=new_daemon_id)
     base_url: str = ""
     store: Store = field(init=False)
     board: Switchboard = field(init=False)
+    cluster: Cluster = field(init=False)
     recordings: RecordingService = field(init=False)
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
@@ -121,13 +135,15 @@ class App:
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
-            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
+            metrics.gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
+            desk = await self._api(stack)
             tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
-                    opened=self.media.opened,
+                    opened=desk.opened,
                     problems=self.problems,
+                    elsewhere=lambda: self.cluster.elsewhere,
                     exposition=metrics.exposition,
                     observe=self.telemetry.observe,
                     register=(
@@ -142,10 +158,7 @@ class App:
             calling.register(app, desk, tenants)
             listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
             await self._look_at_disks()
-            for switch in settings.switches:
-                await self.recordings.adopt(switch.name)
-                await self.desk.adopt(switch.name)
-            await self._give_up_removed(frozenset(names))
+            await self.cluster.start()
             self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
@@ -153,10 +166,10 @@ class App:
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
             await self._start(stack, self.transcriptions.run())
-            for name in names:
-                self.board.attach(name)
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
+            stack.push_async_callback(self.cluster.close)
+            await self._start(stack, self.cluster.run())
             yield self
 
     async def wait(self) -> None:
@@ -171,13 +184,36 @@ class App:
 
     def problems(self) -> list[str]:
         """Say what keeps the daemon from its work; nothing when it is ready."""
-        return [*self.board.problems(), *(f"switch {name}: {why}" for name, why in self._disks.items())]
+        return [
+            *self.cluster.problems(),
+            *self.board.problems(),
+            *(f"switch {name}: {why}" for name, why in self._disks.items()),
+        ]
+
+    async def _api(self, stack: contextlib.AsyncExitStack) -> ApiDesk | FederatedDesk:
+        """Return who serves the HTTP APIs; where other daemons share the store, it asks them, and is asked."""
+        local = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
+        database = database_at(self.settings.store_place())
+        if not isinstance(database, PostgresDatabase):
+            return local
+        commands = Commands(StoreCommands(self.store, self.daemon), self.telemetry.observe)
+        desk = FederatedDesk(local, self.cluster, commands)
+
+        def ring(daemon: str) -> None:
+            if daemon in {"", self.daemon}:
+                commands.wake()
+
+        await self._start(stack, commands.run(desk.carry_out))
+        await self._start(stack, listen(database.connect, CHANNEL, ring, observe=self.telemetry.observe))
+        return desk
 
     # --- building ---------------------------------------------------------------------------------------------
 
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if settings.store == "sqlite":
+            await stack.enter_async_context(sole_user(settings.data_dir / "fsrec.db", self.store_patience))
         self.store = await open_store(settings.store_place(), observe=observe, patience=self.store_patience)
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
@@ -202,7 +238,7 @@ class App:
         fetcher = DocumentClient(guard)
         stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
-            OwnQueue(self.store),
+            SharedQueue(self.store, daemon=self.daemon) if self.store.shared else OwnQueue(self.store),
             client,
             self._sign,
             OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),
@@ -244,7 +280,21 @@ class App:
         self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
+        self._join(stack)
         self._build_transcriptions(stack)
+
+    def _join(self, stack: contextlib.AsyncExitStack) -> None:
+        """Find this daemon's place among those that share its database."""
+        names = [switch.name for switch in self.settings.switches]
+        duties = LeaseDesk(
+            names, self.board, self.recordings, self.desk, self.store, self.outbox, self.telemetry, self.clock
+        )
+        observe = self.telemetry.observe
+        self.cluster = join(self.settings.store_place(), self.daemon, names, duties, observe, self.terms)
+        if isinstance(self.cluster, Keeper):
+            self.store.fence = self.cluster
+        self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
+        stack.push_async_callback(self.cluster.leave)
 
     def _build_transcriptions(self, stack: contextlib.AsyncExitStack) -> None:
         wanted, observe = self.settings.transcription, self.telemetry.observe
@@ -259,13 +309,14 @@ class App:
         if engine is not None:
             stack.push_async_callback(engine.close)
         self.transcriptions = TranscriptionDesk(
-            StoreTranscriptions(self.store, self.outbox.wake),
+            StoreTranscriptions(self.store, self.outbox.wake, self.daemon if self.store.shared else None),
             engine,
             self.media,
             self._transcribed,
             Terms(wanted.workers, wanted.queue, wanted.charge, wanted.rate),
             clock=self.clock,
             observe=observe,
+            look=LOOK if self.store.shared else None,
         )
 
         def finished(event: object) -> None:
@@ -295,14 +346,6 @@ class App:
         """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""
         self.outbox.stop()
         await asyncio.wait((delivering,), timeout=LAST_DELIVERIES)
-
-    async def _give_up_removed(self, served: frozenset[str]) -> None:
-        """End what ran on switches that are no longer in the settings: nobody will hear of it any more."""
-        for switch in await self.store.read(lambda reader: reader.switches()) - served:
-            for recording in await self.recordings.adopt(switch):
-                self.recordings.apply(recording.id, SwitchLost(self.clock()))
-            await self.desk.lost(switch)
-            self.telemetry.observe(SwitchRemoved(switch))
 
     async def _start(self, stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -181,7 +181,7 @@ class FederatedDesk:
         """Open the file that is served, as ``DiskMedia.opened``; OSError where only another daemon's disk has it."""
         with contextlib.ExitStack() as stack:
             try:
-                descriptor = stack.enter_context(self.local.media.opened(recording))
+                descriptor = stack.enter_context(self.local.opened(recording))
             except (FileNotFoundError, KeyError):
                 if self.holding.holds(recording.owner.switch):
                     raise

@@ -35,8 +35,8 @@ _WARNINGS = """
     audio.refused call.failed call_turned.away clearing.failed connect.failed decoder.lost derivative.failed
     document.refused document.warned encoder.lost engine.refused event.forged event.unreadable event.unusable
     fact.unexpected ledger.stalled step.failed link.down message.unrendered notice.unrendered outbox.stalled
-    reading.held ringing.shortened row.unreadable switch.removed transcriber.lost transcription.stalled
-    transcription.unrendered
+    lease.ended leases.unreachable reading.held ringing.shortened row.unreadable switch.removed transcriber.lost
+    transcription.stalled transcription.unrendered
 """
 _CHATTY = """
     command.asked command.taken

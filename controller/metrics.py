@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.cluster.commands import CommandAsked, CommandTaken
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.cluster.verbs import REFUSALS, VERBS
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
@@ -113,6 +114,21 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             {"switch": switches},
             lambda event: (event.switch,),
         ),
+        Metric(
+            LeaseTaken,
+            "leases_taken_total",
+            "Switches that this daemon began to serve, of those that it shares with others.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
+            LeaseEnded,
+            "leases_ended_total",
+            "Switches that it let go again.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(LeasesUnreachable, "lease_failures_total", "Times that leases could not be renewed or looked at."),
         Metric(LedgerStalled, "ledger_stalls_total", "Changes of a recording that had to be made durable again."),
         Metric(
             MasterExamined,

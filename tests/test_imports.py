@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
+    "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
     "federated_desk": {"api_desk", "cluster", "documents", "http", "media", "recordings", "store"},
@@ -74,6 +75,7 @@ ONLY = {
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("federated_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
+    ("metrics", "cluster"): {"cluster.events"},
     ("metrics", "calls"): {"calls.audio"},
 }
 """Where not the whole room may be imported, but these modules of it."""

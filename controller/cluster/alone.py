@@ -56,3 +56,6 @@ class Alone:
     async def close(self) -> None:
         """Let go of every switch."""
         await asyncio.gather(*(self.duties.let_go(switch, "this daemon stops") for switch in self.switches))
+
+    async def leave(self) -> None:
+        """Nobody is there to know."""

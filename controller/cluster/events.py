@@ -15,7 +15,7 @@ class LeaseTaken:
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseLost:
+class LeaseEnded:
     """A switch is not this daemon's any more, which has let go of its calls and recordings."""
 
     switch: str

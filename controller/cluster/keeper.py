@@ -19,14 +19,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from controller.cluster.clock import boottime
-from controller.cluster.events import LeaseLost, LeasesUnreachable, LeaseTaken
-from controller.cluster.ports import Duties, Leases, Sight, Standing
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.ports import Duties, Leases
 from controller.recordings.ports import LedgerFailed
+from controller.store.leases import Sight, Standing
 from controller.telemetry import Hook
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LeaseTerms:
     """Times, in seconds.
 
     Attributes:
@@ -62,7 +63,7 @@ class Keeper:
     rows: Leases
     duties: Duties
     observe: Hook
-    terms: Terms = field(default_factory=Terms)
+    terms: LeaseTerms = field(default_factory=LeaseTerms)
     clock: Callable[[], float] = boottime
     _leases: Mapping[str, _Lease] = field(default_factory=dict)
     _epochs: Mapping[str, int] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Keeper:
     _renounced: set[str] = field(default_factory=set)
     _sight: Sight = field(default_factory=lambda: Sight({}, 1))
     _seen_at: float = -math.inf
+    _alive_until: float = math.inf
     _trouble: str = ""
     _closing: bool = False
 
@@ -145,12 +147,20 @@ class Keeper:
             group.create_task(self._watch())
 
     async def close(self) -> None:
-        """Let go of all, have stored what is to be, and give the leases back. To be called when ``run`` has ended."""
+        """Let go of all, have stored what is to be, and give the leases back."""
         self._closing = True
         for switch in list(self._epochs):
             self._lose(switch, "this daemon stops")
         await asyncio.gather(*self._ending.values(), return_exceptions=True)
         await self.duties.flush()
+        try:
+            await self.rows.give_back_all()
+            await self.rows.renew({})  # for as long as the rest of the stop may take
+        except LedgerFailed as failure:
+            self._fail(failure)
+
+    async def leave(self) -> None:
+        """Be known no more."""
         try:
             await self.rows.leave()
         except LedgerFailed as failure:
@@ -170,6 +180,7 @@ class Keeper:
         sent, held = self.clock(), self._epochs
         kept = await self.rows.renew(held)
         self._trouble = ""
+        self._alive_until = sent + self.terms.lasts - self.terms.margin
         for switch, epoch in held.items():
             if self._epochs.get(switch) != epoch:  # lost meanwhile, and perhaps had again
                 continue
@@ -182,6 +193,9 @@ class Keeper:
         while True:
             await asyncio.sleep(self.terms.watch)
             now = self.clock()
+            if now >= self._alive_until:
+                self._alive_until = math.inf
+                self.duties.lapsed()
             for switch, lease in self._leases.items():
                 if now >= lease.until:
                     self._lose(switch, f"its lease was not renewed in time{self._trouble and ': '}{self._trouble}")
@@ -270,7 +284,7 @@ class Keeper:
             beginning.cancel()
         ending = self._ending[switch] = asyncio.ensure_future(self.duties.let_go(switch, reason))
         ending.add_done_callback(lambda _: self._ending.get(switch) is ending and self._ending.pop(switch))
-        self.observe(LeaseLost(switch, lease.epoch, reason))
+        self.observe(LeaseEnded(switch, lease.epoch, reason))
 
     async def _give_back(self, held: Mapping[str, int], first: Awaitable[None] | None = None) -> None:
         """Let others have leases, once nothing of theirs goes on here; where it fails they expire."""

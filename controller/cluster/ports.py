@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from controller.store.leases import Sight
 
 
 class Holding(Protocol):
@@ -52,7 +53,11 @@ class Cluster(Holding, Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of every switch, and let others have it at once."""
+        """Let go of every switch, and let others have it at once. To be called when ``run`` has ended."""
+        ...
+
+    async def leave(self) -> None:
+        """Be gone: what else this daemon claimed is anybody's. The last thing of all."""
         ...
 
 
@@ -65,6 +70,10 @@ class Duties(Protocol):
 
     def let_go(self, switch: str, reason: str) -> Awaitable[None]:
         """Forget all of it at once, without a command; awaiting it waits for the end of what that leaves behind."""
+        ...
+
+    def lapsed(self) -> None:
+        """Hear that other daemons may have taken this one for gone: what it claimed may be theirs."""
         ...
 
     async def flush(self) -> None:
@@ -83,28 +92,8 @@ class Duties(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A lease as its row says it, and the seconds until it expires, by the database's clock; since then, negative.
-
-    ``holder`` is None where it was given back.
-    """
-
-    holder: str | None
-    epoch: int
-    left: float
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """The leases of some switches, and how many daemons live, this one included."""
-
-    leases: Mapping[str, Standing]
-    daemons: int
-
-
 class Leases(Protocol):
-    """The rows. All raise LedgerFailed; each has its time, after which it does that too."""
+    """The rows (``store.leases``). All raise LedgerFailed; each has its time, after which it does that too."""
 
     async def renew(self, held: Mapping[str, int]) -> Collection[str]:
         """Prolong this daemon's own row and the leases it holds (switch, epoch); return those that still are its."""
@@ -124,6 +113,10 @@ class Leases(Protocol):
 
     async def give_back(self, held: Mapping[str, int]) -> None:
         """Let others have leases at once."""
+        ...
+
+    async def give_back_all(self) -> None:
+        """Let others have all leases of this daemon's at once, also those that it does not know to be its."""
         ...
 
     async def leave(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -36,9 +36,9 @@ class HttpRooms:
     """What the routes need of other rooms.
 
     ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
-    fsrec is not ready, nothing when it is; ``exposition`` gives the metrics' text; ``authorize``, if any, returns the
-    answer that refuses a download, or None; ``register`` adds other routes, which may serve files too; ``observe`` is
-    telemetry.
+    fsrec is not ready, nothing when it is; ``elsewhere`` tells which switches other daemons serve; ``exposition``
+    gives the metrics' text; ``authorize``, if any, returns the answer that refuses a download, or None; ``register``
+    adds other routes, which may serve files too; ``observe`` is telemetry.
     """
 
     find: media.Find
@@ -46,6 +46,7 @@ class HttpRooms:
     problems: Callable[[], Sequence[str]]
     exposition: Callable[[], bytes]
     authorize: media.Authorize | None = None
+    elsewhere: Callable[[], Mapping[str, str]] = dict
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
     observe: Observe = lambda _: None
 
@@ -69,7 +70,7 @@ def build_app(
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)
-    health.register(app.router, rooms.problems)
+    health.register(app.router, rooms.problems, rooms.elsewhere)
     metrics.register(app.router, rooms.exposition)
     for register in rooms.register:
         register(app.router, downloads)

@@ -1,23 +1,32 @@
-"""``/healthz``: the process answers. ``/readyz``: it can do its work, or why it can't."""
+"""``/healthz``: the process answers. ``/readyz``: it can do its work, or why not, and who serves what it doesn't."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from controller.http.base import json_response
 
 
-def register(router: web.UrlDispatcher, problems: Callable[[], Sequence[str]]) -> None:
-    """Add both routes; ``problems`` says what keeps fsrec from being ready, nothing when it is."""
+def register(
+    router: web.UrlDispatcher, problems: Callable[[], Sequence[str]], elsewhere: Callable[[], Mapping[str, str]]
+) -> None:
+    """Add both routes; ``problems`` says what keeps fsrec from being ready, nothing when it is.
+
+    ``elsewhere`` gives the switches that other daemons hold, and these daemons' ids: that is no problem.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
         found = list(problems())
-        return json_response({"status": "not ready" if found else "ready", "problems": found}, 503 if found else 200)
+        answer: dict[str, Any] = {"status": "not ready" if found else "ready", "problems": found}
+        if others := dict(elsewhere()):
+            answer["held_elsewhere"] = others
+        return json_response(answer, 503 if found else 200)
 
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,9 @@ RETRY, RETRY_CAP = 0.5, 15.0
 LOOK = 15.0
 """Seconds between looks whether a silent connection still is one."""
 ANSWER = 5.0
-"""Seconds that the database is given to connect, or to answer such a look."""
+"""Seconds that the database is given to answer such a look."""
+Connect = Callable[[], Awaitable[Any]]
+"""Makes a connection of asyncpg's, in a time of its own (``PostgresDatabase.connect``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class BellLost:
 
 
 async def listen(
-    dsn: str, channel: str, ring: Callable[[str], None], *, observe: Hook = lambda _: None, look: float = LOOK
+    connect: Connect, channel: str, ring: Callable[[str], None], *, observe: Hook = lambda _: None, look: float = LOOK
 ) -> None:
     """Call ``ring`` with the payload of each notification of a channel, and once with "" at each connect.
 
@@ -41,7 +43,7 @@ async def listen(
     delay = RETRY
     while True:
         try:
-            connection = await asyncpg.connect(dsn, timeout=ANSWER)
+            connection = await connect()
             try:
                 lost = asyncio.Event()
                 connection.add_termination_listener(lambda _: lost.set())  # noqa: B023 - of this very connection

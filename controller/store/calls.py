@@ -25,7 +25,7 @@ class StoreCalls:
 
     def save(self, call: Call, told: Sequence[Delivery] = ()) -> Awaitable[None]:
         """Store a call and what is told of it, enqueued at once. Raises StoreFailed where that is not durable."""
-        stored = self.store.write(self.along(call, told))
+        stored = self.store.write(self.along(call, told), about=(call.switch,))
         if told:
             stored.add_done_callback(self._stored)
         return stored

@@ -35,7 +35,8 @@ class StoreLedger:
 
         A notice that cannot be rendered is stored with the error: the recording's truth never depends on a renderer.
         With its last notice a recording whose words are wanted as text gets a transcription, which waits.
-        Raises StoreFailed when nothing was stored.
+        Raises StoreFailed when nothing was stored. One that is over and told of (it is deleted, say) may be stored by
+        whoever does not hold its switch.
         """
         rendered = [self._rendered(notice) for notice in notices]
 
@@ -49,7 +50,9 @@ class StoreLedger:
             if along is not None:
                 along(transaction)
 
-        stored = self._store.write(work)
+        stored = self._store.write(
+            work, about={row.owner.switch for row in recordings if notices or not row.state.final}
+        )
         if notices or along is not None:
             stored.add_done_callback(self._stored)
         return stored

@@ -136,7 +136,7 @@ class PostgresDatabase:
             execution_options={"postgresql_readonly": True} if read_only else {},
             hide_parameters=True,
             connect_args={
-                "async_creator_fn": self._connect,
+                "async_creator_fn": self.connect,
                 "durable": durable,
                 "prepared_statement_cache_size": _STATEMENTS,
             },
@@ -154,7 +154,8 @@ class PostgresDatabase:
 
         return engine
 
-    async def _connect(self, *, durable: bool, **_: Any) -> Any:
+    async def connect(self, *, durable: bool = True, **_: Any) -> Any:
+        """Return a connection of asyncpg's with our times. Raises what asyncpg does."""
         try:
             async with asyncio.timeout(CONNECTING):
                 connection = await asyncpg.connect(self.url, timeout=CONNECTING, command_timeout=COMMAND)

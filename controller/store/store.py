@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.database import Database
+from controller.store.fence import Fence, claim
 from controller.store.migrations import migrate
 from controller.store.places import database_at
 from controller.store.reader import Reader
 from controller.store.reads import ReadThreads
 from controller.store.transaction import Transaction
-from controller.store.values import StoreError
+from controller.store.values import LeaseLost, StoreError
 from controller.store.writer import Writer
 from controller.telemetry import Hook
 
@@ -66,12 +67,17 @@ def _migrate(database: Database) -> None:
 
 
 class Store:
-    """A database: a thread that writes, in groups, and some that read. Made by ``open_store``."""
+    """A database: a thread that writes, in groups, and some that read. Made by ``open_store``.
+
+    ``fence`` is set where other daemons work on it too: what they hold is not written.
+    """
+
+    fence: Fence | None = None
 
     def __init__(self, database: Database, *, observe: Hook, clock: Callable[[], float], patience: float) -> None:
         loop = asyncio.get_running_loop()
         self.shared = database.shared
-        self._writer = Writer(database, loop, observe, clock, group=GROUP, patience=patience)
+        self._writer = Writer(database, loop, observe, clock, group=GROUP, patience=patience, lost=self._lost)
         self._aside = (
             Writer(database, loop, observe, clock, group=GROUP, patience=patience, durable=False)
             if database.shared
@@ -80,14 +86,28 @@ class Store:
         self._reads = ReadThreads(database, loop, observe, threads=READERS, patience=patience)
         self._closed = False
 
-    def write(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
+    def write(self, work: Callable[[Transaction], T], *, about: Collection[str] = ()) -> asyncio.Future[T]:
         """Enqueue a unit of work at once; awaiting it returns its result when it is durable.
+
+        ``about`` are the switches of the calls and recordings that it changes: it is refused with LeaseLost where
+        the leases under which it was enqueued are not this daemon's any more.
 
         Works run in the order of these calls. Raises what the work raised, or StoreFailed; then nothing of the work
         is stored, unless it is OutcomeUnknown. A work may be run again when a commit fails, so it must have no effect
         but through its argument.
         """
-        return self._writer.submit(work)
+        if self.fence is None or not about:
+            return self._writer.submit(work)
+        try:
+            return self._writer.submit(work, claim(self.fence, about))
+        except LeaseLost as lost:
+            refused: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+            refused.set_exception(lost)
+            return refused
+
+    def _lost(self, lost: LeaseLost) -> None:
+        if self.fence is not None and lost.epoch is not None:
+            self.fence.lost(lost.switch, lost.epoch)
 
     def aside(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Do as ``write`` does, on a connection of its own, for what a crash of the server may undo: a claim, say.

@@ -31,7 +31,12 @@ class StaleRevision(StoreFailed):
 
 
 class LeaseLost(StoreFailed, NotHeld):
-    """A write about a switch whose lease this daemon does not hold, or no longer: nothing of it was stored."""
+    """A write about a switch whose lease this daemon does not hold, or no longer at ``epoch``: nothing was stored."""
+
+    def __init__(self, switch: str, epoch: int | None) -> None:
+        super().__init__(f"switch {switch}: not stored: this daemon does not hold its lease any more")
+        self.switch = switch
+        self.epoch = epoch
 
 
 class DeliveryState(StrEnum):

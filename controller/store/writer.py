@@ -18,8 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store.database import Database, Fault
 from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
+from controller.store.fence import Claim, held_by
 from controller.store.transaction import Buffer, GroupBroken, Transaction
-from controller.store.values import OutcomeUnknown, StoreFailed
+from controller.store.values import LeaseLost, OutcomeUnknown, StoreFailed
 from controller.telemetry import Hook
 
 Work = Callable[[Transaction], Any]
@@ -29,6 +30,7 @@ Work = Callable[[Transaction], Any]
 class _Waiting:
     work: Work
     future: asyncio.Future[Any]
+    claim: Claim | None = None
     result: Any = None
     error: BaseException | None = None
 
@@ -86,8 +88,10 @@ class Writer:
         group: int,
         patience: float,
         durable: bool = True,
+        lost: Callable[[LeaseLost], None] = lambda _: None,
     ) -> None:
         self._database = database
+        self._lost = lost
         self._engine: Engine = database.writer(durable=durable)
         self._patience = patience
         self._away = False
@@ -104,14 +108,17 @@ class Writer:
         )
         self._thread.start()
 
-    def submit(self, work: Work) -> asyncio.Future[Any]:
-        """Enqueue a work; the future ends when it is durable or failed. Raises StoreFailed once closed."""
+    def submit(self, work: Work, claim: Claim | None = None) -> asyncio.Future[Any]:
+        """Enqueue a work; the future ends when it is durable or failed. Raises StoreFailed once closed.
+
+        Where its claim turns out to be void ``lost`` is told, before the waiter is.
+        """
         if self._closed:
             raise StoreFailed("the store is closed")
         future: asyncio.Future[Any] = self._loop.create_future()
         if not self._fresh:  # what this turn of the loop enqueues is handed over at once, for one commit
             self._loop.call_soon(self._hand_over)
-        self._fresh.append(_Waiting(work, future))
+        self._fresh.append(_Waiting(work, future, claim))
         return future
 
     async def close(self) -> None:
@@ -219,10 +226,13 @@ class Writer:
             raise
 
     def _run_works(self, connection: Connection, buffer: Buffer, group: list[_Waiting]) -> None:
+        held = held_by(connection, [waiting.claim for waiting in group if waiting.claim is not None])
         for waiting in group:
             transaction = Transaction(connection, buffer, self._tell, self._clock)
             waiting.error = None
             try:
+                if waiting.claim is not None:
+                    waiting.claim.refuse_if_void(held)
                 waiting.result = waiting.work(transaction)
                 transaction.finish()
             except Exception as error:
@@ -260,6 +270,8 @@ class Writer:
 
     def _resolve(self, group: list[_Waiting]) -> None:
         for waiting in group:
+            if isinstance(waiting.error, LeaseLost):
+                self._call(self._lost, waiting.error)
             if waiting.error is not None:
                 self._tell(WorkFailed(str(waiting.error)))
         self._call(_settle, group)

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from controller.cluster.keeper import Keeper, Terms
-from controller.cluster.ports import Sight, Standing
+from controller.cluster.keeper import Keeper, LeaseTerms
 from controller.recordings.ports import LedgerFailed
+from controller.store.leases import Sight, Standing
 
 
 def now() -> float:
@@ -77,8 +77,10 @@ class TableLeases:
             if self.table.leases[switch][:2] == (self.daemon, epoch):
                 self.table.leases[switch] = (None, epoch, now())
 
-    async def leave(self) -> None:
+    async def give_back_all(self) -> None:
         await self.give_back({name: row[1] for name, row in self.table.leases.items() if row[0] == self.daemon})
+
+    async def leave(self) -> None:
         self.table.daemons.pop(self.daemon, None)
 
     async def close(self) -> None:
@@ -95,6 +97,7 @@ class Log:
     gone: set[str] = field(default_factory=set)
     given_up: list[str] = field(default_factory=list)
     ends: float = 0.0
+    lapses: int = 0
 
     async def begin(self, switch: str) -> None:
         await asyncio.sleep(0)
@@ -107,6 +110,9 @@ class Log:
         self.serving.discard(switch)
         self.told.append(f"let go {switch}: {reason}")
         return asyncio.sleep(self.ends)
+
+    def lapsed(self) -> None:
+        self.lapses += 1
 
     async def flush(self) -> None:
         self.told.append("flush")
@@ -121,13 +127,19 @@ class Log:
 class Daemon:
     """A keeper that runs, its rows and duties."""
 
-    def __init__(self, table: Table, name: str, switches: Collection[str], terms: Terms | None = None) -> None:
+    def __init__(self, table: Table, name: str, switches: Collection[str], terms: LeaseTerms | None = None) -> None:
         self.rows = TableLeases(table, name)
         self.duties = Log()
         self.seen: list[object] = []
         self.frozen: float | None = None
         self.keeper = Keeper(
-            name, switches, self.rows, self.duties, self.seen.append, terms or Terms(lasts=table.lasts), clock=now
+            name,
+            switches,
+            self.rows,
+            self.duties,
+            self.seen.append,
+            terms or LeaseTerms(lasts=table.lasts),
+            clock=now,
         )
         self.task: asyncio.Task[None] | None = None
 
@@ -146,3 +158,4 @@ class Daemon:
         """In order."""
         await self.kill()
         await self.keeper.close()
+        await self.keeper.leave()

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from controller.cluster.events import LeaseLost, LeasesUnreachable, LeaseTaken
-from controller.cluster.keeper import Terms
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.keeper import LeaseTerms
 from controller.recordings.ports import LedgerFailed
 from tests.cluster.fakes import Daemon, Table, now
 from tests.recordings.fakes import Caught
@@ -74,7 +74,11 @@ async def test_a_daemon_that_stops_hands_over() -> None:
     """It lets go, has stored what is to be stored, and only then gives the lease back, which is taken at once."""
     table, first, second = await both("fs1")
     first.duties.ends = 0.5
-    await first.stop()
+    await first.kill()
+    await first.keeper.close()
+    assert first.rows.asked[-2:] == ["give_back", "renew"]
+    assert set(table.daemons) == {"first", "second"}  # its deliveries go on
+    await first.keeper.leave()
     assert first.duties.told == ["begin fs1", "let go fs1: this daemon stops", "flush"]
     assert (first.rows.asked[-1], table.leases["fs1"][0], set(table.daemons)) == ("close", None, {"second"})
     await asyncio.sleep(1.1)
@@ -95,7 +99,7 @@ async def test_a_database_that_goes_away() -> None:
     assert 5 <= now() - away <= 7
     assert now() < table.leases["fs1"][2]
     await asyncio.sleep(0.5)
-    assert daemon.duties.serving == set()
+    assert (daemon.duties.serving, daemon.duties.lapses) == (set(), 1)
     reason = "its lease was not renewed in time: the database is away"
     assert daemon.duties.told[-1] == f"let go fs1: {reason}"
     assert daemon.keeper.problems() == ["switch fs1: no daemon is known to hold it: the database is away"]
@@ -103,7 +107,7 @@ async def test_a_database_that_goes_away() -> None:
     daemon.rows.away = False
     await asyncio.sleep(2)
     assert (daemon.duties.serving, daemon.keeper.epochs) == ({"fs1"}, {"fs1": 2})
-    assert [event.reason for event in daemon.seen if isinstance(event, LeaseLost)] == [reason]
+    assert [event.reason for event in daemon.seen if isinstance(event, LeaseEnded)] == [reason]
     await daemon.stop()
 
 
@@ -117,7 +121,7 @@ async def test_a_database_that_is_away_for_a_moment() -> None:
         await asyncio.sleep(3.5)
         daemon.rows.away = False
         await asyncio.sleep(3.5)
-    assert daemon.duties.told == ["begin fs1"]
+    assert (daemon.duties.told, daemon.duties.lapses) == (["begin fs1"], 0)
     await daemon.stop()
 
 
@@ -258,7 +262,7 @@ async def test_switches_that_left_the_settings() -> None:
     """Nobody's for a minute, they are given up under a lease, which is given back when nothing is left of them."""
     table = Table()
     table.leases["old"] = ("former", 7, now())
-    terms = Terms(lasts=table.lasts)
+    terms = LeaseTerms(lasts=table.lasts)
     daemon = await Daemon(table, "a", ["fs1"], terms).start()
     daemon.duties.gone = {"old", "never"}
     await asyncio.sleep(55)

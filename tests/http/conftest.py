@@ -80,6 +80,7 @@ class Rooms:
     recordings: dict[str, Recording] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
     open_now: int = 0
     opening: Callable[[], None] = lambda: None
@@ -120,6 +121,7 @@ class Rooms:
             "find": self.find,
             "opened": self.opened,
             "problems": lambda: self.problems,
+            "elsewhere": lambda: self.elsewhere,
             "exposition": lambda: b"# nothing\n",
             "observe": self.events.append,
         }

@@ -185,6 +185,10 @@ async def test_readiness_says_what_is_missing(rooms: Rooms, serve: Serve) -> Non
     port = (await serve()).port
     got = await ask(port, "GET", "/readyz")
     assert (got.status, json.loads(got.body)) == (503, {"status": "not ready", "problems": rooms.problems})
+    rooms.problems, rooms.elsewhere = [], {"fs2": "web2-6c0e"}
+    told = {"status": "ready", "problems": [], "held_elsewhere": rooms.elsewhere}
+    got = await ask(port, "GET", "/readyz")
+    assert (got.status, json.loads(got.body)) == (200, told)
     assert (await ask(port, "HEAD", "/healthz")).status == 200
 
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.cluster.commands import CommandAsked, CommandTaken
+from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
@@ -111,6 +112,9 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
             ("fsrec_http_request_duration_seconds_sum", ()): 0.02,
         },
     ),
+    (LeaseTaken("fs1", 2, ""), {("fsrec_leases_taken_total", ("fs1",)): 1}),
+    (LeaseEnded("fs1", 2, "x"), {("fsrec_leases_ended_total", ("fs1",)): 1}),
+    (LeasesUnreachable("x"), {("fsrec_lease_failures_total", ()): 1}),
     (RequestFailed("GET", "/x", ValueError()), {("fsrec_http_requests_failed_total", ()): 1}),
     (RequestRefused(400, "x"), {("fsrec_http_requests_refused_total", ()): 1}),
     (DownloadBroken("id", 1, 2, "x"), {("fsrec_downloads_broken_total", ()): 1}),

@@ -13,6 +13,7 @@ from controller.recordings.ports import LedgerFailed
 from controller.store import Store, Transaction, open_store
 from controller.store.bell import BellLost, listen
 from controller.store.commands import CHANNEL, StoreCommands, database_now, still_wanted
+from controller.store.postgres import PostgresDatabase
 from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
 from tests.store.conftest import postgres_only
@@ -168,7 +169,9 @@ async def test_the_database_tells_whom_it_concerns(place: str, store: Store) -> 
     """The holder of what is asked, the asker of what is answered; and again after its connection was lost."""
     told: asyncio.Queue[str] = asyncio.Queue()
     lost: list[object] = []
-    hearing = asyncio.ensure_future(listen(place, CHANNEL, told.put_nowait, observe=lost.append))
+    hearing = asyncio.ensure_future(
+        listen(PostgresDatabase(place).connect, CHANNEL, told.put_nowait, observe=lost.append)
+    )
     asker, holder = StoreCommands(store, "a"), StoreCommands(store, "b")
     await hold(store, "fs1", "b")
     for _ in range(2):
@@ -192,7 +195,9 @@ async def test_a_database_that_is_away_is_asked_again(unused_tcp_port: int) -> N
     """Until it is there; whoever listens goes on by looking."""
     lost: asyncio.Queue[object] = asyncio.Queue()
     url = f"postgresql://postgres@127.0.0.1:{unused_tcp_port}/x"
-    hearing = asyncio.ensure_future(listen(url, CHANNEL, lambda _: None, observe=lost.put_nowait))
+    hearing = asyncio.ensure_future(
+        listen(PostgresDatabase(url).connect, CHANNEL, lambda _: None, observe=lost.put_nowait)
+    )
     assert isinstance(await asyncio.wait_for(lost.get(), 10), BellLost)
     assert not hearing.done()
     hearing.cancel()
