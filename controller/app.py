@@ -223,7 +223,8 @@ class App:
         stack.push_async_callback(on_demand.close)
         self.media = DiskMedia(
             roots,
-            settings.data_dir / "media",
+            settings.copies(),
+            variants=settings.data_dir / "media" / "variants",  # each daemon's own
             encoders=encoders,
             on_demand=on_demand,
             least_free=settings.limits.min_free_disk,

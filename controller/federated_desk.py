@@ -167,14 +167,13 @@ class FederatedDesk:
         """Have a ready recording's audio in a format; MediaAway, too, where only another daemon's disk has it."""
         held = self.holding.holds(recording.owner.switch)
         try:
-            found = await self.local.variant(recording, form, channels)
             if not held:
-                await asyncio.to_thread(found.path.stat)
+                await asyncio.to_thread((await self.local.media.wav_of(recording)).stat)
+            return await self.local.variant(recording, form, channels)
         except (FileNotFoundError, KeyError):
             if held:
                 raise
             raise MediaAway(_on_another_disk(recording)) from None
-        return found
 
     @contextlib.contextmanager
     def opened(self, recording: Recording) -> Iterator[int]:
@@ -258,5 +257,5 @@ class FederatedDesk:
 def _on_another_disk(recording: Recording) -> str:
     return (
         f"its file is on a disk of another daemon, that of switch {recording.owner.switch}: daemons that share a "
-        "store share the recordings' directories too, or keep media in S3 (media.store)"
+        "store share its recordings' directory and media.directory too, or keep media in S3 (media.store)"
     )

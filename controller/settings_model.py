@@ -104,6 +104,7 @@ class MediaSettings(Section):
     """Where finished recordings are served from, and to whom."""
 
     store: Annotated[str, AfterValidator(_media_store)] | None = None
+    directory: LocalPath | None = None
     require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
     keep_untrimmed: bool = False
 
@@ -335,6 +336,10 @@ class Settings(Section):
         if isinstance(self.store, PostgresUrl):
             return self.store.url.get_secret_value()
         return str(self.data_dir / "fsrec.db")
+
+    def copies(self) -> Path:
+        """Return where the copies of recordings lie that are served in place of the switch's own files."""
+        return self.media.directory or self.data_dir / "media"
 
     def accounts_by_name(self) -> Mapping[str, Account]:
         """Return every account as the dialects see it, by its name."""

@@ -112,6 +112,9 @@ class Local:
         self._do("variant", of.id, form, channels)
         return Variant(self.base / f"{of.id}.{form}", form, form)
 
+    async def wav_of(self, of: Recording) -> Path:
+        return self.base / f"{of.id}.wav"
+
     @contextlib.contextmanager
     def opened(self, of: Recording) -> Any:
         with (self.base / f"{of.id}.wav").open("rb") as file:
@@ -407,7 +410,7 @@ async def test_files_on_another_disk(pair: Pair, gone: Exception) -> None:
     path = pair.a.base / f"{pair.ended.id}.wav"
     for failure in (None, gone):
         pair.a.local.failure = pair.b.local.failure = failure
-        with pytest.raises(MediaAway, match="daemons that share a store share the recordings' directories"):
+        with pytest.raises(MediaAway, match="daemons that share a store share its recordings' directory"):
             await pair.a.desk.variant(pair.ended, "wav", None)
     with pytest.raises(type(gone)):
         await pair.b.desk.variant(pair.ended, "wav", None)
