@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from controller.cluster.commands import CommandAsked, CommandTaken
+from controller.cluster.keeper import LeaseTerms
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
@@ -77,7 +78,7 @@ async def pair(switch: Switch, receiver: Receiver, tmp_path: Path, postgres_url:
     made = []
     for name in "ab":
         (tmp_path / name).mkdir()
-        made.append(Daemon(switch, tmp_path / name, receiver))
+        made.append(Daemon(switch, tmp_path / name, receiver, options={"terms": LeaseTerms(look=0.1)}))
     found = Pair(made[0], made[1], switch)
     try:
         yield found
@@ -301,12 +302,13 @@ async def test_past_its_deadline(postgres_url: str, soft: SoftSwitch, receiver: 
         assert a.process is not None
         assert b.app is not None
         assert not b.app.cluster.holds("fs1")
-        up = await stored_line(b, soft, TWILIO)
-        api = Api(b, TWILIO)
+        caller, call = await stored(b, soft, TWILIO.destination)
+        up, api = Line(caller, TWILIO, call), Api(b, TWILIO)
         kept = (await api.create(up)).json["sid"]
         a.process.send_signal(signal.SIGSTOP)
-        began = await api.create(up, RecordingTrack="inbound")
-        changed = await api.update(up, kept, Status="stopped")
+        began, changed = await asyncio.gather(
+            api.create(up, RecordingTrack="inbound"), api.update(up, kept, Status="stopped")
+        )
         a.process.send_signal(signal.SIGCONT)
         assert [(one.status, one.json["code"]) for one in (began, changed)] == [(503, 20503)] * 2
         assert [one.outcome for one in b.seen(CommandAsked)[-2:]] == ["void", "void"]
@@ -329,41 +331,39 @@ async def test_a_holder_that_is_killed_amid_a_command(
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     a, b = Daemon(soft, tmp_path / "a", receiver), Daemon(soft, tmp_path / "b", receiver)
-    pair = Pair(a, b, soft)
-    prepare(pair, postgres_url)
+    for daemon in (a, b):
+        plivo.prepare(daemon, "<Speak>Hello.</Speak><GetDigits timeout='120'/>", store=postgres_url)
     try:
         await a.spawn()
         await b.start()
         assert b.app is not None
         assert not b.app.cluster.holds("fs1")
-        up = await stored_line(b, soft, TWILIO)
-        api = Api(b, TWILIO)
-        asking = asyncio.create_task(api.create(up))
+        (_, call), there = await stored(b, soft, "1001"), Plivo(b)
+        asking = asyncio.create_task(there.ask("POST", f"Call/{call}/Record/", time_limit=300, file_format="wav"))
         async with asyncio.timeout(10):
             while not any(" uuid_record " in entry.text for entry in soft.inner.journal.commands):
                 await asyncio.sleep(0)
         await a.kill()
-        made = await asking
+        status, made = await asking
+        assert status == 202, made
         await b.until(lambda: b.app is not None and b.app.cluster.holds("fs1") and not b.problems(), 30)
-        listed = (await api.ask("GET", f"/Calls/{up.sid}/Recordings.json")).json["recordings"]
-        assert made.status == 201, made.json
-        assert [one["sid"] for one in listed] == [made.json["sid"]]
-        stopped = await api.update(up, made.json["sid"], Status="stopped")
-        assert (stopped.status, stopped.json["status"]) == (200, "stopped")
-        done = await api.until(made.json["sid"], "completed")
-        assert int(done["duration"]) >= 1
+        again, same = await there.ask("POST", f"Call/{call}/Record/", time_limit=300, file_format="wav")
+        assert (again, same["recording_id"]) == (202, made["recording_id"])
+        assert (await there.ask("DELETE", f"Call/{call}/Record/"))[0] == 204
+        done = await there.until_listed(made["recording_id"])
+        assert float(done["recording_duration_ms"]) > 1000
     finally:
         await b.close()
         await a.close()
 
 
-async def stored_line(daemon: Daemon, switch: Switch, tenant: Tenant) -> Line:
-    """A call that is up, as a daemon knows it from the store."""
+async def stored(daemon: Daemon, switch: Switch, destination: str) -> tuple[Caller, str]:
+    """Call a destination; returns when a daemon knows from the store that it is answered, and the call's id."""
     assert daemon.app is not None
-    caller = await switch.call(tenant.destination, TALK)
+    caller = await switch.call(destination, TALK)
     async with asyncio.timeout(15):
         while True:
             found = await daemon.app.store.read(lambda reader: reader.call_by_leg("fs1", caller.leg))
             if found is not None and found.info.answered:
-                return Line(caller, tenant, found.id)
+                return caller, found.id
             await asyncio.sleep(0.01)
