@@ -85,6 +85,7 @@ OUTSIDE = {
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "asyncpg": {"store"},
     "sqlalchemy": {"store"},
+    "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
     "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver
