@@ -16,8 +16,7 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.calls.audio import AudioFetched, AudioRefused
-from controller.cluster.commands import CommandAsked, CommandTaken
-from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.events import CommandAsked, CommandTaken, LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.cluster.verbs import REFUSALS, VERBS
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed

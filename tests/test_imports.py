@@ -75,7 +75,7 @@ ONLY = {
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("federated_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
-    ("metrics", "cluster"): {"cluster.events"},
+    ("metrics", "cluster"): {"cluster.events", "cluster.verbs"},
     ("metrics", "calls"): {"calls.audio"},
 }
 """Where not the whole room may be imported, but these modules of it."""
@@ -83,7 +83,6 @@ ONLY = {
 OUTSIDE = {
     "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
-    "asyncpg": {"store"},
     "sqlalchemy": {"store"},
     "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},

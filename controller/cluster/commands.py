@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from controller.cluster import verbs
+from controller.cluster.events import CommandAsked, CommandsStalled, CommandTaken, CommandUnreadable
 from controller.cluster.verbs import Answer, Verb
 from controller.recordings.ports import LedgerFailed, SwitchAway
 from controller.store.codec import DecodeError, encode
@@ -34,45 +35,6 @@ LAST = 3.0
 TRIES = (0.1, 0.5, 2.0)
 """Seconds between tries to store an answer."""
 FAULT = "the daemon that holds its switch failed, for a fault of fsrec's: see its log"
-
-
-@dataclass(frozen=True, slots=True)
-class CommandAsked:
-    """Another daemon was asked: ``outcome`` is done, a refusal's name, void (never begun), unanswered, or failed.
-
-    The last is the store's failure (telemetry).
-    """
-
-    verb: str
-    switch: str
-    outcome: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CommandTaken:
-    """Another daemon's command was carried out: ``outcome`` is done or the refusal's name (telemetry)."""
-
-    verb: str
-    switch: str
-    outcome: str
-    waited: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class CommandUnreadable:
-    """A command or answer of another daemon is not what this release can read; it was refused (telemetry)."""
-
-    command: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class CommandsStalled:
-    """The store cannot be asked for commands now; it is asked again (telemetry)."""
-
-    error: str
 
 
 class Unanswered(SwitchAway):

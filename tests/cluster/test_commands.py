@@ -13,15 +13,8 @@ import pytest_asyncio
 from sqlalchemy import insert, select, update
 
 from controller.cluster import commands as module
-from controller.cluster.commands import (
-    CommandAsked,
-    Commands,
-    CommandsStalled,
-    CommandTaken,
-    CommandUnreadable,
-    Unanswered,
-    Unheld,
-)
+from controller.cluster.commands import Commands, Unanswered, Unheld
+from controller.cluster.events import CommandAsked, CommandsStalled, CommandTaken, CommandUnreadable
 from controller.cluster.verbs import Answer, Delete, Verb
 from controller.recordings.model import new_id
 from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway, TooMany

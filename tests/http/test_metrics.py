@@ -9,8 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
-from controller.cluster.commands import CommandAsked, CommandTaken
-from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.events import CommandAsked, CommandTaken, LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost

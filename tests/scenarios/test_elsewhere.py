@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from controller.cluster.commands import CommandAsked, CommandTaken
+from controller.cluster.events import CommandAsked, CommandTaken
 from controller.cluster.keeper import LeaseTerms
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Receiver
