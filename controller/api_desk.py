@@ -12,12 +12,21 @@ from controller.documents.call import Call, CallState
 from controller.documents.steps import Beep
 from controller.http import plivo
 from controller.http.recordings import Wanted
+from controller.media.archive import Remote
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
 from controller.overload.admission import Admission
 from controller.overload.levels import Shed
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import CommandFailed, LedgerFailed, LegGone, NoRoom, NotPossible, SwitchAway
+from controller.recordings.ports import (
+    Along,
+    CommandFailed,
+    LedgerFailed,
+    LegGone,
+    NoRoom,
+    NotPossible,
+    SwitchAway,
+)
 from controller.recordings.service import RecordingService
 from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
@@ -89,7 +98,7 @@ class ApiDesk:
         )
         return [row for row in rows if (row.owner.switch, row.owner.leg) == (call.switch, call.leg)]
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         return self.recordings.active(call_id)
 
@@ -101,14 +110,22 @@ class ApiDesk:
     # --- verbs -----------------------------------------------------------------------------------------------------
 
     async def start(
-        self, call: Call, request: RecordingRequest, dialect: str, identity: str, *, within: float = BEGIN_WITHIN
+        self,
+        call: Call,
+        request: RecordingRequest,
+        dialect: str,
+        identity: str,
+        *,
+        within: float = BEGIN_WITHIN,
+        along: Along | None = None,
     ) -> Recording:
         """Start a recording on the call's own leg; done when it runs, or is refused (NotPossible).
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
         must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
-        for. One that has not begun ``within`` so many seconds is returned as it is. Raises NoRoom where there is too
-        much to do, SwitchAway, LedgerFailed, none of them once it is durable.
+        for. One that has not begun ``within`` so many seconds is returned as it is. ``along`` is done in the
+        transaction that makes it durable. Raises NoRoom where there is too much to do, SwitchAway, LedgerFailed, none
+        of them once it is durable.
         """
         busy = self.admission.refusal(Shed.STARTS, call.switch)
         if busy is not None:
@@ -121,7 +138,12 @@ class ApiDesk:
             unheard(self.desk.rooms.legs.play(call.switch, call.leg, Beep(), gain=0.0, execution=new_id()))
 
         made = await self.recordings.start(
-            owner, request, core_uuid=call.core_uuid, identity=identity, prelude=beep if request.beep else None
+            owner,
+            request,
+            core_uuid=call.core_uuid,
+            identity=identity,
+            along=along,
+            prelude=beep if request.beep else None,
         )
         within = min(within, BEEP_WITHIN) if request.beep else within
         try:
@@ -183,6 +205,10 @@ class ApiDesk:
     async def delete(self, recording_id: str) -> bool:
         """Delete one that is final; False where it is deleted already."""
         return await self.recordings.delete(recording_id) is not None
+
+    async def elsewhere(self, recording: Recording, form: str) -> Remote:
+        """Return a file that is not here from the media store. Raises FileNotFoundError, MediaAway."""
+        return await self.media.elsewhere(recording, form)
 
     async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
         """Have a ready recording's audio in a format, made where it is not there, unless there is too much to do."""

@@ -18,6 +18,7 @@ from controller.calls.evaluate import Evaluator
 from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
+from controller.cluster.commands import Commands
 from controller.cluster.joining import join, new_daemon_id
 from controller.cluster.keeper import Keeper as LeaseKeeper
 from controller.cluster.keeper import LeaseTerms
@@ -28,6 +29,7 @@ from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
+from controller.federated_desk import FederatedDesk
 from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, build_app
 from controller.http.basic import owners_only
@@ -52,10 +54,14 @@ from controller.recordings.service import RecordingService
 from controller.retention.clock import BelievedClock
 from controller.retention.sweeper import Sweeper
 from controller.settings import Settings
+from controller.store.bell import listen
 from controller.store.calls import StoreCalls
+from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
 from controller.store.outbox import OwnQueue, SharedQueue
+from controller.store.places import database_at
+from controller.store.postgres import PostgresDatabase
 from controller.store.sole import sole_user
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
@@ -68,7 +74,7 @@ from controller.switch.link import SwitchAddress, Timings
 from controller.switch.recorder import EslRecorder
 from controller.switch.sounds import SpeechSettings
 from controller.telemetry import RecordingFinished, Telemetry
-from controller.transcription.desk import Terms, TranscriptionDesk
+from controller.transcription.desk import LOOK, Terms, TranscriptionDesk
 from controller.transcription.engines import engine_of
 from controller.web.ask import RequestClient
 from controller.web.downloads import Downloads
@@ -164,13 +170,13 @@ class App:
             )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             metrics.gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
-            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
+            desk = await self._api(stack)
             tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
                     opened=self.media.opened,
-                    elsewhere=self.media.elsewhere,
+                    elsewhere=desk.elsewhere,
                     problems=self.problems,
                     degraded=self.degraded,
                     held_elsewhere=lambda: self.cluster.elsewhere,
@@ -249,6 +255,23 @@ class App:
             held=self.retention.problem,
         )
 
+    async def _api(self, stack: contextlib.AsyncExitStack) -> ApiDesk | FederatedDesk:
+        """Return who serves the HTTP APIs; where other daemons share the store, it asks them, and is asked."""
+        local = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
+        database = database_at(self.settings.store_place())
+        if not isinstance(database, PostgresDatabase):
+            return local
+        commands = Commands(StoreCommands(self.store, self.daemon), self.telemetry.observe)
+        desk = FederatedDesk(local, self.cluster, commands)
+
+        def ring(daemon: str) -> None:
+            if daemon in {"", self.daemon}:
+                commands.wake()
+
+        await self._start(stack, commands.run(desk.carry_out))
+        await self._start(stack, listen(database.connect, CHANNEL, ring, observe=self.telemetry.observe))
+        return desk
+
     # --- building ---------------------------------------------------------------------------------------------
 
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
@@ -265,7 +288,8 @@ class App:
         stack.push_async_callback(on_demand.close)
         self.media = DiskMedia(
             roots,
-            settings.data_dir / "media",
+            settings.copies(),
+            variants=settings.data_dir / "media" / "variants",  # each daemon's own
             encoders=encoders,
             on_demand=on_demand,
             least_free=settings.limits.min_free_disk,
@@ -342,7 +366,7 @@ class App:
             StoreExpired(self.store, tuple(keeps)),
             self.recordings.delete,
             BelievedClock(settings.data_dir / "retention", self.clock),
-            mine=lambda switch: not self.disks.away(switch),
+            mine=lambda switch: self._mine(switch) and not self.disks.away(switch),
             observe=observe,
             look=self.look_at_age,
         )
@@ -372,7 +396,7 @@ class App:
     def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
         if self.settings.media.store is None:
             return None
-        keeper = Keeper(ledger, self.media, clock=self.clock, observe=self.telemetry.observe)
+        keeper = Keeper(ledger, self.media, mine=self._mine, clock=self.clock, observe=self.telemetry.observe)
 
         def finished(event: object) -> None:
             if isinstance(event, RecordingFinished):
@@ -407,7 +431,7 @@ class App:
         if engine is not None:
             stack.push_async_callback(engine.close)
         self.transcriptions = TranscriptionDesk(
-            StoreTranscriptions(self.store, self.outbox.wake),
+            StoreTranscriptions(self.store, self.outbox.wake, self.daemon if self.store.shared else None),
             engine,
             self.media,
             self._transcribed,
@@ -415,6 +439,7 @@ class App:
             clock=self.clock,
             observe=observe,
             busy=lambda: self.admission.level >= Shed.EXTRAS,
+            look=LOOK if self.store.shared else None,
         )
 
         def wake(event: object) -> None:
@@ -497,6 +522,10 @@ class App:
         return self.dialects[delivery.dialect].sign(delivery, account, now)
 
     # --- files and disks --------------------------------------------------------------------------------------
+
+    def _mine(self, switch: str) -> bool:
+        """Tell whether what is to be done for old recordings of a switch is for this daemon: nobody serves others."""
+        return self.cluster.holds(switch) or all(switch != known.name for known in self.settings.switches)
 
     async def _find(self, identity: str) -> Recording | None:
         return await self.store.read(lambda reader: reader.recording(identity))

@@ -31,14 +31,15 @@ MAX_DEPTH = 6
 """Of nested lists and mappings in one value."""
 
 _WARNINGS = """
-    audio.refused call.failed call_turned.away certificate.refused clearing.failed connect.failed decoder.lost
-    derivative.failed document.refused document.warned encoder.lost engine.refused event.forged event.unreadable
-    event.unusable expiry.failed fact.unexpected lease.ended leases.unreachable ledger.stalled link.down
-    message.unrendered notice.unrendered outbox.stalled overload.began reading.held retention.held ringing.shortened
-    row.unreadable step.failed switch.removed transcriber.lost transcription.stalled transcription.unrendered
-    upload.failed uploads.stalled
+    audio.refused bell.lost call.failed call_turned.away certificate.refused clearing.failed command.unreadable
+    commands.stalled connect.failed decoder.lost derivative.failed document.refused document.warned encoder.lost
+    engine.refused event.forged event.unreadable event.unusable expiry.failed fact.unexpected lease.ended
+    leases.unreachable ledger.stalled link.down message.unrendered notice.unrendered outbox.stalled overload.began
+    reading.held retention.held ringing.shortened row.unreadable step.failed switch.removed transcriber.lost
+    transcription.stalled transcription.unrendered upload.failed uploads.stalled
 """
 _CHATTY = """
+    command.asked command.taken
     command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
     transcription.progressed
 """

@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.calls.events import CallTurnedAway
-from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.events import CommandAsked, CommandTaken, LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.verbs import REFUSALS, VERBS
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
@@ -58,6 +59,8 @@ OUTCOMES = tuple(sorted(state.value for state in FINAL_STATES))
 REASONS = tuple(reason.value for reason in EndReason)
 SHED = tuple(shed.name.lower() for shed in Shed if shed)
 TRANSCRIBED = tuple(state.value for state in TranscriptionState if state.final)
+TAKEN = ("done", *REFUSALS)
+ASKED = (*TAKEN, "void", "unanswered", "failed")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 LENGTHS = (1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
@@ -237,6 +240,27 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             "Time from the wish for a recording's text to its end, waiting included.",
             amount=lambda event: event.duration,
             buckets=LENGTHS,
+        ),
+        Metric(
+            CommandAsked,
+            "commands_asked_total",
+            "Commands that the daemon which holds the switch was asked for.",
+            {"verb": tuple(VERBS), "outcome": ASKED},
+            lambda event: (event.verb, event.outcome),
+        ),
+        Metric(
+            CommandAsked,
+            "command_asked_duration_seconds",
+            "Time until such a command was answered, or given up.",
+            amount=lambda event: event.seconds,
+            buckets=LATENCIES,
+        ),
+        Metric(
+            CommandTaken,
+            "commands_taken_total",
+            "Commands that were carried out for another daemon.",
+            {"verb": tuple(VERBS), "outcome": TAKEN},
+            lambda event: (event.verb, event.outcome),
         ),
         Metric(TranscriberLost, "transcribers_lost_total", "Processes that crashed or hung while they transcribed."),
         Metric(

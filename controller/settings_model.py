@@ -138,6 +138,7 @@ class MediaSettings(Section):
 
     store: MediaPlace | None = None
     s3: S3Settings = S3Settings()
+    directory: LocalPath | None = None
     require_auth: bool = False
     keep_untrimmed: bool = False
 
@@ -386,6 +387,10 @@ class Settings(Section):
         if isinstance(self.store, PostgresUrl):
             return self.store.url.get_secret_value()
         return str(self.data_dir / "fsrec.db")
+
+    def copies(self) -> Path:
+        """Return where the copies of recordings lie that are served in place of the switch's own files."""
+        return self.media.directory or self.data_dir / "media"
 
     def accounts_by_name(self) -> Mapping[str, Account]:
         """Return every account as the dialects see it, by its name."""

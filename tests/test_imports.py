@@ -36,6 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
     "checking": {"dialects", "documents"},
     "api_desk": {"calls", "documents", "http", "media", "overload", "recordings", "store", "switch"},
+    "federated_desk": {"api_desk", "cluster", "documents", "http", "media", "recordings", "store"},
     "metrics": {
         "calls",
         "cluster",
@@ -81,9 +82,10 @@ ONLY = {
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
+    ("federated_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
     ("metrics", "calls"): {"calls.audio", "calls.events"},
-    ("metrics", "cluster"): {"cluster.events"},
+    ("metrics", "cluster"): {"cluster.events", "cluster.verbs"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 

@@ -330,6 +330,12 @@ def test_a_media_store() -> None:
     assert parse(HEAD).media.place() == {}
 
 
+def test_where_copies_lie() -> None:
+    """In data_dir, or where the settings say: in what daemons share."""
+    assert read(HEAD).copies() == read(HEAD).data_dir / "media"
+    assert read(HEAD + "media: {directory: /srv/copies}").copies() == Path("/srv/copies")
+
+
 def test_a_database_of_ones_own() -> None:
     """Its URL goes to the store as it is; what is shown of it, and what logs hide, has no password."""
     assert read(HEAD).store_place() == str(read(HEAD).data_dir / "fsrec.db")

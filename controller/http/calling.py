@@ -35,6 +35,9 @@ MAX_TEXT = 256
 ERRORS_URL = "https://signalwire.com/docs/apis/error-codes"
 """Where SignalWire explains its codes; every error of its API carries it."""
 
+AWAY = "the call's switch cannot be reached now; try again later"
+STALLED = "the command could not be stored; try again later"
+
 _TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -48,7 +51,7 @@ class CallControl(Protocol):
     """What the commands need of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        """Return the account's call of that id; None for any other account's."""
+        """Return the account's call of that id; None for any other account's. Raises SwitchAway, LedgerFailed."""
         ...
 
     async def running(self, call_id: str, reference: str) -> Recording | None:
@@ -152,6 +155,10 @@ def register(app: web.Application, control: CallControl, accounts: Sequence[Acco
             return _json(200, await _carry_out(control, account, command))
         except Refused as refused:
             return refused.response()
+        except SwitchAway:
+            return Refused(503, "switch_unavailable", AWAY).response()
+        except LedgerFailed:
+            return Refused(503, "store_unavailable", STALLED).response()
 
     app.router.add_post(PATH, post)
 
@@ -214,10 +221,6 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
         raise Refused(503, "no_room", f"no recording can be started now: {reason}") from None
     except NotPossible as reason:
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
-    except SwitchAway:
-        raise Refused(503, "switch_unavailable", "the call's switch cannot be reached now; try again later") from None
-    except LedgerFailed:
-        raise Refused(503, "store_unavailable", "the command could not be stored; try again later") from None
     return call_leg(call, answered=call.info.answered or recording.started_at is not None)
 
 

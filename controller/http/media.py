@@ -184,7 +184,7 @@ class Downloads:
         try:
             try:
                 found = await file.found()
-            except FileNotFoundError:
+            except (FileNotFoundError, KeyError):  # or of a switch that is in no settings of ours
                 if self._elsewhere is None or not (variant is None or variant.own):
                     raise
                 file = _Object(await self._elsewhere(recording, form))

@@ -72,7 +72,7 @@ class RecordingControl(Protocol):
     """What the API needs of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        """Return the account's call of that id; None for any other account's."""
+        """Return the account's call of that id; None for any other account's. Raises SwitchAway, LedgerFailed."""
         ...
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:
@@ -93,7 +93,7 @@ class RecordingControl(Protocol):
         """Return the recordings of the call's leg that were asked for within the last seconds, as they are stored."""
         ...
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         ...
 
@@ -268,7 +268,7 @@ class PlivoApi:
         wanted = rest.stopped(parameters, self._public_url)
         active = [
             one
-            for one in self._control.active(call.told_as)
+            for one in await self._control.active(call.told_as)
             if wanted in {None, one.id} and (not call.parent or one.owner.leg == call.leg)
         ]
         if wanted is not None and not active:

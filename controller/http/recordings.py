@@ -35,7 +35,7 @@ class RecordingControl(Protocol):
     """What the API needs of the rest. The verbs raise NotPossible, SwitchAway and LedgerFailed."""
 
     async def call_of(self, account: str, call_id: str) -> Call | None:
-        """Return the account's call of that id; None for any other account's."""
+        """Return the account's call of that id; None for any other account's. Raises SwitchAway, LedgerFailed."""
         ...
 
     async def recording_of(self, account: str, recording_id: str) -> Recording | None:
@@ -46,7 +46,7 @@ class RecordingControl(Protocol):
         """Return recordings of the account, newest first."""
         ...
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         """Return the call's recordings that may still be stopped."""
         ...
 
@@ -153,6 +153,9 @@ class RecordingsApi:
         except RestError as error:
             headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else error.headers
             return json_response(error.body(vendor), error.status, headers)
+        except (SwitchAway, LedgerFailed) as failure:
+            away = _unavailable(failure)
+            return json_response(away.body(vendor), away.status)
 
     def _authenticated(self, request: web.Request) -> Account:
         account = account_of(request, self._accounts)
@@ -199,7 +202,7 @@ class RecordingsApi:
     async def _update(self, request: web.Request, account: Account, call: Call, place: _Place) -> web.Response:
         asked = rest.update(await _parameters(request))
         if place.sid == rest.CURRENT:
-            recording = self._current(request, call)
+            recording = await self._current(request, call)
         else:
             recording = await self._recording(request, account, place, call)
         try:
@@ -214,7 +217,8 @@ class RecordingsApi:
 
     async def _updated(self, recording: Recording, asked: rest.Update) -> Recording:
         """Carry an update out; one that is true already changes nothing."""
-        now = next((one for one in self._control.active(recording.owner.call) if one.id == recording.id), recording)
+        active = await self._control.active(recording.owner.call)
+        now = next((one for one in active if one.id == recording.id), recording)
         match asked.status:
             case "stopped":
                 return now if now.state is State.STOPPING else await self._control.stop(now.id, EndReason.API)
@@ -227,8 +231,8 @@ class RecordingsApi:
             case _:
                 return await self._control.resume(now.id)
 
-    def _current(self, request: web.Request, call: Call) -> Recording:
-        active = self._control.active(call.told_as)
+    async def _current(self, request: web.Request, call: Call) -> Recording:
+        active = await self._control.active(call.told_as)
         if not active:
             _not_found(request)
         if len(active) > 1:

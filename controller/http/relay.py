@@ -16,7 +16,7 @@ from controller.http.base import json_response
 from controller.http.calling import VENDOR, Refused, authenticate
 from controller.http.recordings import Wanted
 from controller.recordings.model import Recording
-from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, SwitchAway
 
 PATH = "/api/relay/rest/recordings"
 PAGE, LARGEST_PAGE, ANY_NUMBER = 50, 1000, 999_999_999
@@ -71,6 +71,8 @@ class _Relay:
             return json_response(await self._shown(recording, account))
         except Refused as refused:
             return refused.response()
+        except (SwitchAway, LedgerFailed):
+            return Refused(503, "store_unavailable", "the recordings cannot be read now; try again later").response()
 
     async def _recording(self, account: Account, identity: str) -> Recording:
         found = await self._control.recording_of(account.name, identity) if _ID.match(identity) else None

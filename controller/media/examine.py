@@ -45,7 +45,8 @@ _T = TypeVar("_T")
 class DiskMedia:
     """Masters on disks that switch and daemon share; satisfies ``recordings.ports.Media``.
 
-    ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed; ``settle`` are
+    ``roots`` maps a switch's name to its ``Root``; ``derived`` holds copies of ours, made when needed, ``variants``
+    (in there) those that somebody asks for later; ``settle`` are
     the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
     directory, which answers a look at itself ``look_within`` seconds; ``encoders``, closed by whoever gave them, make
     other formats than WAV, and ``on_demand`` those that somebody asks for later. ``least_free`` bytes stay free of
@@ -60,6 +61,7 @@ class DiskMedia:
         roots: Mapping[str, Root],
         derived: Path,
         *,
+        variants: Path | None = None,
         settle: Sequence[float] = SETTLE,
         workers: int = WORKERS,
         look_within: float = LOOK_WITHIN,
@@ -78,7 +80,9 @@ class DiskMedia:
         self._observe = observe
         self._look_within = look_within
         self._encoders = encoders or Encoders()
-        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free, busy=busy)
+        self._variants = Variants(
+            variants or derived / "variants", on_demand or self._encoders, least_free=least_free, busy=busy
+        )
         self._removal = Removal(derived, keep_untrimmed=keep_untrimmed)
         self._archive = archive
         self._linger = linger

@@ -391,7 +391,8 @@ class Transcription:
 
     ``requested_at`` and ``finished_at`` are Unix seconds of this machine; ``progress`` is how many seconds of the
     recording have been heard, ``seconds`` how many it has. ``text`` is what was said, ``error`` why it is not known.
-    ``charge`` is what it cost, ``rate`` what a minute costs. ``tries`` counts the daemons that began it.
+    ``charge`` is what it cost, ``rate`` what a minute costs. ``tries`` counts the daemons that began it,
+    ``left_by`` names those that cannot do it and left it to others.
     """
 
     recording: str
@@ -407,3 +408,4 @@ class Transcription:
     charge: float = 0.0
     rate: float = 0.0
     tries: int = 0
+    left_by: tuple[str, ...] = ()

@@ -116,6 +116,7 @@ _SHARED = (
     "DROP INDEX deliveries_due_by_origin",
     f"CREATE INDEX deliveries_due ON deliveries (due_at) WHERE {_FREE}",
     f"CREATE INDEX deliveries_due_by_origin ON deliveries (origin, due_at, id) WHERE {_FREE}",
+    "ALTER TABLE transcriptions ADD COLUMN claimed_by TEXT",
     "CREATE TABLE daemons (id TEXT NOT NULL, expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (id))",
     """CREATE TABLE leases (switch TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL,
         expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (switch))""",

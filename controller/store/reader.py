@@ -123,6 +123,13 @@ class Reader:
         count: int = self._scalar(query)
         return count
 
+    def unfinished_of(self, call: str) -> list[Recording]:
+        """Return the recordings told as a call's whose state is not final, oldest first."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(
+            RECORDINGS.c.call == column_text(call), RECORDINGS.c.unfinished_on.is_not(None)
+        )
+        return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
+
     def recordings(
         self,
         account: str,
@@ -160,13 +167,15 @@ class Reader:
         text = self._scalar(query)
         return None if text is None else decode(Transcription, text)
 
-    def transcriptions_waiting(self, limit: int, leaving_out: Collection[str] = ()) -> list[Transcription]:
-        """Return transcriptions that are not over, longest wanted first.
+    def transcriptions_waiting(
+        self, limit: int, leaving_out: Collection[str] = (), *asked: ColumnElement[bool]
+    ) -> list[Transcription]:
+        """Return transcriptions that are not over and of which all is true that is ``asked``, longest wanted first.
 
         Those that run are among them: what this process did not begin, a former one did. So ``leaving_out`` are the
         recordings whose transcriptions are in hand, which ``limit`` does not count.
         """
-        query = select(TRANSCRIPTIONS.c.recording.label("id"), TRANSCRIPTIONS.c.data).where(_UNDONE)
+        query = select(TRANSCRIPTIONS.c.recording.label("id"), TRANSCRIPTIONS.c.data).where(_UNDONE, *asked)
         query = query.order_by(TRANSCRIPTIONS.c.requested_at, TRANSCRIPTIONS.c.recording)
         rows = self._rows(query.limit(limit + len(leaving_out)))
         left = [row for row in rows if row.id not in leaving_out][:limit]

@@ -125,7 +125,7 @@ def delivery_columns(
     }
 
 
-def transcription_columns(transcription: Transcription) -> Columns:
+def transcription_columns(transcription: Transcription, claimed_by: str | None = None) -> Columns:
     """Return the row of a transcription; ``finished_at`` is there exactly when it is over."""
     over = transcription.state.final
     return {
@@ -135,6 +135,7 @@ def transcription_columns(transcription: Transcription) -> Columns:
         "requested_at": transcription.requested_at,
         "finished_at": (transcription.finished_at or transcription.requested_at) if over else None,
         "data": encode(transcription),
+        "claimed_by": claimed_by,
     }
 
 

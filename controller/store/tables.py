@@ -216,6 +216,7 @@ TRANSCRIPTIONS = Table(
     Column("requested_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("data", Text, nullable=False),
+    Column("claimed_by", Text),
 )
 _UNDONE = TRANSCRIPTIONS.c.finished_at.is_(None)
 Index(

@@ -214,7 +214,9 @@ class Transaction(Reader):
         """Store a transcription of a stored recording, unless that has one already."""
         self._own.transcriptions.append(transcription_columns(transcription))
 
-    def save_transcription(self, transcription: Transcription, told: Delivery | None = None) -> bool:
+    def save_transcription(
+        self, transcription: Transcription, told: Delivery | None = None, *, claimed_by: str | None = None
+    ) -> bool:
         """Store a transcription as it is now, and put what is ``told`` of it behind what its recording was told of.
 
         Returns False where its recording is gone or deleted: then nothing is stored, and nobody is told.
@@ -222,7 +224,7 @@ class Transaction(Reader):
         recording, database = transcription.recording, self.connection
         if database.execute(statements.KEPT_RECORDING, {"key": recording}).scalar() is None:
             return False
-        statements.upsert(database, TRANSCRIPTIONS, [transcription_columns(transcription)])
+        statements.upsert(database, TRANSCRIPTIONS, [transcription_columns(transcription, claimed_by)])
         if told is not None:
             self._own.moves.append((recording, delivery_columns(recording, told, self.now)))
         return True

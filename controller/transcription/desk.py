@@ -40,6 +40,8 @@ BATCH = 50
 """Rows that are looked at together, beyond those that count: some may not be readable any more."""
 LONGEST = 1_000_000
 """Characters of a text: four times what is said in four hours."""
+LOOK = 5.0
+"""Seconds between looks for what other daemons want transcribed, or left, where there are others."""
 OTHERWISE = "it is being transcribed already, and another URL is told, or none: ask again once that is over"
 NO_ENGINE = "no transcription engine is configured: transcription.engine"
 
@@ -58,11 +60,16 @@ class Terms:
         return round(self.charge + self.rate * math.ceil(seconds / 60), 6)
 
 
+class _OutOfReach(TranscriptionFailed):
+    """The recording's file is not to be had here; another daemon may have it."""
+
+
 class TranscriptionDesk:
     """Transcribes what waits in the ledger, by ``engine`` (None: everything fails, and says why).
 
     ``told`` renders what is over. ``run`` does the work; ``wake`` says that there may be some, or time for it again:
-    while ``busy`` none is begun.
+    while ``busy`` none is begun. Where other daemons work on the same ledger, ``look`` are the seconds between looks
+    for what nobody says.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class TranscriptionDesk:
         stalled: float = STALLED,
         progress: float = PROGRESS,
         busy: Callable[[], bool] = lambda: False,
+        look: float | None = None,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
@@ -89,6 +97,7 @@ class TranscriptionDesk:
         self._stalled = stalled
         self._progress = progress
         self._busy = busy
+        self._look = look
         self._awake = asyncio.Event()
         self._asked = asyncio.Lock()  # of two who ask at once, the second finds what the first has begun
         self._given = asyncio.Lock()  # while work is given out nothing is deleted: it would come back
@@ -133,7 +142,7 @@ class TranscriptionDesk:
             if await self._ledger.count() >= self._terms.queue + self._terms.workers:
                 raise TooMany(self._full())
             wanted = Transcription(recording, account, TranscriptionState.WAITING, self._clock(), target)
-            if not await self._ledger.save(wanted):
+            if not await self._ledger.want(wanted):
                 return None
         self.wake()
         return wanted
@@ -164,7 +173,9 @@ class TranscriptionDesk:
         self.wake()
         try:
             while True:
-                await self._awake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._look):
+                        await self._awake.wait()
                 self._awake.clear()
                 await self._surely("", self._give_out_alone)
         finally:
@@ -185,15 +196,19 @@ class TranscriptionDesk:
         if self._unfinished > most:
             excess = (await self._ledger.unfinished(most + BATCH))[most:]
             for one in excess:
-                await self._finish(one, await self._ledger.recording(one.recording), error=self._full())
+                claimed = await self._ledger.claim(one)
+                if claimed is not None:
+                    recording = await self._ledger.recording(one.recording)
+                    await self._finish(claimed, recording, error=self._full())
             self.wake()
         if len(self._running) == terms.workers or self._busy():
             return
         for one in await self._ledger.unfinished(terms.workers + len(self._running) + BATCH):
             if len(self._running) == terms.workers:
                 return
-            if one.recording not in self._running:
-                task = asyncio.get_running_loop().create_task(self._work(one))
+            claimed = None if one.recording in self._running else await self._ledger.claim(one)
+            if claimed is not None:
+                task = asyncio.get_running_loop().create_task(self._work(claimed))
                 self._running[one.recording] = task
                 task.add_done_callback(lambda done, name=one.recording: self._ended(name, done))  # type: ignore[misc]
 
@@ -211,6 +226,8 @@ class TranscriptionDesk:
         recording = await self._surely(one.recording, lambda: self._ledger.recording(one.recording))
         seconds = 0.0 if recording is None or recording.measured is None else recording.measured.duration
         refused = self._refused(one, recording)
+        if refused == NO_ENGINE and await self._left(one):
+            return
         if refused is not None or recording is None:
             await self._finish(replace(one, seconds=seconds), recording, error=refused or "")
             return
@@ -223,7 +240,8 @@ class TranscriptionDesk:
         try:
             text = await self._transcribed(begun, recording)
         except TranscriptionFailed as failure:
-            await self._finish(begun, recording, error=str(failure))
+            if not (isinstance(failure, _OutOfReach) and await self._left(one)):
+                await self._finish(begun, recording, error=str(failure))
         except asyncio.CancelledError:
             with contextlib.suppress(LedgerFailed):  # then the next daemon takes it for one more try
                 await self._ledger.save(replace(one, state=TranscriptionState.WAITING))
@@ -250,8 +268,10 @@ class TranscriptionDesk:
             path = await self._surely(one.recording, lambda: self._sounds.wav_of(recording))
         except (OSError, KeyError, ValueError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "its switch is no longer served"
-            raise TranscriptionFailed(f"the recording's file can't be had: {why}") from None
+            raise _OutOfReach(f"the recording's file can't be had: {why}") from None
         refused = await asyncio.to_thread(refusals.of_file, path, one.seconds)
+        if refused == refusals.MISSING:
+            raise _OutOfReach(refused)
         if refused is not None:
             raise TranscriptionFailed(refused)
         noting = asyncio.get_running_loop().create_task(self._note(one))
@@ -311,12 +331,15 @@ class TranscriptionDesk:
             return None
 
     async def _save(self, one: Transcription, told: Delivery | None = None) -> bool:
-        """Store one, however long that takes; False where its recording is gone."""
+        """Store one, however long that takes; False where its recording is gone, or it is another daemon's."""
         stored = await self._surely(one.recording, lambda: self._ledger.save(one, told))
         if not stored:
-            await self._surely(one.recording, lambda: self._ledger.forget(one.recording))
             self._observe(TranscriptionDropped(one.recording))
         return stored
+
+    async def _left(self, one: Transcription) -> bool:
+        """Leave one to another daemon, which may have what this one lacks; False where there is none."""
+        return await self._surely(one.recording, lambda: self._ledger.leave(one))
 
     async def _surely(self, recording: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the ledger, or the media, until they answer."""

@@ -40,7 +40,22 @@ class TranscriptionLedger(Protocol):
         ...
 
     async def unfinished(self, limit: int) -> Sequence[Transcription]:
-        """Return those that are waiting or running, the one asked for first before all others."""
+        """Return those that are waiting or running, the one asked for first before all others.
+
+        Those that other daemons have claimed, or that this one left to them, are not among them.
+        """
+        ...
+
+    async def claim(self, transcription: Transcription) -> Transcription | None:
+        """Make one this daemon's before it is begun, and return it as it is now; None where it can't be."""
+        ...
+
+    async def leave(self, transcription: Transcription) -> bool:
+        """Have another daemon do one that this one claimed and cannot do; False where none is left that may."""
+        ...
+
+    def want(self, transcription: Transcription) -> Awaitable[bool]:
+        """Store one that was asked for; False where its recording is gone."""
         ...
 
     async def count(self) -> int:
@@ -48,9 +63,10 @@ class TranscriptionLedger(Protocol):
         ...
 
     def save(self, transcription: Transcription, told: Delivery | None = None) -> Awaitable[bool]:
-        """Store one as it is now and what is told of it, in one transaction.
+        """Store one that was claimed as it is now, and what is told of it, in one transaction.
 
-        False where its recording is gone: then nothing is stored, and nobody is told.
+        False where its recording is gone, or another daemon has claimed it since: then nothing is stored, and nobody
+        is told.
         """
         ...
 

@@ -20,6 +20,7 @@ LOOK = 60
 """Seconds in which something to hear is looked for at a time."""
 FRAME = 0.02
 """Seconds by which a file may be shorter than was measured and still be whole: what rounding makes."""
+MISSING = "the recording's file is missing"
 NOTHING = "nothing was said: the recording is silent"
 NOTHING_HEARD = "nothing was said: the recording has sound in it, but no words that were understood"
 
@@ -61,7 +62,7 @@ def of_file(path: Path, seconds: float) -> str | None:
             if not _sounds(descriptor, found):
                 return NOTHING
     except FileNotFoundError:
-        return "the recording's file is missing"
+        return MISSING
     except wav.WavError as error:
         return f"the recording's file can't be read: it {error}"
     except OSError as error:

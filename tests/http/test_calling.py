@@ -386,6 +386,22 @@ async def test_what_cannot_be_done_is_said(
     assert (response.status, error["code"], error["message"]) == (status, code, message)
 
 
+@pytest.mark.parametrize(
+    ("failure", "code"), [(SwitchAway("x"), "switch_unavailable"), (LedgerFailed("x"), "store_unavailable")]
+)
+async def test_a_call_that_cannot_be_looked_up(
+    client: Client, monkeypatch: pytest.MonkeyPatch, failure: Exception, code: str
+) -> None:
+    """It is 503, not missing."""
+
+    async def fails(_: Control, *__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Control, "call_of", fails)
+    response = await post(client, command())
+    assert (response.status, (await response.json())["errors"][0]["code"]) == (503, code)
+
+
 async def test_the_longest_body_is_read(client: Client, control: Control) -> None:
     """The limit is the limit: one byte less than too long is a command."""
     body = orjson.dumps(command())

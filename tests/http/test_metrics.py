@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
 from controller.calls.events import CallTurnedAway
-from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
+from controller.cluster.events import CommandAsked, CommandTaken, LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
 from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
@@ -108,6 +108,18 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
             ("fsrec_transcription_duration_seconds_sum", ()): 4.0,
             ("fsrec_transcription_duration_seconds_bucket", ("5.0",)): 1,
         },
+    ),
+    (
+        CommandAsked("stop", "fs1", "void", 0.02),
+        {
+            ("fsrec_commands_asked_total", ("void", "stop")): 1,
+            ("fsrec_command_asked_duration_seconds_sum", ()): 0.02,
+            ("fsrec_command_asked_duration_seconds_bucket", ("0.025",)): 1,
+        },
+    ),
+    (
+        CommandTaken("start", "fs1", "TooMany", 0.01, 0.2),
+        {("fsrec_commands_taken_total", ("TooMany", "start")): 1},
     ),
     (TranscriberLost("id", 1, "x"), {("fsrec_transcribers_lost_total", ()): 1}),
     (

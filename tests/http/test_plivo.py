@@ -113,7 +113,7 @@ class Control:
         assert seconds == 10.0
         return list(self.recordings.values())
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         return [one for one in self.recordings.values() if one.state.active and call_id == CALL]
 
     async def start(

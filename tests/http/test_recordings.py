@@ -88,7 +88,7 @@ class Control:
         rows = list(self.recordings.values())
         return rows[-wanted.limit :] if wanted.after is not None else rows[: wanted.limit]
 
-    def active(self, call_id: str) -> Sequence[Recording]:
+    async def active(self, call_id: str) -> Sequence[Recording]:
         return [one for one in self.recordings.values() if one.state.active and call_id == CALL]
 
     async def start(self, call: Call, request: RecordingRequest, dialect: str, identity: str) -> Recording:
@@ -340,6 +340,21 @@ async def test_creates_that_fail(client: Client, failure: Exception, status: int
     answer = await client.form(f"/Calls/{client.call}/Recordings.json", {})
     assert refused(answer) == (status, code)
     assert str(failure) in read(answer)["message"]
+
+
+@pytest.mark.parametrize("failure", [SwitchAway("its daemon is away"), LedgerFailed("locked")], ids=repr)
+async def test_lookups_that_fail(client: Client, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """What cannot be looked up now is 503 in the account's shape: neither an error of ours nor missing."""
+
+    async def fails(_: Control, *__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Control, "call_of", fails)
+    monkeypatch.setattr(Control, "recording_of", fails)
+    for path in (f"/Calls/{client.call}/Recordings.json", f"/Recordings/{client.sid()}.json"):
+        answer = await client.ask("GET", path)
+        assert refused(answer) == (503, 20503)
+        assert str(failure) in read(answer)["message"]
 
 
 UPDATES = [

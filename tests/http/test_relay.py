@@ -14,7 +14,7 @@ from controller.documents.call import CallInfo
 from controller.documents.dialect import Account
 from controller.http import relay
 from controller.recordings.model import State
-from controller.recordings.ports import LedgerFailed, NotPossible
+from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
 from tests.http.conftest import Answer, Rooms, Serve, ask
 from tests.http.test_recordings import ACCOUNTS, CALL, ID, LAML, PUBLIC, READY, TWILIO, Control, call_of, recording_of
 
@@ -103,6 +103,18 @@ async def test_deletes_that_fail(port: int, control: Control, failure: Exception
     """One that has not ended is 422, a store that does not take it 503."""
     control.failure = failure
     assert (await request(port, "DELETE", f"/{ID}")).status == status
+
+
+@pytest.mark.parametrize("failure", [SwitchAway("x"), LedgerFailed("x")], ids=repr)
+async def test_lookups_that_fail(port: int, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    """What cannot be looked up now is 503, neither an error of ours nor missing."""
+
+    async def fails(_: Control, *__: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(Control, "page", fails)
+    answer = await request(port, "GET")
+    assert (answer.status, orjson.loads(answer.body)["errors"][0]["code"]) == (503, "store_unavailable")
 
 
 async def test_lists(port: int, control: Control) -> None:
