@@ -9,7 +9,7 @@ JOBS ?= 8
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test check live demo bench clean lock sdks
+.PHONY: test check live faults demo bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +34,9 @@ check: $(STAMP)  ## lint and strict types
 
 live: $(STAMP) $(SDK_STAMPS)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
 	$(BIN)/python -m pytest -m live -rs $(ARGS)
+
+faults: $(STAMP)  ## seeded faults: 1,000 recordings, none lost (SEED=17 STORE=sqlite for one alone, ARGS=--help)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) $(ARGS)
 
 demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)

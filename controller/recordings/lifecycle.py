@@ -66,7 +66,6 @@ from controller.recordings.model import (
     Measured,
     NoticeKind,
     Pause,
-    PauseBehavior,
     Recording,
     State,
     Wish,
@@ -393,13 +392,8 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
     ended = recording.ended_at
     if ended is None:
         started = recording.expected_at if recording.started_at is None else recording.started_at
-        length = 0.0 if recording.measured is None else recording.measured.untrimmed
-        skipped = sum(
-            pause.end - pause.start
-            for pause in recording.pauses
-            if pause.behavior is PauseBehavior.SKIP and pause.end is not None
-        )
-        ended = started + length + skipped
+        measured = recording.measured
+        ended = started + (0.0 if measured is None else measured.untrimmed + measured.cut)
         recording = replace(
             recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)
         )

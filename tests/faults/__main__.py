@@ -15,7 +15,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.faults.evidence import Audio
 from tests.faults.judge import Judgement, What, judge
 from tests.faults.plan import Fault, Plan, Store, plan_of
 from tests.faults.run import Run, clean
@@ -59,7 +58,8 @@ class Totals:
         found = ", ".join(f"{self.found[what]} {what}" for what in What)
         return [
             f"{self.recordings} recordings, {self.faults.total()} faults ({kinds})",
-            f"{found}; {self.notices} notices delivered, {self.dead} listed dead with a reason, "
+            f"{found}",
+            f"{self.notices} notices delivered, {self.dead} listed dead with a reason",
             f"{self.repeated} came twice ({self.duplicates:.2%}); {seconds:.0f} s",
             *(f"again: make faults SEED={seed} STORE={store}" for seed, store in sorted(self.failed)),
         ]

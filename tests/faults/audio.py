@@ -22,9 +22,9 @@ def audio_of(data: bytes) -> Audio | None:
         samples = data[at : at + (len(data) - at) // block * block]
         return Audio(len(data), len(samples) / block / rate, hashlib.sha256(samples).hexdigest())
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.audio[0]
-            frames = sum(frame.samples for frame in container.decode(stream))
+            frames = sum(int(frame.samples) for frame in container.decode(stream))
             return Audio(len(data), frames / stream.rate, "")
     except (av.FFmpegError, IndexError):
         return None

@@ -39,7 +39,9 @@ class Client:
         """Ask for one thing."""
         kind = self.call.kind
         if kind == "swml_pause":
-            params = {"control_id": "a", "behavior": self.call.behavior} if act.what == "pause" else {"control_id": "a"}
+            params = (
+                {"control_id": "a", "behavior": self.call.behavior} if act.what == "pause" else {"control_id": "a"}
+            )
             body = {"id": str(uuid.UUID(self.marker)), "command": f"calling.record.{act.what}", "params": params}
             await self._ask("POST", "/api/calling/calls", (PROJECT, TOKEN), json=body)
         elif kind == "plivo_rest":

@@ -1,4 +1,4 @@
-"""`fsrec run`, with the webhooks' schedule in the time of a run: minutes and hours are seconds. Ends with its input."""
+"""`fsrec run`, its webhooks' schedule of hours shortened to that of a run. It ends with its standard input."""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tests.faults.told import Told
 
+Span = tuple[float, float]
+"""From when to when, in Unix seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ran:
@@ -72,7 +75,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class LegLife:
-    """A call's leg: ``bound`` is how long it may last, ``idle`` how long nothing at all ran on it at most.
+    """A call's leg: ``bound`` is how long it may last, in ``idle`` nothing at all ran on it.
 
     ``ended_at`` is None for one that still lives when the run is over.
     """
@@ -83,12 +86,16 @@ class LegLife:
     born_at: float
     ended_at: float | None
     bound: float
-    idle: float
+    idle: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All of a run. ``skipping`` are recordings whose pauses are cut out, ``trimmed`` those whose silence is."""
+    """All of a run.
+
+    ``skipping`` are recordings whose pauses are cut out, ``trimmed`` those whose silence is. In ``ready`` the daemon
+    said that it is.
+    """
 
     ran: tuple[Ran, ...]
     masters: dict[str, Audio]
@@ -101,4 +108,5 @@ class Evidence:
     skipping: frozenset[str]
     trimmed: frozenset[str]
     ended_at: float
+    ready: tuple[Span, ...] = ()
     trouble: tuple[str, ...] = ()

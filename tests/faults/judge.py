@@ -6,12 +6,13 @@ two things only: what it holds as unfinished, and what it lists as dead, with th
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tests.faults.evidence import Delivery, Evidence, Ran, Received
+from tests.faults.evidence import Delivery, Evidence, Ran, Received, Span
 from tests.faults.told import Told
 
 EXACT = 0.002
@@ -29,8 +30,8 @@ BUSY = 0.5
 TIMES = 1.0
 """Seconds within which a beginning or end is told; a beginning that nobody saw is guessed."""
 
-SILENT = 20.0
-"""Seconds from which on a leg with nothing that runs on it is left in silence."""
+SILENT = 10.0
+"""Seconds from which on a leg with nothing that runs on it is left in silence, by a daemon that is ready."""
 
 LATE = 60.0
 """Seconds that a call may last longer than its document, for all that went wrong."""
@@ -167,11 +168,7 @@ def _false(evidence: Evidence, recording: str, end: Told, run: Ran | None) -> st
         return f"{end.word} was told, and its file has {heard:.2f} s" if heard > EXACT else None
     if end.seconds is None:
         return f"{end.word} was told without a length"
-    return (
-        _false_media(evidence, end)
-        or _false_length(evidence, end, run)
-        or _false_end(end, run)
-    )
+    return _false_media(evidence, end) or _false_length(evidence, end, run) or _false_end(end, run)
 
 
 def _false_media(evidence: Evidence, end: Told) -> str | None:
@@ -226,7 +223,7 @@ def _out_of_order(evidence: Evidence) -> Iterator[Finding]:
             notices[delivery.recording].append(delivery)
     for recording, told in notices.items():
         told.sort(key=lambda one: one.sequence)
-        for before, after in zip(told, told[1:], strict=False):
+        for before, after in itertools.pairwise(told):
             if before.sequence < after.sequence and first[after.identity] < first[before.identity]:
                 yield Finding(What.UNTRUE, recording, f"notice {after.sequence} came before {before.sequence}")
 
@@ -243,11 +240,16 @@ def _stuck(evidence: Evidence) -> Iterator[Finding]:
 def _silent(evidence: Evidence) -> Iterator[Finding]:
     for leg in evidence.legs:
         lived = (leg.ended_at or evidence.ended_at) - leg.born_at
-        if leg.idle > SILENT:
-            yield Finding(What.SILENT, leg.leg, f"nothing ran on it for {leg.idle:.0f} s ({leg.kind} {leg.number})")
+        idle = max((_shared(span, ready) for span in leg.idle for ready in evidence.ready), default=0.0)
+        if idle > SILENT:
+            yield Finding(What.SILENT, leg.leg, f"nothing ran on it for {idle:.0f} s ({leg.kind} {leg.number})")
         elif leg.ended_at is None or lived > leg.bound + LATE:
             end = "still lives after" if leg.ended_at is None else "lived"
             yield Finding(What.SILENT, leg.leg, f"it {end} {lived:.0f} s ({leg.kind} {leg.number})")
+
+
+def _shared(one: Span, other: Span) -> float:
+    return min(one[1], other[1]) - max(one[0], other[0])
 
 
 def _undelivered(evidence: Evidence) -> Iterator[Finding]:

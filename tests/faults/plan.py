@@ -72,14 +72,15 @@ class CallPlan:
     acts: tuple[Act, ...] = ()
 
     @property
-    def recordings(self) -> int:
-        """How many recordings it wants."""
-        return 2 if self.kind == "swml_two" else 1
-
-    @property
     def bound(self) -> float:
         """Seconds that the call lasts at most when nothing goes wrong."""
         return 2 * self.length + 6.0
+
+    def __str__(self) -> str:
+        acts = "".join(f", {act.what} at {act.at:.2f}" for act in self.acts)
+        key = f", presses {self.key}" if self.key else ""
+        ends = "" if self.hangup is None else f", hangs up at {self.hangup:.2f}"
+        return f"{self.number} {self.kind} of {self.length:.2f} s, tells {self.receiver}{acts}{key}{ends}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class FaultPlan:
     seconds: float
     target: int = 0
 
+    def __str__(self) -> str:
+        target = f" {self.target}" if self.what in RECEIVER else ""
+        return f"{self.what}{target}, {self.seconds:.2f} s"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -101,25 +106,10 @@ class Plan:
     calls: tuple[CallPlan, ...]
     faults: tuple[FaultPlan, ...]
 
-    @property
-    def seconds(self) -> float:
-        """When all calls have begun and all faults are over."""
-        return max((*(call.at for call in self.calls), *(fault.at + fault.seconds for fault in self.faults)))
-
     def __str__(self) -> str:
         lines = [f"seed {self.seed}, {self.store}: {len(self.calls)} calls, {len(self.faults)} faults"]
-        for one in sorted((*self.calls, *self.faults), key=lambda one: one.at):
-            if isinstance(one, FaultPlan):
-                target = f" {one.target}" if one.what in RECEIVER else ""
-                lines.append(f"  {one.at:6.2f} {one.what}{target}, {one.seconds:.2f} s")
-            else:
-                acts = "".join(f", {act.what} at {act.at:.2f}" for act in one.acts)
-                ends = "" if one.hangup is None else f", hangs up at {one.hangup:.2f}"
-                key = f", presses {one.key}" if one.key else ""
-                lines.append(
-                    f"  {one.at:6.2f} {one.number} {one.kind} of {one.length:.2f} s, tells {one.receiver}{acts}{key}{ends}"
-                )
-        return "\n".join(lines)
+        happens: list[CallPlan | FaultPlan] = [*self.calls, *self.faults]
+        return "\n".join((*lines, *(f"  {one.at:6.2f} {one}" for one in sorted(happens, key=lambda one: one.at))))
 
 
 def plan_of(seed: int, store: Store, *, calls: int = 24, faults: int = 6, seconds: float = 16.0) -> Plan:

@@ -1,4 +1,4 @@
-"""Receivers of callbacks and actions: each an origin of its own, well or ill for a while, with a log of all it got."""
+"""Receivers of callbacks and actions: each an origin of its own, well or ill for a while, with a log."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.faults import stored
 from tests.faults.audio import audio_of
 from tests.faults.clients import AUTH_ID, AUTH_TOKEN, PROJECT, SID, SID_TOKEN, SPACE, TOKEN, Client
 from tests.faults.documents import PLIVO, SWML, TWIML, document
-from tests.faults.evidence import Audio, Evidence, LegLife, Ran, Served
+from tests.faults.evidence import Evidence, LegLife, Ran, Served, Span
 from tests.faults.plan import RECEIVER, RECEIVERS, CallPlan, Fault, FaultPlan, Plan
 from tests.faults.processes import DaemonProcess, SwitchProcess, free_port
 from tests.faults.proxy import FaultyLink
@@ -48,11 +48,14 @@ class Run:
     client: aiohttp.ClientSession = field(init=False)
     began: float = 0.0
     trouble: list[str] = field(default_factory=list)
+    ready: list[Span] = field(default_factory=list)
 
     async def live(self) -> Evidence:
         """Carry it out."""
         async with contextlib.AsyncExitStack() as stack:
             await self._start(stack)
+            watching = asyncio.create_task(self._watch())
+            stack.callback(watching.cancel)
             self.began = time.monotonic()
             async with asyncio.TaskGroup() as group:
                 for call in self.plan.calls:
@@ -133,6 +136,20 @@ class Run:
                     await asyncio.sleep(0.1)
                 return True
         return False
+
+    async def _watch(self) -> None:
+        """Note when the daemon says that it is ready."""
+        since: float | None = None
+        while True:
+            at = time.time()
+            if not await self.daemon.ready(self.client):
+                since = None
+            elif since is None:
+                since = at
+                self.ready.append((since, at))
+            else:
+                self.ready[-1] = (since, at)
+            await asyncio.sleep(0.25)
 
     # --- calls ----------------------------------------------------------------------------------------------------
 
@@ -252,7 +269,7 @@ class Run:
             found = audio_of(path.read_bytes())
             if found is not None:
                 masters[path.stem] = found
-        ran, legs, numbers = self._journal(ended_at)
+        ran, legs = self._journal(ended_at)
         kinds = {call.number: call for call in self.plan.calls}
         calls = {one.recording: kinds[one.number] for one in ran}
         return Evidence(
@@ -271,6 +288,7 @@ class Run:
             ),
             trimmed=frozenset(recording for recording, call in calls.items() if call.kind == "laml_rest"),
             ended_at=ended_at,
+            ready=tuple(self.ready),
             trouble=tuple(self.trouble),
         )
 
@@ -282,12 +300,12 @@ class Run:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return Served(0, None)
 
-    def _journal(self, ended_at: float) -> tuple[tuple[Ran, ...], tuple[LegLife, ...], dict[str, int]]:
+    def _journal(self, ended_at: float) -> tuple[tuple[Ran, ...], tuple[LegLife, ...]]:
         """Read the switch's journal: what was recorded, and how legs fared."""
         numbers: dict[str, int] = {}
         born: dict[str, float] = {}
         ended: dict[str, float] = {}
-        idle: dict[str, float] = {}
+        idle: dict[str, dict[float, float]] = {}
         stretches: dict[str, dict[float, dict[str, Any]]] = {}
         for fact in self.switch.look():
             leg = fact.get("leg", "")
@@ -297,7 +315,7 @@ class Run:
                 case "hangup":
                     ended.setdefault(leg, fact["at"])
                 case "idle":
-                    idle[leg] = max(idle.get(leg, 0.0), fact["seconds"])
+                    idle.setdefault(leg, {})[fact["since"]] = fact["at"]
                 case "recording":
                     stretches.setdefault(Path(fact["path"]).stem, {})[fact["started_at"]] = fact
         for leg, at in born.items():
@@ -313,14 +331,12 @@ class Run:
                 at,
                 ended.get(leg),
                 calls[numbers[leg]].bound,
-                idle.get(leg, 0.0),
+                tuple(idle.get(leg, {}).items()),
             )
             for leg, at in born.items()
         )
-        ran = tuple(
-            self._ran(recording, list(found.values()), numbers) for recording, found in stretches.items()
-        )
-        return ran, legs, numbers
+        ran = tuple(self._ran(recording, list(found.values()), numbers) for recording, found in stretches.items())
+        return ran, legs
 
     def _ran(self, recording: str, stretches: list[dict[str, Any]], numbers: dict[str, int]) -> Ran:
         last = stretches[-1]

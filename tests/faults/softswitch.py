@@ -86,7 +86,7 @@ class Host:
             return
         since = self._idle.setdefault(leg.uuid, time.time())
         if time.time() - since > IDLE:
-            self.write("idle", leg=leg.uuid, seconds=time.time() - since)
+            self.write("idle", leg=leg.uuid, since=since)
 
 
 def _step(name: str, value: Any) -> Step:

@@ -354,11 +354,11 @@ def cases() -> list[Case]:
     )
     known = replace(stopped, error="full")
     row_after(76, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
-    # 5 s of file after 4 s of closed skips: lost at 110, where the last pause, which never ended, began or earlier
+    # 5 s of file without 7 s of skips, of which 4 s were of the pause that ended: lost 3 s into the last one
     broken = replace(lost, pauses=(Pause(102.0, SKIP, 106.0), Pause(107.0, SILENCE, 108.0), Pause(110.0, SKIP)))
-    closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))
-    completed = Examined(AT, Found(FOUND))
-    row_after(76, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
+    closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 113.0))
+    cut = Examined(AT, Found(replace(FOUND, cut=7.0)))
+    row_after(76, broken, cut, State.COMPLETED, N.COMPLETED, (), ended_at=113.0, pauses=closed_pauses)
     row_after(77, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
     row_after(77, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
     row_after(77, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
