@@ -66,6 +66,7 @@ from controller.recordings.model import (
     Measured,
     NoticeKind,
     Pause,
+    PauseBehavior,
     Recording,
     State,
     Wish,
@@ -392,8 +393,14 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
     ended = recording.ended_at
     if ended is None:
         started = recording.expected_at if recording.started_at is None else recording.started_at
-        measured = recording.measured
-        ended = started + (0.0 if measured is None else measured.untrimmed + measured.cut)
+        measured = recording.measured or Measured(0.0, 0)
+        skipped = sum(
+            pause.end - pause.start
+            for pause in recording.pauses
+            if pause.behavior is PauseBehavior.SKIP and pause.end is not None
+        )
+        # A pause that lasted to the end has none of its own: how long it was only what was cut tells.
+        ended = started + measured.untrimmed + max(skipped, measured.cut)
         recording = replace(
             recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)
         )

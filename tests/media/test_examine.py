@@ -140,7 +140,7 @@ async def test_skipped_pauses_are_cut_from_a_copy(disk: Disk) -> None:
     )
     recording = disk.recording(wav.header(8000, 1, 32000) + sound.tobytes(), pauses=pauses)
     found = await disk.media.examine(recording)
-    assert found.measured == Measured(3.0, 44 + 48000, 1, 8000, derived=True)
+    assert found.measured == Measured(3.0, 44 + 48000, 1, 8000, derived=True, cut=1.0)
     served = disk.media.path_of(replace(recording, measured=found.measured))
     assert served.read_bytes() == wav.header(8000, 1, 24000) + sound[:8000].tobytes() + sound[16000:].tobytes()
     assert disk.events == [MasterExamined(recording.id, 3.0, 48044, False, 1.0, 0)]
@@ -158,7 +158,7 @@ async def test_a_file_that_was_broken_off_in_its_pauses(disk: Disk) -> None:
         ended_at=START + 10,
     )
     found = await disk.media.examine(recording)
-    assert found.measured == Measured(6.0, 44 + 96000, 1, 8000, derived=True)
+    assert found.measured == Measured(6.0, 44 + 96000, 1, 8000, derived=True, cut=0.5)
     served = disk.media.path_of(replace(recording, measured=found.measured))
     silence = bytes(2 * 12000)
     assert served.read_bytes() == (

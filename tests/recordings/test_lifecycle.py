@@ -359,6 +359,8 @@ def cases() -> list[Case]:
     closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 113.0))
     cut = Examined(AT, Found(replace(FOUND, cut=7.0)))
     row_after(76, broken, cut, State.COMPLETED, N.COMPLETED, (), ended_at=113.0, pauses=closed_pauses)
+    gone = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))  # the file had nothing of it, or of the others
+    row_after(76, broken, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=gone)
     row_after(77, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
     row_after(77, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
     row_after(77, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
