@@ -38,6 +38,15 @@ class Fault(StrEnum):
     GONE = "receiver answers 410"
 
 
+MOMENTS = (
+    *("record_session", "uuid_record", "uuid_setvar", "uuid_buglist", "uuid_kill"),
+    *("CHANNEL_PARK", "CHANNEL_ANSWER", "RECORD_START", "RECORD_STOP", "CHANNEL_HANGUP_COMPLETE", "BACKGROUND_JOB"),
+)
+"""What commands and events say at moments that matter."""
+
+NOTICE = "notice"
+"""The moment in which a receiver has a request, and has not answered."""
+
 LINK = (Fault.CUT, Fault.HALF, Fault.STALL, Fault.DELAY, Fault.REFUSE)
 RECEIVER = (Fault.HANG, Fault.RESET, Fault.ERROR, Fault.BUSY, Fault.GONE)
 
@@ -85,16 +94,22 @@ class CallPlan:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """One fault, ``at`` seconds after the begin, for ``seconds``; ``target`` is a receiver's number."""
+    """One fault, ``at`` seconds after the begin, for ``seconds``; ``target`` is a receiver's number.
+
+    With a ``moment`` it waits until these words go by on the link, or a request comes to a receiver (``notice``), and
+    strikes before they are forwarded, or answered.
+    """
 
     at: float
     what: Fault
     seconds: float
     target: int = 0
+    moment: str = ""
 
     def __str__(self) -> str:
         target = f" {self.target}" if self.what in RECEIVER else ""
-        return f"{self.what}{target}, {self.seconds:.2f} s"
+        moment = f" at the next {self.moment}" if self.moment else ""
+        return f"{self.what}{target}{moment}, {self.seconds:.2f} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +178,16 @@ def _faults(chance: random.Random, store: Store, count: int, seconds: float) -> 
         at = round(chance.uniform(0.5, seconds + 2.0), 2)
         if room == 0:
             what = chance.choice(LINK)
-            found.append(FaultPlan(at, what, round(_LINK_SECONDS[what] * chance.uniform(0.1, 1.0), 2)))
+            moment = chance.choice(MOMENTS) if what in {Fault.CUT, Fault.HALF} and chance.random() < 0.6 else ""
+            lasts = round(_LINK_SECONDS[what] * chance.uniform(0.1, 1.0), 2)
+            found.append(FaultPlan(at, what, lasts, moment=moment))
         elif room == 1:
             kills = [Fault.KILL_DAEMON, Fault.KILL_DAEMON, Fault.KILL_SWITCH]
             if store == "postgresql":
                 kills.append(Fault.KILL_STORE)
-            found.append(FaultPlan(at, chance.choice(kills), round(chance.uniform(0.0, 2.0), 2)))
+            what, moments = chance.choice(kills), (*MOMENTS, NOTICE)
+            moment = chance.choice(moments) if what is not Fault.KILL_STORE and chance.random() < 0.6 else ""
+            found.append(FaultPlan(at, what, round(chance.uniform(0.0, 2.0), 2), moment=moment))
         else:
             weighed = (*RECEIVER, Fault.HANG, Fault.RESET, Fault.ERROR, Fault.BUSY)
             target = chance.randrange(RECEIVERS)

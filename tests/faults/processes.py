@@ -36,20 +36,28 @@ class Process:
     running: asyncio.subprocess.Process | None = None
     deaths: list[float] = field(default_factory=list)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _struck: bool = False
 
     async def start(self) -> None:
+        self._struck = False
         with self.log.open("ab") as out:
             self.running = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", *self.arguments, stdin=asyncio.subprocess.PIPE, stdout=out, stderr=out
             )
 
-    async def kill(self) -> None:
-        """kill -9."""
+    def strike(self) -> None:
+        """kill -9, at once."""
         process = self.running
-        if process is not None and process.returncode is None:
+        if process is not None and process.returncode is None and not self._struck:
+            self._struck = True
             process.send_signal(signal.SIGKILL)
             self.deaths.append(time.time())
-            await process.wait()
+
+    async def kill(self) -> None:
+        """kill -9, and wait for its end."""
+        self.strike()
+        if self.running is not None:
+            await self.running.wait()
         self.running = None
 
     async def end(self, seconds: float = 20.0) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 
@@ -18,8 +19,8 @@ class FaultyLink:
         self._lag = 0.0
         self._halves = False
         self._refuses = 0
+        self._traps: list[tuple[bytes, Callable[[], object]]] = []
         self.port = 0
-        self.cuts = 0
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -30,15 +31,30 @@ class FaultyLink:
             self._server.close()
             await self.cut()
 
+    def trap(self, words: str, strike: Callable[[], object]) -> Callable[[], None]:
+        """Strike when these words come by, before they are forwarded; return what takes the trap away."""
+        trap = (words.encode(), strike)
+        self._traps.append(trap)
+
+        def take_away() -> None:
+            if trap in self._traps:
+                self._traps.remove(trap)
+
+        return take_away
+
     async def cut(self) -> None:
         """Reset every connection; what was not yet forwarded is lost."""
+        self.drop()
         links, self._links = self._links, {}
-        self.cuts += len(links)
-        for task, writers in links.items():
-            for writer in writers:
-                writer.transport.abort()
+        for task in links:
             task.cancel()
         await asyncio.gather(*links, return_exceptions=True)
+
+    def drop(self) -> None:
+        """Do so at once."""
+        for writers in self._links.values():
+            for writer in writers:
+                writer.transport.abort()
 
     def halve(self) -> None:
         """Forward but half of what comes next from the switch, then cut."""
@@ -83,6 +99,9 @@ class FaultyLink:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, told: bool = False) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                for trap in [trap for trap in self._traps if trap[0] in data]:
+                    self._traps.remove(trap)
+                    trap[1]()
                 await self._flows.wait()
                 if self._lag:
                     await asyncio.sleep(self._lag)
@@ -92,7 +111,6 @@ class FaultyLink:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(writer.drain(), 1.0)
                     await asyncio.sleep(0.05)  # until the half is there: a reset drops what is not read
-                    self.cuts += 1
                     break
                 writer.write(data)
                 await writer.drain()

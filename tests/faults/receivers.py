@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from aiohttp import web
@@ -17,12 +18,13 @@ ENDED = "<Response/>"
 
 
 class FaultyReceiver:
-    """One origin. ``log`` is what came, in the order of arrival."""
+    """One origin. ``log`` is what came, in the order of arrival; ``trap`` is called when something does."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.port = 0
         self.log: list[Received] = []
+        self.trap: Callable[[], object] | None = None
         self._ill: Fault | None = None
         self._runner: web.AppRunner | None = None
         self._over = asyncio.Event()
@@ -55,12 +57,14 @@ class FaultyReceiver:
         told = told_of(request.path, request.headers.get("Content-Type", ""), body)
         place = len(self.log)
         self.log.append(Received(at, self.number, request.path, request.headers.get("webhook-id", ""), told))
+        if self.trap is not None:
+            self.trap()
         ill = self._ill
         if ill is Fault.HANG:
             await self._over.wait()
         if ill in {Fault.HANG, Fault.RESET}:
-            assert request.transport is not None
-            request.transport.abort()
+            if request.transport is not None:  # else who asked is gone
+                request.transport.abort()
             return web.Response()
         status = {Fault.ERROR: 500, Fault.BUSY: 429, Fault.GONE: 410}.get(ill or Fault.CUT, 200)
         headers = {"Retry-After": "1"} if ill is Fault.BUSY else {}

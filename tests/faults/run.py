@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,16 @@ from tests.faults.audio import audio_of
 from tests.faults.clients import AUTH_ID, AUTH_TOKEN, PROJECT, SID, SID_TOKEN, SPACE, TOKEN, Client
 from tests.faults.documents import PLIVO, SWML, TWIML, document
 from tests.faults.evidence import Evidence, LegLife, Ran, Served, Span
-from tests.faults.plan import RECEIVER, RECEIVERS, CallPlan, Fault, FaultPlan, Plan
+from tests.faults.plan import NOTICE, RECEIVER, RECEIVERS, CallPlan, Fault, FaultPlan, Plan
 from tests.faults.processes import DaemonProcess, SwitchProcess, free_port
 from tests.faults.proxy import FaultyLink
 from tests.faults.receivers import FaultyReceiver
 from tests.faults.stored import Database, SqliteFile
 
 PASSWORD = "faults"
+MOMENT = 5.0
+"""Seconds that a fault waits for its moment."""
+
 SETTLE = 120.0
 """Seconds in which everything must come to its end once all faults are over."""
 
@@ -198,9 +201,12 @@ class Run:
     async def _broken(self, fault: FaultPlan) -> None:
         match fault.what:
             case Fault.CUT:
+                await self._moment(fault, self.link.drop)
                 await self.link.cut()
             case Fault.HALF:
-                self.link.halve()
+                await self._moment(fault, self.link.halve)
+                if not fault.moment:
+                    self.link.halve()
             case Fault.STALL:
                 await self.link.stall(fault.seconds)
             case Fault.DELAY:
@@ -210,15 +216,40 @@ class Run:
             case Fault.KILL_DAEMON:
                 async with self.daemon.lock:
                     self._seen_alive("the daemon", self.daemon)
+                    await self._moment(fault, self.daemon.strike)
                     await self.daemon.kill()
                     await asyncio.sleep(fault.seconds)
                     await self.daemon.start()
             case _:
                 async with self.switch.lock:
+                    await self._moment(fault, self.switch.strike)
                     await self.switch.kill()
                     await asyncio.sleep(fault.seconds)
                     await self.switch.start()
                     await self.switch.up()
+
+    async def _moment(self, fault: FaultPlan, strike: Callable[[], object]) -> None:
+        """Wait for the fault's moment, and strike in it; but no longer than a while."""
+        if not fault.moment:
+            return
+        came = asyncio.Event()
+
+        def now() -> None:
+            strike()
+            came.set()
+
+        if fault.moment == NOTICE:
+            for receiver in self.receivers:
+                receiver.trap = now
+        else:
+            take_away = self.link.trap(fault.moment, now)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(came.wait(), MOMENT)
+        if fault.moment == NOTICE:
+            for receiver in self.receivers:
+                receiver.trap = None
+        else:
+            take_away()
 
     def _seen_alive(self, name: str, process: DaemonProcess) -> None:
         if process.running is not None and process.running.returncode is not None:
