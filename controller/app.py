@@ -69,7 +69,7 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for.
+    of another process on the store is waited for, or a database server that is away.
     """
 
     settings: Settings
@@ -175,9 +175,7 @@ class App:
     async def _build(self, stack: contextlib.AsyncExitStack) -> None:
         settings, observe = self.settings, self.telemetry.observe
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.store = await open_store(
-            settings.data_dir / "fsrec.db", observe=observe, busy_timeout=self.store_patience
-        )
+        self.store = await open_store(settings.store_place(), observe=observe, patience=self.store_patience)
         stack.push_async_callback(self.store.close)
         roots = {switch.name: Root(switch.switch_path, switch.local_path) for switch in settings.switches}
         encoders = Encoders(observe=observe)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from controller.settings_model import LogSettings, Settings
+from controller.settings_values import PostgresUrl
 from controller.telemetry import Hook
 
 REDACTED = "***"
@@ -117,6 +118,8 @@ def secrets_of(settings: Settings) -> frozenset[str]:
 def _secrets(value: object) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
+    elif isinstance(value, PostgresUrl):
+        yield from (value.url.get_secret_value(), value.password.get_secret_value())
     elif isinstance(value, tuple):
         for item in value:
             yield from _secrets(item)

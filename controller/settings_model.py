@@ -24,11 +24,13 @@ from controller.settings_values import (
     Name,
     Network,
     Pattern,
+    PostgresUrl,
     PublicUrl,
     Secret,
     ServerUrl,
     Size,
     SpokenName,
+    StorePlace,
     SwitchPath,
     Text,
     Voice,
@@ -304,14 +306,6 @@ class LogSettings(Section):
     format: Literal["json", "console"] = "json"
 
 
-def _store(value: str) -> str:
-    if value.startswith(("postgresql://", "postgres://", "postgresql+")):
-        raise ValueError("not supported in this version: PostgreSQL; sqlite is")
-    if value != "sqlite":
-        raise ValueError("should be sqlite")
-    return value
-
-
 def _at_least_one(value: tuple[SwitchSettings, ...]) -> tuple[SwitchSettings, ...]:
     if not value:
         raise ValueError("needs at least one entry")
@@ -324,7 +318,7 @@ class Settings(Section):
     switches: Annotated[tuple[SwitchSettings, ...], AfterValidator(_at_least_one)]
     http: HttpSettings = HttpSettings()
     data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
-    store: Annotated[str, AfterValidator(_store)] = "sqlite"
+    store: StorePlace = "sqlite"
     media: MediaSettings = MediaSettings()
     accounts: tuple[AnyAccount, ...] = ()
     routes: tuple[RouteSettings, ...] = ()
@@ -335,6 +329,12 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     transcription: TranscriptionSettings = TranscriptionSettings()
     log: LogSettings = LogSettings()
+
+    def store_place(self) -> str:
+        """Return the place that ``open_store`` takes: a path, or a URL, which may hold a password."""
+        if isinstance(self.store, PostgresUrl):
+            return self.store.url.get_secret_value()
+        return str(self.data_dir / "fsrec.db")
 
     def accounts_by_name(self) -> Mapping[str, Account]:
         """Return every account as the dialects see it, by its name."""

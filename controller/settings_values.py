@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr, ValidationInfo
 
@@ -201,6 +201,54 @@ def _asked_url(value: str, words: str) -> str:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """Where a PostgreSQL database is. Shown without the password, which is apart so that logs can hide it as well."""
+
+    url: SecretStr
+    password: SecretStr
+    shown: str
+
+    @classmethod
+    def parse(cls, text: str) -> PostgresUrl:
+        """Return the URL that ``text`` is. Raises ValueError, without repeating any of it."""
+        words = "should be sqlite, or a URL as in postgresql://fsrec:${FSREC_DB_PASSWORD}@db.example.com:5432/fsrec"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+            database = unquote(parts.path[1:], errors="strict")
+        except ValueError:
+            raise ValueError(f"{words}; % and : / ? # [ ] @ in a password are written as %25 %3A %2F …") from None
+        if parts.scheme not in {"postgresql", "postgres"} or not re.fullmatch(r"[!-~]+", text) or "#" in text:
+            raise ValueError(f"{words}; % and : / ? # [ ] @ in a password are written as %25 %3A %2F …")
+        if not database or "/" in database or not database.isprintable():
+            raise ValueError(f"{words}; it names no database")
+        asked = parse_qs(parts.query, keep_blank_values=True)
+        if "," in parts.netloc.rpartition("@")[2] or "," in "".join(asked.get("host", ())):
+            raise ValueError("should name one host: an address that leads to the primary")
+        for key in asked:
+            if "password" in key.lower():
+                raise ValueError(f"should have no {key!r} behind the question mark, but the password before the host")
+        if not set(asked.get("sslmode", ())) <= _SSL_MODES:
+            raise ValueError(f"sslmode should be one of {', '.join(sorted(_SSL_MODES))}")
+        user = f"{unquote(parts.username)}@" if parts.username else ""
+        at = f"{parts.hostname or ''}{f':{port}' if port else ''}"
+        shown = f"postgresql://{user}{at}/{database}"
+        return cls(SecretStr(text), SecretStr(unquote(parts.password or "")), shown if shown.isprintable() else at)
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+_SSL_MODES = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
+
+
+def _store(value: object) -> PostgresUrl | Literal["sqlite"]:
+    if isinstance(value, PostgresUrl):
+        return value
+    return "sqlite" if value == "sqlite" else PostgresUrl.parse(_text(value))
+
+
 def _matching(pattern: re.Pattern[str], words: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -246,6 +294,7 @@ SpokenName = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_filled)]
 Secret = Annotated[SecretStr, AfterValidator(_filled)]
+StorePlace = Annotated[PostgresUrl | Literal["sqlite"], PlainValidator(_store)]
 Size = Annotated[int, PlainValidator(_size)]
 ListenAddress = Annotated[Listen, PlainValidator(_listen)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network)]

@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
         "telemetry",
         "transcription",
     },  # what these observe, and the face of an exposition
-    "logs": {"settings_model", "telemetry"},  # how secrets are hidden
+    "logs": {"settings_model", "settings_values", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "settings_yaml": set(),
     "settings_model": {"settings_values", "documents", "switch"},

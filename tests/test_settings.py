@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from controller import settings as module
 from controller.documents.dialect import Account
+from controller.logs import secrets_of
 from controller.settings import Listen, PlivoAccount, Settings, SettingsError, TwilioAccount, load, parse
 from controller.settings_values import parse_size
 
@@ -237,7 +238,17 @@ def test_http_refused(key: str, value: object, words: str) -> None:
         (HEAD + "webhooks: {allow_networks: 10.0.0.0/8}", "should be a list"),
         (HEAD + "limits: {min_free_disk: 1Gi}", "1GiB, 500MB"),
         (HEAD + "limits: {min_free_disk: -1}", "1GiB, 500MB"),
-        (HEAD + "store: mysql://x", "store: should be sqlite"),
+        (HEAD + "store: mysql://x/db", "store: should be sqlite, or a URL as in postgresql://"),
+        (HEAD + "store: postgresql://u@h", "it names no database"),
+        (HEAD + "store: postgresql://u@h/", "it names no database"),
+        (HEAD + "store: postgresql://u@h/a/b", "it names no database"),
+        (HEAD + "store: 'postgresql://u:a#b@h/db'", "in a password are written as"),
+        (HEAD + "store: 'postgresql://u:p@h:x/db'", "in a password are written as"),
+        (HEAD + "store: 'postgresql://u:a b@h/db'", "in a password are written as"),
+        (HEAD + "store: postgresql://u@h:99999/db", "in a password are written as"),
+        (HEAD + "store: postgresql://u@h,i/db", "should name one host"),
+        (HEAD + "store: 'postgresql://u@h/db?password=x'", "should have no 'password' behind the question mark"),
+        (HEAD + "store: 'postgresql://u@h/db?sslmode=yes'", "sslmode should be one of allow, disable, prefer"),
         (HEAD + "media: {store: /tmp}", "s3://bucket/prefix is for a later version"),
         (HEAD + "accounts: [{name: a, vendor: signalwire, project_id: '../x', api_token: t}]", "the vendor's id"),
     ],
@@ -269,7 +280,6 @@ def test_absent_below_is_a_length() -> None:
 @pytest.mark.parametrize(
     "section",
     [
-        f"store: postgresql://u:{SECRET}@h/db",
         "media: {store: s3://bucket/p}",
         "http: {tls_certificate: a.pem}",
         "http: {tls_key: a.pem}",
@@ -284,6 +294,18 @@ def test_later_versions(section: str) -> None:
     (told,) = problems(HEAD + section)
     assert "not supported in this version: " in told
     assert SECRET not in told
+
+
+def test_a_database_of_ones_own() -> None:
+    """Its URL goes to the store as it is; what is shown of it, and what logs hide, has no password."""
+    assert read(HEAD).store_place() == str(read(HEAD).data_dir / "fsrec.db")
+    url = f"postgresql://fsrec:%40{SECRET}@db.example.com:5433/recordings?sslmode=require"
+    settings = read(HEAD + f"store: '{url}'")
+    assert settings.store_place() == url
+    assert str(settings.store) == "postgresql://fsrec@db.example.com:5433/recordings"
+    assert SECRET not in repr(settings) + str(settings)
+    assert {url, f"@{SECRET}"} <= secrets_of(settings)
+    assert str(read(HEAD + "store: 'postgres:///fsrec?host=/run/postgresql'").store) == "postgresql:///fsrec"
 
 
 def test_transcription() -> None:
@@ -611,7 +633,7 @@ def test_secrets_stay_secret() -> None:
     )
     assert SECRET not in repr(settings) + str(settings) + repr(settings.accounts_by_name())
     with pytest.raises(ValueError, match="frozen"):
-        settings.store = "other"  # type: ignore[misc]  # the point: it can't be set
+        settings.store = "sqlite"  # type: ignore[misc]  # the point: it can't be set
     with pytest.raises(ValueError, match="switches") as caught:
         Settings.model_validate({"switches": [{"password": SECRET, "nmae": SECRET}]})
     assert SECRET not in str(caught.value)

@@ -1,7 +1,8 @@
 """Bringing a database to this version's tables.
 
 An empty database gets ``tables`` as they are, at the newest version; an older one is led through ``STEPS``, one
-after the other. Each run is one transaction: it happens whole or not at all.
+after the other. Each run is one transaction: it happens whole or not at all. The first five steps are SQLite's: there
+is no older PostgreSQL database.
 """
 
 from __future__ import annotations
@@ -104,9 +105,14 @@ def _share(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
 
 
+_FREE = "due_at IS NOT NULL AND claimed_by IS NULL"
 _SHARED = (
     "ALTER TABLE deliveries ADD COLUMN claimed_by TEXT",
     "CREATE INDEX deliveries_claimed ON deliveries (claimed_by) WHERE claimed_by IS NOT NULL",
+    "DROP INDEX deliveries_due",
+    "DROP INDEX deliveries_due_by_origin",
+    f"CREATE INDEX deliveries_due ON deliveries (due_at) WHERE {_FREE}",
+    f"CREATE INDEX deliveries_due_by_origin ON deliveries (origin, due_at, id) WHERE {_FREE}",
     "CREATE TABLE daemons (id TEXT NOT NULL, expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (id))",
     """CREATE TABLE leases (switch TEXT NOT NULL, holder TEXT, epoch INTEGER NOT NULL,
         expires_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (switch))""",

@@ -1,13 +1,30 @@
-"""Statements that are run often or for many rows, built once. The one place where databases differ in their SQL."""
+"""Statements that are run often or for many rows, built once. The one place where databases differ in their SQL.
+
+Rows of several are written in the order of their keys, so that two daemons wait for each other in one direction only.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Integer, Select, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS, TRANSCRIPTIONS
@@ -16,10 +33,14 @@ from controller.store.values import DeliveryState
 T = TypeVar("T")
 
 _INSERT: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-_CHUNK = 500  # ids in one IN list; SQLite takes 32766 parameters, PostgreSQL 32767
+_CHUNK = 512  # ids in one IN list; SQLite takes 32766 parameters, PostgreSQL 32767
 
-REVISIONS = select(RECORDINGS.c.id, RECORDINGS.c.revision).where(
-    RECORDINGS.c.id.in_(bindparam("ids", expanding=True))
+# What is locked is PostgreSQL's alone, here and below: SQLite's writers never meet.
+REVISIONS = (
+    select(RECORDINGS.c.id, RECORDINGS.c.revision)
+    .where(RECORDINGS.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(RECORDINGS.c.id)
+    .with_for_update(key_share=True)
 )
 PLACES = select(
     DELIVERIES.c.id,
@@ -30,18 +51,19 @@ PLACES = select(
 ).where(DELIVERIES.c.finished_at.is_(None), DELIVERIES.c.subject.in_(bindparam("ids", expanding=True)))
 PRESENT = select(DELIVERIES.c.id).where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
 LAST_SEQUENCE = select(func.max(DELIVERIES.c.sequence)).where(DELIVERIES.c.subject == bindparam("of"))
+FREE = DELIVERIES.c.claimed_by.is_(None)
 DUE_IDS = (
     select(DELIVERIES.c.id)
-    .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"))
+    .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"), FREE)
     .order_by(DELIVERIES.c.due_at, DELIVERIES.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 DELIVERIES_BY_ID = select(DELIVERIES).where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
-NEXT_DUE = select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > bindparam("after"))
+NEXT_DUE = select(func.min(DELIVERIES.c.due_at)).where(DELIVERIES.c.due_at > bindparam("after"), FREE)
 
 
 def _due_origins() -> Select[Any]:
-    released = DELIVERIES.c.due_at.is_not(None)
+    released = and_(DELIVERIES.c.due_at.is_not(None), FREE)
     walk = select(func.min(DELIVERIES.c.origin).label("origin")).where(released).cte("walk", recursive=True)
     following = select(func.min(DELIVERIES.c.origin)).where(released, DELIVERIES.c.origin > walk.c.origin)
     walk = walk.union_all(select(following.scalar_subquery()).where(walk.c.origin.is_not(None)))
@@ -54,7 +76,11 @@ def _due_origins() -> Select[Any]:
 
 
 DUE_ORIGINS = _due_origins()
-KEPT_RECORDING = select(RECORDINGS.c.id).where(RECORDINGS.c.id == bindparam("key"), RECORDINGS.c.deleted_at.is_(None))
+KEPT_RECORDING = (
+    select(RECORDINGS.c.id)
+    .where(RECORDINGS.c.id == bindparam("key"), RECORDINGS.c.deleted_at.is_(None))
+    .with_for_update(read=True)
+)
 FORGET_TRANSCRIPTION = delete(TRANSCRIPTIONS).where(TRANSCRIPTIONS.c.recording == bindparam("key"))
 INSERT_ATTEMPT = insert(ATTEMPTS)
 ATTEMPTED = (
@@ -68,6 +94,7 @@ ATTEMPTED = (
         tries=DELIVERIES.c.tries + 1,
         finished_at=bindparam("to_finished_at"),
         reason=bindparam("to_reason"),
+        claimed_by=None,
     )
 )
 MOVED = (
@@ -107,13 +134,18 @@ def _insert_new(dialect: str, table: Table) -> Any:
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, or replace those with the same key, unless they have a higher revision."""
     if rows:
-        connection.execute(_upsert(connection.dialect.name, table), rows)
+        connection.execute(_upsert(connection.dialect.name, table), _in_order(table, rows))
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows; one whose key is there already is the same row, stored by a commit that seemed to fail."""
     if rows:
-        connection.execute(_insert_new(connection.dialect.name, table), rows)
+        connection.execute(_insert_new(connection.dialect.name, table), _in_order(table, rows))
+
+
+def _in_order(table: Table, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    (key,) = (column.name for column in table.primary_key)
+    return sorted(rows, key=lambda row: row[key])
 
 
 def run(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:
@@ -122,8 +154,26 @@ def run(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) 
         connection.execute(statement, rows)
 
 
+def lock_subjects(connection: Connection, subjects: Iterable[str]) -> None:
+    """Keep others from these subjects' deliveries until the transaction ends: their order is read, then written.
+
+    Two subjects may share a lock, which costs no more than some waiting.
+    """
+    if connection.dialect.name != "postgresql":  # SQLite's writer is alone
+        return
+    digests = (hashlib.blake2b(subject.encode(errors="replace"), digest_size=8).digest() for subject in subjects)
+    keys = sorted({int.from_bytes(digest, signed=True) for digest in digests})
+    connection.execute(_LOCK_KEYS, {"keys": keys})
+
+
+_LOCK_KEYS = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS BIGINT[])) AS key")
+
+
 def chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    """Cut ids into lists short enough for one IN."""
+    """Cut ids into lists short enough for one IN, of few different lengths: the last id is repeated.
+
+    Each length is a statement of its own, which the database prepares and the driver keeps.
+    """
     remaining = iter(items)
     while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk
+        yield chunk + chunk[-1:] * ((1 << (len(chunk) - 1).bit_length()) - len(chunk))

@@ -8,6 +8,7 @@ once for all calls that run it. Times are Unix seconds.
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -17,12 +18,18 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     and_,
     literal_column,
 )
+from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects import postgresql
 
 METADATA = MetaData()
+
+Text = AnyText().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+Whole = BigInteger().with_variant(
+    Integer(), "sqlite"
+)  # SQLite's has 64 bits, and counts up a key under this name alone
 
 VERSION = Table("schema_version", METADATA, Column("version", Integer, nullable=False))
 
@@ -44,7 +51,7 @@ CALLS = Table(
     Column("live_on", Text),
     Column("started_at", Double, nullable=False),
     Column("ended_at", Double),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     Column("data", Text, nullable=False),
     Column("text", Text),
 )
@@ -67,7 +74,7 @@ RECORDINGS = Table(
     Column("reference", Text, nullable=False),
     Column("requested_at", Double, nullable=False),
     Column("finished_at", Double),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     Column("data", Text, nullable=False),
     Column("deleted_at", Double),
     Column("caller", Text, nullable=False),
@@ -119,7 +126,7 @@ NOTICES = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), nullable=False),
-    Column("sequence", Integer, nullable=False),
+    Column("sequence", Whole, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", Double, nullable=False),
     Column("error", Text),
@@ -133,7 +140,7 @@ DELIVERIES = Table(
     Column("id", Text, primary_key=True),
     Column("notice", Text, ForeignKey("notices.id", ondelete="CASCADE")),
     Column("subject", Text, nullable=False),
-    Column("sequence", Integer, nullable=False),
+    Column("sequence", Whole, nullable=False),
     Column("account", Text, nullable=False),
     Column("dialect", Text, nullable=False),
     Column("method", Text, nullable=False),
@@ -144,8 +151,8 @@ DELIVERIES = Table(
     Column("state", Text, nullable=False),
     Column("owed", Boolean, nullable=False),
     Column("due_at", Double),
-    Column("attempts", Integer, nullable=False),
-    Column("tries", Integer, nullable=False),
+    Column("attempts", Whole, nullable=False),
+    Column("tries", Whole, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
     Column("reason", Text),
@@ -163,7 +170,7 @@ Index(  # a long call's next message costs no look at all that were told before 
 Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
 _CLAIMED = DELIVERIES.c.claimed_by.is_not(None)
 Index("deliveries_claimed", DELIVERIES.c.claimed_by, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
-_DUE = DELIVERIES.c.due_at.is_not(None)
+_DUE = and_(DELIVERIES.c.due_at.is_not(None), DELIVERIES.c.claimed_by.is_(None))
 Index("deliveries_due", DELIVERIES.c.due_at, sqlite_where=_DUE, postgresql_where=_DUE)
 Index(  # with the id, so that looking for what is due touches no row
     "deliveries_due_by_origin",
@@ -177,7 +184,7 @@ Index(  # with the id, so that looking for what is due touches no row
 ATTEMPTS = Table(
     "attempts",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     Column("delivery", Text, ForeignKey("deliveries.id", ondelete="CASCADE"), nullable=False),
     Column("at", Double, nullable=False),
     Column("duration", Double, nullable=False),
@@ -219,7 +226,7 @@ LEASES = Table(  # ``epoch`` grows with each taking; a row stays when nobody hol
     METADATA,
     Column("switch", Text, primary_key=True),
     Column("holder", Text),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", Whole, nullable=False),
     Column("expires_at", Double, nullable=False),
 )
 COMMANDS = Table(  # what a daemon asks the holder of a switch; ``taken_by`` once, ``result`` when ``answered_at``

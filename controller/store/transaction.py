@@ -7,10 +7,13 @@ touched nothing. A work that reads after writing, or asks for the connection, ge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, NestedTransaction
+from sqlalchemy import Connection, NestedTransaction, Row, Select
+from sqlalchemy.exc import SQLAlchemyError
 
 from controller.documents.call import Call
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
@@ -106,6 +109,7 @@ class Buffer:
                 refuse_stale(row.id, row.revision, self.recordings[row.id]["revision"])
 
     def _write_lanes(self, connection: Connection) -> None:
+        statements.lock_subjects(connection, {subject for subject, _ in self.moves})
         new = self._new_deliveries(connection)
         places: dict[str, Place] = {}
         lanes: dict[str, list[Place]] = {subject: [] for subject, _ in self.moves}
@@ -248,6 +252,7 @@ class Transaction(Reader):
         row = self.delivery(identity)
         if row is None or (row.state is DeliveryState.PENDING and row.due_at is None):
             return row
+        statements.lock_subjects(self.connection, [row.subject])
         self.connection.execute(statements.REPLAYED, {"key": identity, "to_due_at": self.now})
         return self.delivery(identity)
 
@@ -260,6 +265,24 @@ class Transaction(Reader):
         own, self._own = self._own, Buffer()
         own.write(self._database)
         return self._database
+
+    def _rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+        with self._unbroken():
+            return super()._rows(query, values)
+
+    def _scalar(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> Any:
+        with self._unbroken():
+            return super()._scalar(query, values)
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """Break the group where a read is refused outside of a savepoint: that may have ended its transaction."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            if self._savepoint is None:
+                raise GroupBroken from error
+            raise
 
     def _view(self) -> Connection:
         if self._own:

@@ -18,6 +18,13 @@ class StoreFailed(StoreError, LedgerFailed):
     """A write or read did not happen; ``__cause__`` is what the database said. Nothing of it was stored."""
 
 
+class OutcomeUnknown(StoreFailed):
+    """A commit was sent and not answered, and nobody could be asked: whether it was stored is not known.
+
+    The same again is safe: what is stored already is not stored twice.
+    """
+
+
 class StaleRevision(StoreFailed):
     """A recording was saved with a lower revision than the stored one: two writers disagree about it."""
 

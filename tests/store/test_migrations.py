@@ -15,7 +15,7 @@ from controller.recordings.model import NoticeKind
 from controller.store import Attempt, DeliveryState, StoreError, Transaction, Verdict, open_store
 from controller.store.codec import encode
 from controller.store.migrations import STEPS, migrate
-from controller.store.sqlite import open_engine
+from controller.store.sqlite import SqliteDatabase
 from controller.store.tables import LISTED, METADATA
 from tests.store import older
 from tests.store.values import call, delivery, notice, recording
@@ -26,7 +26,7 @@ NEWEST = len(STEPS) + 1
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """As the store opens it: foreign keys are on."""
-    opened = open_engine(tmp_path / "a.db", writer=True, busy_timeout=1.0)
+    opened = SqliteDatabase(tmp_path / "a.db").writer()
     yield opened
     opened.dispose()
 
@@ -85,7 +85,7 @@ def test_an_older_database_comes_to_be_as_a_new_one(engine: Engine, tmp_path: Pa
         assert migrate(connection) == NEWEST
         migrated = shape(connection)
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall() == []
-    new = open_engine(tmp_path / "new.db", writer=True, busy_timeout=1.0)
+    new = SqliteDatabase(tmp_path / "new.db").writer()
     with new.begin() as connection:
         migrate(connection)
         assert migrated == shape(connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -30,8 +29,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[Store]:
-    opened = await open_store(tmp_path / "fsrec.db", clock=clock)
+async def store(place: str, clock: Clock) -> AsyncIterator[Store]:
+    opened = await open_store(place, clock=clock)
     yield opened
     await opened.close()
 

@@ -14,7 +14,7 @@ from controller.store import DecodeError, DeliveryState, Page, Reader, Store, Tr
 from controller.store.events import RowUnreadable
 from controller.store.reader import Chosen
 from controller.store.tables import CALLS, RECORDINGS
-from tests.store.conftest import Asked, Told
+from tests.store.conftest import Asked, Told, sqlite_only
 from tests.store.values import call, delivery, notice, recording
 
 
@@ -126,6 +126,7 @@ async def test_recordings_are_paged_by_number(store: Store) -> None:
     assert await store.read(lambda reader: reader.recordings_count("nobody")) == 0
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "bounds",
     [
@@ -155,6 +156,7 @@ async def test_what_is_chosen_by_is_in_the_index(store: Store, bounds: Chosen) -
     assert read == {list(RECORDINGS.c).index(RECORDINGS.c.data)}
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     ("bounds", "index"),
     [
@@ -259,6 +261,7 @@ async def test_notices_and_deliveries_are_found(store: Store) -> None:
     assert await store.read(lambda reader: reader.dead()) == []
 
 
+@sqlite_only
 async def test_plans_use_the_indexes(store: Store) -> None:
     """The queries that run all day search an index, so a million finished rows cost them nothing."""
     from controller.store import statements

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from controller.store import Store, StoreError, open_store, sqlite
-from controller.store.sqlite import database_path
+from controller.store.places import database_at
+from controller.store.sqlite import SqliteDatabase
+from tests.store.conftest import sqlite_only
 
 
 @pytest.mark.parametrize(
@@ -18,15 +20,15 @@ from controller.store.sqlite import database_path
 )
 def test_places(place: str, path: str) -> None:
     """A path or a SQLite URL names the file."""
-    assert database_path(place) == Path(path)
+    assert database_at(place) == SqliteDatabase(Path(path))
 
 
-@pytest.mark.parametrize("place", ["postgresql://u@h/db", "sqlite://", "sqlite:///", "sqlite://h/a"])
+@pytest.mark.parametrize("place", ["mysql://u:p@h/db", "sqlite://", "sqlite:///", "sqlite://h/a"])
 def test_other_places_are_refused(place: str) -> None:
     """Any other URL is refused, without repeating what may be a password."""
-    with pytest.raises(StoreError, match=r"://…: only sqlite:///path or a path") as refused:
-        database_path(place)
-    assert "u@h" not in str(refused.value)
+    with pytest.raises(StoreError, match=r"://…: a path, sqlite:///path or postgresql://") as refused:
+        database_at(place)
+    assert "u:p" not in str(refused.value)
 
 
 async def test_only_the_owner_may_read(tmp_path: Path) -> None:
@@ -40,6 +42,7 @@ async def test_only_the_owner_may_read(tmp_path: Path) -> None:
     await store.close()
 
 
+@sqlite_only
 async def test_every_commit_is_synced(store: Store) -> None:
     """The connections keep a write-ahead log, sync at each commit and keep foreign keys."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -26,7 +25,7 @@ from controller.store import Attempt, DeliveryState, Reader, Store, StoreLedger,
 from controller.store.codec import decode, encode
 from controller.store.events import RowUnreadable
 from controller.store.tables import TRANSCRIPTIONS
-from tests.store.conftest import Asked, Told
+from tests.store.conftest import Asked, Told, sqlite_only
 from tests.store.values import NUMBER, REQUEST, TEXT, WHOLE, delivery, notice, recording, transcription
 
 TARGET = StatusTarget("http://127.0.0.1:9/text", "GET")
@@ -89,9 +88,9 @@ async def waiting(store: Store, limit: int = 9, leaving_out: tuple[str, ...] = (
         (NoticeKind.FAILED, State.FAILED),
     ],
 )
-async def test_the_last_notice_makes_one(tmp_path: Path, told: Told, kind: NoticeKind, state: State) -> None:
+async def test_the_last_notice_makes_one(place: str, told: Told, kind: NoticeKind, state: State) -> None:
     """Whatever became of the recording; it waits from then on, for whom the request says, and the notice is sent."""
-    store = await open_store(tmp_path / "a.db", clock=lambda: 77.0)
+    store = await open_store(place, clock=lambda: 77.0)
     made = recording(request=WISHED, state=state, measured=Measured(4.5, 9))
     await ledger(store, told).commit([made], [notice(made, 1), notice(made, 2, kind)])
     assert await found(store, made.id) == Transcription(
@@ -215,6 +214,7 @@ async def test_who_waits(store: Store, told: Told) -> None:
     assert [(event.table, event.row) for event in told.of(RowUnreadable)] == [("transcriptions", order[0])]
 
 
+@sqlite_only
 async def test_what_is_over_costs_nothing(store: Store) -> None:
     """Looking for work is a walk along an index of what is not over."""
 
