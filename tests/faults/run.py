@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import signal
 import time
 import uuid
 from collections import Counter
@@ -26,7 +27,8 @@ from tests.faults.plan import NOTICE, RECEIVER, RECEIVERS, CallPlan, Fault, Faul
 from tests.faults.processes import DaemonProcess, SwitchProcess, free_port
 from tests.faults.proxy import FaultyLink
 from tests.faults.receivers import FaultyReceiver
-from tests.faults.stored import Database, SqliteFile
+from tests.faults.stored import Database, PostgresDatabase, SqliteFile
+from tests.harness.postgres import PostgresServer
 
 PASSWORD = "faults"
 MOMENT = 5.0
@@ -38,10 +40,11 @@ SETTLE = 120.0
 
 @dataclass(slots=True)
 class Run:
-    """One plan, carried out in ``directory``, which it may fill."""
+    """One plan, carried out in ``directory``, which it may fill; on ``server`` where its store is PostgreSQL."""
 
     plan: Plan
     directory: Path
+    server: PostgresServer | None = None
     faults: Counter[Fault] = field(default_factory=Counter)
     receivers: list[FaultyReceiver] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
@@ -49,6 +52,7 @@ class Run:
     daemon: DaemonProcess = field(init=False)
     link: FaultyLink = field(init=False)
     client: aiohttp.ClientSession = field(init=False)
+    database: Database = field(init=False)
     began: float = 0.0
     trouble: list[str] = field(default_factory=list)
     ready: list[Span] = field(default_factory=list)
@@ -79,6 +83,11 @@ class Run:
             await receiver.start()
             stack.push_async_callback(receiver.stop)
             self.receivers.append(receiver)
+        self.database = SqliteFile(self.directory / "data" / "fsrec.db")
+        if self.server is not None:
+            name = await asyncio.to_thread(self.server.create)
+            stack.push_async_callback(asyncio.to_thread, self.server.drop, name)
+            self.database = PostgresDatabase(self.server.url(name))
         recordings, journal, port = self.directory / "recordings", self.directory / "journal", free_port()
         recordings.mkdir(parents=True)
         journal.touch()
@@ -122,7 +131,9 @@ class Run:
             },
             {"name": PLIVO, "vendor": "plivo", "auth_id": AUTH_ID, "auth_token": AUTH_TOKEN},
         ]
+        database = self.database
         return {
+            **({"store": database.url} if isinstance(database, PostgresDatabase) else {}),
             "switches": [{**switch, "switch_path": str(recordings), "local_path": str(recordings)}],
             "http": {"listen": f"127.0.0.1:{self.daemon.port}"},
             "data_dir": str(self.directory / "data"),
@@ -220,6 +231,11 @@ class Run:
                     await self.daemon.kill()
                     await asyncio.sleep(fault.seconds)
                     await self.daemon.start()
+            case Fault.KILL_STORE:
+                if self.server is not None:
+                    await asyncio.to_thread(self.server.stop, signal.SIGQUIT)
+                    await asyncio.sleep(fault.seconds)
+                    await asyncio.to_thread(self.server.start)
             case _:
                 async with self.switch.lock:
                     await self._moment(fault, self.switch.strike)
@@ -256,10 +272,6 @@ class Run:
             self.trouble.append(f"{name} had ended by itself, with {process.running.returncode}")
 
     # --- after ----------------------------------------------------------------------------------------------------
-
-    @property
-    def database(self) -> Database:
-        return SqliteFile(self.directory / "data" / "fsrec.db")
 
     async def _settle(self) -> None:
         """Wait until nothing is left to be done, or for so long that what is left is stuck."""

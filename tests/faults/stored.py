@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from tests.faults.evidence import Delivery
 from tests.faults.told import told_of
 
@@ -43,6 +45,23 @@ class SqliteFile:
             with contextlib.closing(sqlite3.connect(self.path, timeout=5.0)) as database:
                 return database.execute(query).fetchall()
         except sqlite3.Error as error:
+            raise OSError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresDatabase:
+    """A database of a server."""
+
+    url: str
+
+    async def rows(self, query: str) -> Sequence[Sequence[Any]]:
+        try:
+            connection = await asyncpg.connect(self.url, timeout=5.0)
+            try:
+                return [tuple(row) for row in await connection.fetch(query)]
+            finally:
+                await connection.close()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             raise OSError(str(error)) from error
 
 
