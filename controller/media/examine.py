@@ -165,7 +165,7 @@ class DiskMedia:
         self._observe(examined)
         if recording.request.format != WAV:
             playable(measured)
-        return await self._derive(recording, measured, root)
+        return replace(await self._derive(recording, measured, root), written_at=look.written_at)
 
     async def _derive(self, recording: Recording, measured: Measured, root: Root) -> Found:
         wanted = recording.request.format

@@ -52,12 +52,16 @@ class Root:
 
 
 class Look(NamedTuple):
-    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing."""
+    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing.
+
+    ``written_at`` is when it was last written to, in Unix seconds.
+    """
 
     problem: str | None
     final: bool
     size: int = 0
     missing: bool = False
+    written_at: float | None = None
 
 
 def look(root: Root, path: str) -> Look:
@@ -68,8 +72,9 @@ def look(root: Root, path: str) -> Look:
         return Look(str(error), True)
     try:
         with wav.opened(master) as descriptor:
-            size = os.fstat(descriptor).st_size
-            return Look(None, size > 0 and wav.measure(descriptor).finished, size)
+            state = os.fstat(descriptor)
+            final = state.st_size > 0 and wav.measure(descriptor).finished
+            return Look(None, final, state.st_size, written_at=state.st_mtime)
     except wav.WavError as error:
         return Look(f"{master.name} {error}", False)
     except OSError as error:

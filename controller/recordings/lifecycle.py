@@ -390,24 +390,33 @@ def _lost(recording: Recording, fact: Examined) -> Recording:
 
 
 def _finished(recording: Recording, fact: Examined) -> Recording:
-    ended = recording.ended_at
+    ended, measured = recording.ended_at, recording.measured
     if ended is None:
-        started = recording.expected_at if recording.started_at is None else recording.started_at
-        measured = recording.measured or Measured(0.0, 0)
-        skipped = sum(
-            pause.end - pause.start
-            for pause in recording.pauses
-            if pause.behavior is PauseBehavior.SKIP and pause.end is not None
-        )
-        # A pause that lasted to the end has none of its own: how long it was only what was cut tells.
-        ended = started + measured.untrimmed + max(skipped, measured.cut)
+        lasted = _lasted(recording, measured or Measured(0.0, 0))
+        started = recording.started_at
+        if started is None:
+            written_at = None if measured is None else fact.found.written_at
+            # Nobody saw it begin, and a link that hung may have told the switch late: its file says when.
+            started = recording.expected_at if written_at is None else max(recording.requested_at, written_at - lasted)
+        ended = started + lasted
         recording = replace(
             recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)
         )
     began = recording.started_at
-    if began is None and recording.measured is not None:  # RECORD_START was never seen
-        began = max(recording.requested_at, ended - recording.measured.untrimmed)
+    if began is None and measured is not None:  # RECORD_START was never seen
+        began = max(recording.requested_at, ended - measured.untrimmed)
     return replace(recording, started_at=began, finished_at=fact.at)
+
+
+def _lasted(recording: Recording, measured: Measured) -> float:
+    """Return the seconds from its beginning to its end, which nobody saw, as its file tells."""
+    skipped = sum(
+        pause.end - pause.start
+        for pause in recording.pauses
+        if pause.behavior is PauseBehavior.SKIP and pause.end is not None
+    )
+    # A pause that lasted to the end has none of its own: how long it was only what was cut tells.
+    return measured.untrimmed + max(skipped, measured.cut)
 
 
 def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:

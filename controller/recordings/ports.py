@@ -128,11 +128,13 @@ class Ledger(Protocol):
 class Found:
     """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable).
 
-    Measured with a ``problem``: it is served, but not in the format asked for, and why.
+    Measured with a ``problem``: it is served, but not in the format asked for, and why. ``written_at`` is when the
+    switch wrote to it last, by the clock of its disk.
     """
 
     measured: Measured | None
     problem: str | None = None
+    written_at: float | None = None
 
 
 class Media(Protocol):

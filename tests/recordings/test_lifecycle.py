@@ -324,6 +324,11 @@ def cases() -> list[Case]:
         72, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT
     )
     row_after(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
+    # ... and nobody saw it begin: written to last at 112, so it began at 107; by a clock that is behind, when asked for
+    unseen = replace(lost, started_at=None)
+    for written, began in ((112.0, 107.0), (90.0, unseen.requested_at)):
+        told = Examined(AT, Found(FOUND, written_at=written))
+        row_after(76, unseen, told, State.COMPLETED, N.COMPLETED, (), started_at=began, ended_at=began + 5.0)
     silent = replace(stopped, reason=R.NO_INPUT)
     row_after(74, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
     # 5 s, or none: too little for what was asked for; silent; both; and what nobody minds
