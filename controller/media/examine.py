@@ -250,6 +250,16 @@ class DiskMedia:
             self._observe(ClearingFailed("", f"{type(error).__name__}: {error}"))
             return ()
 
+    async def began(self, recording: Recording) -> float | None:
+        """Return since when a master is written, in Unix seconds; None where it does not tell."""
+        root = self._root_of(recording)
+        if root is None:
+            return None
+        try:
+            return await self._in_time(root, lambda: roots.since(root, recording.path))
+        except OSError:
+            return None
+
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""
         root = self._root_of(recording)

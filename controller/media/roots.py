@@ -99,6 +99,16 @@ def away(root: Root) -> str | None:
     return problems[0] if problems else None
 
 
+def since(root: Root, path: str) -> float | None:
+    """Return when what is in a master began: as long before it was last written to as it is long. None if unread."""
+    try:
+        with wav.opened(root.local(path)) as descriptor:
+            written_at, found = os.fstat(descriptor).st_mtime, wav.measure(descriptor)
+    except (OSError, ValueError, wav.WavError):
+        return None
+    return written_at - found.frames / found.rate
+
+
 def may_be_there(root: Root, path: str) -> bool:
     """Tell whether a master is there; true as well where that cannot be known."""
     try:

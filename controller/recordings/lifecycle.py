@@ -207,9 +207,11 @@ def _same(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
-    # A start that nobody saw was when it was to be expected: nearer than the time of the inquiry.
-    at = fact.at if isinstance(fact, Started) else recording.expected_at
-    return replace(recording, started_at=at)
+    if isinstance(fact, Started):
+        return replace(recording, started_at=fact.at)
+    # Nobody saw it begin: its file tells, or it was when it was to be expected: nearer than the time of the inquiry.
+    began = recording.expected_at if fact.began is None else max(recording.requested_at, min(fact.began, fact.at))
+    return replace(recording, started_at=began)
 
 
 def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
@@ -397,7 +399,9 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
         if started is None:
             written_at = None if measured is None else fact.found.written_at
             # Nobody saw it begin, and a link that hung may have told the switch late: its file says when.
-            started = recording.expected_at if written_at is None else max(recording.requested_at, written_at - lasted)
+            started = (
+                recording.expected_at if written_at is None else max(recording.requested_at, written_at - lasted)
+            )
         ended = started + lasted
         recording = replace(
             recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)

