@@ -37,6 +37,7 @@ from controller.recordings.service import RecordingService
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
 from controller.store.ledger import StoreLedger
+from controller.store.outbox import OwnQueue
 from controller.store.store import Store, open_store
 from controller.store.transcriptions import StoreTranscriptions
 from controller.switch.board import Listener as SwitchListener
@@ -199,7 +200,7 @@ class App:
         fetcher = DocumentClient(guard)
         stack.push_async_callback(fetcher.close)
         self.outbox = Outbox(
-            self.store,
+            OwnQueue(self.store),
             client,
             self._sign,
             OutboxSettings(max_attempts=hooks.max_attempts, per_origin=hooks.per_origin),

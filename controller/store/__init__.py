@@ -2,6 +2,7 @@
 
 from controller.store.codec import DecodeError
 from controller.store.ledger import StoreLedger
+from controller.store.outbox import Fetched, OwnQueue, SharedQueue, Wanted
 from controller.store.reader import Page, Reader
 from controller.store.store import Store, open_store
 from controller.store.transaction import Transaction
@@ -9,6 +10,7 @@ from controller.store.values import (
     Attempt,
     DeliveryState,
     OutboxRow,
+    OutcomeUnknown,
     StaleRevision,
     StoreError,
     StoreFailed,
@@ -20,9 +22,13 @@ __all__ = [
     "Attempt",
     "DecodeError",
     "DeliveryState",
+    "Fetched",
     "OutboxRow",
+    "OutcomeUnknown",
+    "OwnQueue",
     "Page",
     "Reader",
+    "SharedQueue",
     "StaleRevision",
     "Store",
     "StoreError",
@@ -30,6 +36,7 @@ __all__ = [
     "StoreLedger",
     "Transaction",
     "Verdict",
+    "Wanted",
     "open_store",
     "origin_of",
 ]

@@ -36,8 +36,8 @@ class Database(Protocol):
         """Run a thread's whole work in a way in which this database's engines can be used."""
         ...
 
-    def writer(self) -> Engine:
-        """Return an engine for writing."""
+    def writer(self, *, durable: bool = True) -> Engine:
+        """Return an engine for writing; a crash may undo what is not to be ``durable``, whole transactions of it."""
         ...
 
     def reader(self) -> Engine:

@@ -44,6 +44,10 @@ _UNUSABLE = frozenset({"25006", "25P03", "53300", "57P01", "57P02", "57P03", "57
 
 _MARK = text("SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT)")
 _STATUS = text("SELECT pg_xact_status(CAST(CAST(:mark AS TEXT) AS xid8))")
+_END = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_xid = CAST(CAST(CAST(:mark AS TEXT) AS xid8) AS xid)"
+)
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(bindparam("key", type_=BigInteger))
 _ABOUT = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS version, pg_is_in_recovery() AS standby,"
@@ -73,9 +77,9 @@ class PostgresDatabase:
         """Run a thread's work on an event loop of its own, which turns while it waits for the database."""
         asyncio.run(greenlet_spawn(work))
 
-    def writer(self) -> Engine:
-        """Return an engine for READ COMMITTED: what is read must not change is locked."""
-        return self._engine("READ COMMITTED", read_only=False)
+    def writer(self, *, durable: bool = True) -> Engine:
+        """Return an engine for READ COMMITTED: what must not change once it was read is locked."""
+        return self._engine("READ COMMITTED", read_only=False, durable=durable)
 
     def reader(self) -> Engine:
         """Return an engine that reads, each transaction on one view."""
@@ -113,13 +117,15 @@ class PostgresDatabase:
         return connection.execute(_MARK).scalar()
 
     def committed(self, connection: Connection, mark: object) -> bool | None:
-        """Ask the server what became of a transaction."""
+        """Ask the server what became of a transaction; one that is still open, on a dead connection, is ended."""
         try:
             status = connection.execute(_STATUS, {"mark": mark}).scalar()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == "22023":  # a number of the future: a failover has lost it
                 return False
             raise
+        if status == "in progress":
+            connection.execute(_END, {"mark": mark})
         return {"committed": True, "aborted": False}.get(status or "")
 
     def __str__(self) -> str:
@@ -128,14 +134,18 @@ class PostgresDatabase:
         port = f":{parts.port}" if parts.port else ""
         return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
 
-    def _engine(self, isolation: str, *, read_only: bool) -> Engine:
+    def _engine(self, isolation: str, *, read_only: bool, durable: bool = True) -> Engine:
         engine = create_async_engine(
             "postgresql+asyncpg://",
             poolclass=NullPool,
             isolation_level=isolation,
             execution_options={"postgresql_readonly": True} if read_only else {},
             hide_parameters=True,
-            connect_args={"async_creator_fn": self._connect, "prepared_statement_cache_size": _STATEMENTS},
+            connect_args={
+                "async_creator_fn": self._connect,
+                "durable": durable,
+                "prepared_statement_cache_size": _STATEMENTS,
+            },
         ).sync_engine
 
         @event.listens_for(engine, "handle_error")
@@ -145,16 +155,21 @@ class PostgresDatabase:
             if not isinstance(error, OSError):
                 return None
             context.is_disconnect = True
+            if context.connection is not None and not context.connection.invalidated:
+                driver: Any = context.connection.connection.driver_connection
+                driver.terminate()  # a farewell would be waited for as well
             said = f"no answer within {COMMAND:g} s" if isinstance(error, TimeoutError) else str(error)
             return OperationalError(None, None, Exception(said), connection_invalidated=True)
 
         return engine
 
-    async def _connect(self, **_: Any) -> Any:
+    async def _connect(self, *, durable: bool, **_: Any) -> Any:
         try:
             async with asyncio.timeout(CONNECTING):
                 connection = await asyncpg.connect(self.url, timeout=CONNECTING, command_timeout=COMMAND)
                 await connection.execute(_SESSION)
+                if not durable:
+                    await connection.execute("SET synchronous_commit = off")
         except OSError as error:
             what = f"no answer within {CONNECTING:g} s" if isinstance(error, TimeoutError) else str(error)
             raise asyncpg.exceptions.ClientCannotConnectError(what) from error

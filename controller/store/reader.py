@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Tuple, func, select, tuple_
 
 from controller.documents.call import Call
 from controller.recordings.model import Notice, Recording, Transcription
@@ -14,7 +14,7 @@ from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
 from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
-from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text
+from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -53,9 +53,9 @@ def _chosen(account: str, **chosen: Unpack[Chosen]) -> list[ColumnElement[bool]]
     for name in ("call", "caller", "called"):
         texts = chosen.get(name)
         if isinstance(texts, str):
-            asked.append(RECORDINGS.c[name] == column_text(texts))
+            asked.append(RECORDINGS.c[name] == index_text(texts))
         elif isinstance(texts, Collection):
-            asked.append(RECORDINGS.c[name].in_([column_text(text) for text in texts]))
+            asked.append(RECORDINGS.c[name].in_([index_text(text) for text in texts]))
     if not chosen.get("deleted", True):
         asked.append(RECORDINGS.c.deleted_at.is_(None))
     if chosen.get("added", False):
@@ -70,6 +70,11 @@ def _chosen(account: str, **chosen: Unpack[Chosen]) -> list[ColumnElement[bool]]
 
 def _order(**chosen: Unpack[Chosen]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     return RECORDINGS.c.finished_at if chosen.get("added", False) else RECORDINGS.c.requested_at, RECORDINGS.c.id
+
+
+def _place(page: Page) -> Tuple:
+    moment, identity = page
+    return tuple_(moment, column_text(identity))
 
 
 class Reader:
@@ -126,9 +131,9 @@ class Reader:
         if offset:
             query = query.offset(offset)
         if before is not None:
-            query = query.where(tuple_(*order) < tuple_(*before))
+            query = query.where(tuple_(*order) < _place(before))
         if after is not None:
-            query = query.where(tuple_(*order) > tuple_(*after))
+            query = query.where(tuple_(*order) > _place(after))
             return self._recordings(query.order_by(*order))[::-1]
         return self._recordings(query.order_by(*(column.desc() for column in order)))
 
@@ -180,7 +185,7 @@ class Reader:
     def call_by_leg(self, switch: str, leg: str) -> Call | None:
         """Return the leg's live call, else its newest one, else None. A caller may have used a leg's id before."""
         query = (
-            _CALL.where(CALLS.c.switch == column_text(switch), CALLS.c.leg == column_text(leg))
+            _CALL.where(CALLS.c.switch == column_text(switch), CALLS.c.leg == index_text(leg))
             .order_by(CALLS.c.live_on.is_(None), CALLS.c.started_at.desc(), CALLS.c.id.desc())
             .limit(1)
         )
@@ -223,7 +228,7 @@ class Reader:
         for wanted in [state] if state is not None else list(DeliveryState):  # each is one walk along the index
             query = select(DELIVERIES).where(DELIVERIES.c.state == wanted.value)
             if before is not None:
-                query = query.where(tuple_(*order) < tuple_(*before))
+                query = query.where(tuple_(*order) < _place(before))
             rows += self._outbox(query.order_by(*(column.desc() for column in order)).limit(limit))
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
 
@@ -244,22 +249,26 @@ class Reader:
         return moment
 
     def due_origins(self, now: float) -> list[str]:
-        """Return the origins that have deliveries due at ``now``, in order of their names.
+        """Return the origins that have deliveries due at ``now`` that no daemon has claimed, in order of their names.
 
         One step along the index for each origin that has any released delivery, however many rows each has.
         """
         return [row.origin for row in self._rows(DUE_ORIGINS, {"now": now})]
 
     def due(self, origin: str, now: float, limit: int, leaving_out: Collection[str] = ()) -> list[OutboxRow]:
-        """Return deliveries of an origin that are due at ``now``, longest due first.
+        """Return deliveries of an origin that are due at ``now`` and claimed by no daemon, longest due first.
 
         ``limit`` counts those whose ids are in ``leaving_out``, too.
         """
         ids = [row.id for row in self._rows(DUE_IDS, {"of": origin, "now": now, "most": limit})]
-        due: list[OutboxRow] = []
-        for some in chunks(identity for identity in ids if identity not in leaving_out):
-            due += self._readable("deliveries", self._rows(DELIVERIES_BY_ID, {"ids": some}), outbox_row)
-        return sorted(due, key=lambda row: (row.due_at or now, row.id))
+        return self.deliveries_by_id(identity for identity in ids if identity not in leaving_out)
+
+    def deliveries_by_id(self, identities: Iterable[str]) -> list[OutboxRow]:
+        """Return some deliveries, longest due first."""
+        found: list[OutboxRow] = []
+        for ids in chunks(identities):
+            found += self._readable("deliveries", self._rows(DELIVERIES_BY_ID, {"ids": ids}), outbox_row)
+        return sorted(found, key=lambda row: (row.due_at or 0.0, row.id))
 
     def next_due(self, after: float) -> float | None:
         """Return the earliest due time later than ``after``, or None."""

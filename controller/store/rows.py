@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from controller.documents.call import Call, CallState
 from controller.recordings.model import Delivery, Notice, NoticeKind, Recording, Transcription
 from controller.store.codec import DecodeError, decode, encode
-from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, origin_of
+from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text, origin_of
 
 Columns = dict[str, Any]
 
@@ -36,8 +36,8 @@ def recording_columns(recording: Recording) -> Columns:
         "revision": recording.revision,
         "data": encode(recording),
         "deleted_at": recording.deleted_at,
-        "caller": column_text(owner.caller),
-        "called": column_text(owner.called),
+        "caller": index_text(owner.caller),
+        "called": index_text(owner.called),
     }
 
 
@@ -53,7 +53,7 @@ def call_columns(call: Call, text: str | None) -> Columns:
     return {
         "id": call.id,
         "switch": switch,
-        "leg": column_text(call.leg),
+        "leg": index_text(call.leg),
         "account": column_text(call.account),
         "dialect": call.dialect,
         "state": call.state.value,

@@ -43,7 +43,7 @@ class SqliteDatabase:
         """Run a thread's work."""
         work()
 
-    def writer(self) -> Engine:
+    def writer(self, *, durable: bool = True) -> Engine:  # noqa: ARG002 - all of it is
         """Return an engine whose transactions take the lock at once."""
         return self._engine("BEGIN IMMEDIATE", read_only=False)
 

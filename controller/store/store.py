@@ -72,6 +72,11 @@ class Store:
         loop = asyncio.get_running_loop()
         self.shared = database.shared
         self._writer = Writer(database, loop, observe, clock, group=GROUP, patience=patience)
+        self._aside = (
+            Writer(database, loop, observe, clock, group=GROUP, patience=patience, durable=False)
+            if database.shared
+            else None
+        )
         self._reads = ReadThreads(database, loop, observe, threads=READERS, patience=patience)
         self._closed = False
 
@@ -83,6 +88,15 @@ class Store:
         but through its argument.
         """
         return self._writer.submit(work)
+
+    def aside(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Do as ``write`` does, on a connection of its own, for what a crash of the server may undo: a claim, say.
+
+        It waits for nothing that is written, and nothing waits for it. There is none where the store is not shared.
+        """
+        if self._aside is None:
+            raise StoreError("this store is one daemon's own: there is nothing to be written aside")
+        return self._aside.submit(work)
 
     async def read(self, work: Callable[[Reader], T]) -> T:
         """Run a read on one consistent view of everything committed before the call. Raises StoreFailed.
@@ -98,4 +112,6 @@ class Store:
             return
         self._closed = True
         await self._writer.close()
+        if self._aside is not None:
+            await self._aside.close()
         await self._reads.close()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, NestedTransaction, Row, Select
+from sqlalchemy import Connection, Executable, NestedTransaction, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.documents.call import Call
@@ -265,6 +265,14 @@ class Transaction(Reader):
         own, self._own = self._own, Buffer()
         own.write(self._database)
         return self._database
+
+    def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+        """Run a statement that returns rows, after all that was written before, without a savepoint of its own.
+
+        One that the database refuses breaks the whole group, whose works are then tried one by one.
+        """
+        with self._unbroken():
+            return list(self._view().execute(statement, values))
 
     def _rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
         with self._unbroken():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
@@ -103,6 +104,21 @@ def origin_of(url: str) -> str:
     except ValueError:
         return "invalid:"
     return f"{parts.scheme}://{parts.hostname or ''}:{port}"[:300]
+
+
+def index_text(text: str) -> str:
+    """Return ``column_text`` short enough for an index: PostgreSQL's rows of one have at most 2,700 bytes.
+
+    A longer text keeps its beginning and is told apart by its hash.
+    """
+    kept = column_text(text)
+    data = kept.encode()
+    if len(data) <= _INDEXED:
+        return kept
+    return f"{data[: _INDEXED - 80].decode(errors='ignore')}#{hashlib.sha256(data).hexdigest()}"
+
+
+_INDEXED = 512
 
 
 def column_text(text: str) -> str:

@@ -36,6 +36,7 @@ class _Waiting:
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 """Seconds between two tries to reach a database that is away."""
+_IN_THE_WAY = 5  # times that others may be in the way, however long that takes
 
 
 def pauses(until: float) -> Iterator[bool]:
@@ -85,9 +86,10 @@ class Writer:
         *,
         group: int,
         patience: float,
+        durable: bool = True,
     ) -> None:
         self._database = database
-        self._engine: Engine = database.writer()
+        self._engine: Engine = database.writer(durable=durable)
         self._patience = patience
         self._away = False
         self._loop = loop
@@ -162,8 +164,9 @@ class Writer:
 
     def _tried(self, group: list[_Waiting], until: float) -> BaseException | None:
         """Run a group until it is stored or refused, or until the time is up; return why it is not stored."""
-        rests = pauses(until)
+        rests, in_the_way = pauses(until), 0
         while True:
+            known = self._connection is not None
             error, fault = self._transacted(group), Fault.REFUSED
             if isinstance(error, _Unanswered):
                 self._disconnect()
@@ -177,9 +180,13 @@ class Writer:
                 self._away = fault is Fault.LOST
                 if self._away:
                     self._disconnect()
+                    if known:  # it may have been lost long ago
+                        continue
             else:
                 self._away = False
-            if fault is Fault.REFUSED or not next(rests, False):
+            if fault is Fault.AGAIN and in_the_way < _IN_THE_WAY:
+                in_the_way += 1
+            elif fault is Fault.REFUSED or not next(rests, False):
                 return error
 
     def _outcome(self, mark: object, rests: Iterator[bool]) -> bool | None:

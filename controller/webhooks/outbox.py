@@ -1,17 +1,17 @@
 """The outbox worker: what lies in the store and is due goes out, and what came of it goes back (DESIGN section 7).
 
-What is in flight is known to this process alone: in the store such a row is simply due, so after a crash it is due
-again. Nothing is held in memory but what is in flight and a short queue for each origin, fetched from the store as
-it empties. Each origin has its own cap and its own queue, and origins take turns: one that never answers holds up
-nobody else.
+What is in flight is this process's: after a crash it is due again. Nothing is held in memory but what is in flight
+and a short queue for each origin, fetched from the store as it empties; whose a delivery is where several daemons
+deliver is the store's to know. Each origin has its own cap and its own queue, and origins take turns: one that never
+answers holds up nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,9 +19,10 @@ from typing import Any, Protocol
 
 from controller.documents.fragments import Timeouts, rules_of, split_url
 from controller.recordings.model import Delivery
-from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, StoreError, Transaction, Verdict
+from controller.store import Attempt, DeliveryState, OutboxRow, StoreError, Verdict, Wanted
 from controller.telemetry import Hook
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
+from controller.webhooks.ports import Queue
 from controller.webhooks.schedule import ErrorKind, judge
 
 Sign = Callable[[Delivery, float], Mapping[str, str]]
@@ -33,7 +34,7 @@ _BREATH = 0.02  # seconds between two looks into the store: what ends or comes m
 _GATHER = 0.01  # seconds that an ended attempt waits for others before it is stored
 _AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
 _ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
-_SLEEP = 60.0  # longest sleep, so that a clock that was set forward is noticed
+_PARTING = 2.0  # seconds for giving back what is not delivered, at the end
 _STALLED = (1.0, 5.0, 30.0)  # seconds between tries while the store fails
 _REMEMBERED = 1000  # origins without work whose silence is remembered
 
@@ -93,7 +94,7 @@ class Outbox:
 
     def __init__(
         self,
-        store: Store,
+        queue: Queue,
         client: Sender,
         sign: Sign,
         settings: WebhookSettings = WebhookSettings(),
@@ -102,7 +103,7 @@ class Outbox:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._store = store
+        self._queue = queue
         self._client = client
         self._sign = sign
         self._settings = settings
@@ -112,6 +113,7 @@ class Outbox:
         self._origins: dict[str, _Origin] = {}
         self._turns: dict[str, None] = {}  # origins with a queue, whose turn is next first
         self._busy: set[str] = set()
+        self._given_up: set[str] = set()  # fetched, and to be given back
         self._ended: list[_Ended] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -132,9 +134,15 @@ class Outbox:
 
     async def replay(self, identity: str) -> OutboxRow | None:
         """Begin a delivery's schedule anew, at once; None if there is no such delivery. Raises StoreFailed."""
-        row = await self._store.write(lambda transaction: transaction.replay(identity))
+        row = await self._queue.replay(identity)
         self.wake()
         return row
+
+    def forget(self) -> None:
+        """Give up what is queued and not begun, because it may be another daemon's by now."""
+        for name, origin in self._origins.items():
+            self._empty(name, origin)
+        self.wake()
 
     async def run(self) -> None:
         """Deliver until stopped. Cancelling abandons what is in flight: it is due again when a worker runs."""
@@ -158,6 +166,9 @@ class Outbox:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(_PARTING):
+                    await self._queue.leave()
 
     async def _rest(self, pause: float) -> None:
         try:
@@ -181,15 +192,20 @@ class Outbox:
         # As it was before the view of the store was taken: what is stored meanwhile may still look due in that view.
         busy = frozenset(self._busy)
         known = {name: (origin.taken, self._wanted(origin)) for name, origin in self._origins.items()}
-        rows, self._last, following = await self._store.read(
-            lambda reader: self._fetch(reader, now, room, known, busy, self._last)
-        )
-        for row in rows:
+        given_up, self._given_up = self._given_up, set()
+        await self._queue.give_back(given_up)
+        others = _AHEAD * self._settings.per_origin
+        fetched = await self._queue.fetch(now, Wanted(room, known, others, busy, self._last))
+        self._last = fetched.last
+        for row in fetched.rows:
+            if row.id in self._busy:  # it was given to nobody else since it came into our hands
+                continue
             self._busy.add(row.id)
             self._origins.setdefault(row.origin, _Origin()).queue.append(row)
             self._turns.setdefault(row.origin)
         self._start()
-        return _SLEEP if following is None else min(max(following - self._clock(), 0.0), _SLEEP)
+        rest, following = self._queue.rest, fetched.next_due
+        return rest if following is None else min(max(following - self._clock(), 0.0), rest)
 
     def _room(self) -> int:
         """Return how many rows may be fetched; origins that are full give up their queues when space runs short."""
@@ -199,39 +215,19 @@ class Outbox:
             for name, origin in self._origins.items():
                 if origin.sending >= origin.cap(self._settings.per_origin):
                     queued -= len(origin.queue)
-                    self._busy.difference_update(row.id for row in origin.queue)
-                    origin.queue.clear()
-                    self._turns.pop(name, None)
+                    self._empty(name, origin)
         return limit - queued
+
+    def _empty(self, name: str, origin: _Origin) -> None:
+        ids = {row.id for row in origin.queue}
+        self._busy -= ids
+        self._given_up |= ids
+        origin.queue.clear()
+        self._turns.pop(name, None)
 
     def _wanted(self, origin: _Origin) -> int:
         most = _AHEAD * origin.cap(self._settings.per_origin)
         return most - len(origin.queue) if len(origin.queue) <= most // 2 else 0
-
-    def _fetch(
-        self,
-        reader: Reader,
-        now: float,
-        room: int,
-        known: Mapping[str, tuple[int, int]],
-        busy: frozenset[str],
-        last: str,
-    ) -> tuple[list[OutboxRow], str, float | None]:
-        """Read due rows, of each origin what it wants, beginning after ``last``. Runs in the store's thread."""
-        rows: list[OutboxRow] = []
-        due = reader.due_origins(now)
-        turn = bisect_right(due, last)
-        for name in due[turn:] + due[:turn]:
-            taken, wanted = known.get(name, (0, _AHEAD * self._settings.per_origin))
-            if room <= 0:
-                break
-            if wanted > 0:
-                # The rows that are taken are due in the store as well, and the longest: ask for more than them.
-                found = reader.due(name, now, taken + min(wanted, room), busy)
-                rows += found
-                room -= len(found)
-                last = name
-        return rows, last, reader.next_due(now)
 
     def _start(self) -> None:
         """Start attempts, one of each origin in turn, up to the caps."""
@@ -293,12 +289,8 @@ class Outbox:
         self.wake()
 
     async def _stored(self, ended: list[_Ended], failures: int) -> bool:
-        def work(transaction: Transaction) -> None:
-            for _, row, attempt, verdict in ended:
-                transaction.attempt_made(row, attempt, verdict)
-
         try:
-            await self._store.write(work)
+            await self._queue.attempted([(row, attempt, verdict) for _, row, attempt, verdict in ended])
         except StoreError as error:
             self._stalled(error, failures)
             return False

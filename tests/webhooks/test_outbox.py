@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -17,12 +16,16 @@ from controller.store import (
     Attempt,
     DeliveryState,
     OutboxRow,
+    OwnQueue,
+    SharedQueue,
     Store,
     StoreFailed,
     StoreLedger,
     Transaction,
     open_store,
+    statements,
 )
+from controller.store.tables import DAEMONS
 from controller.web.guard import AddressGuard
 from controller.webhooks import IDENTITY_HEADER, CallbackClient, Outbox, Timeouts, WebhookSettings
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
@@ -43,16 +46,18 @@ class Bench:
     told: list[object] = field(default_factory=list)
     told_more: asyncio.Event = field(default_factory=asyncio.Event)
     signed: list[tuple[str, float]] = field(default_factory=list)
+    queue: OwnQueue = field(init=False)
     outbox: Outbox = field(init=False)
     running: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
+        self.queue = SharedQueue(self.store, daemon="us") if self.store.shared else OwnQueue(self.store)
         self.use()
 
     def use(self, settings: WebhookSettings | None = None, **changes: Any) -> None:
         parts: dict[str, Any] = {"client": self.client, "sign": self.sign, **changes}
         self.outbox = Outbox(
-            self.store,
+            self.queue,
             settings=settings or WebhookSettings(),
             observe=self.observe,
             clock=lambda: self.now,
@@ -116,13 +121,19 @@ class Bench:
         return found
 
 
+def live(transaction: Transaction, daemon: str, until: float = 1e12) -> None:
+    """Make a daemon known, as the keeper of leases does."""
+    statements.upsert(transaction.connection, DAEMONS, [{"id": daemon, "expires_at": until}])
+
+
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Bench]:
+async def opened(place: str) -> AsyncIterator[Bench]:
     benches: list[Bench] = []
-    store = await open_store(path, clock=lambda: benches[0].now)
+    store = await open_store(place, clock=lambda: benches[0].now)
     async with CallbackClient(AddressGuard([ip_network("127.0.0.0/8")])) as client:
         bench = Bench(store, client)
         benches.append(bench)
+        await store.write(lambda transaction: live(transaction, "us"))
         yield bench
         if bench.running is not None:
             bench.running.cancel()
@@ -132,8 +143,8 @@ async def opened(path: Path) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with opened(tmp_path / "fsrec.db") as made:
+async def bench(place: str) -> AsyncIterator[Bench]:
+    async with opened(place) as made:
         yield made
 
 
@@ -280,11 +291,11 @@ async def test_a_vendors_rules_are_kept(bench: Bench) -> None:
     ]
 
 
-async def test_a_worker_that_was_killed_leaves_everything_due(tmp_path: Path) -> None:
+async def test_a_worker_that_was_killed_leaves_everything_due(place: str) -> None:
     """What was in flight when the worker was cancelled is attempted by the next one."""
     async with Receiver() as receiver:
         receiver.plan("/x", Answer(hang=True), Answer(200))
-        async with opened(tmp_path / "a.db") as bench:
+        async with opened(place) as bench:
             bench.start()
             (one,) = await bench.add(receiver.url("/x"))
             await receiver.wait("/x")
@@ -292,7 +303,7 @@ async def test_a_worker_that_was_killed_leaves_everything_due(tmp_path: Path) ->
             bench.running.cancel()
             await asyncio.wait({bench.running}, timeout=5)  # the attempt itself would hang for 15 s
             assert bench.running.cancelled()
-        async with opened(tmp_path / "a.db") as bench:
+        async with opened(place) as bench:
             assert (await bench.row(one)).attempts == 0
             bench.start()
             assert (await bench.until(DeliverySucceeded))[0].delivery == one
@@ -543,7 +554,7 @@ async def test_it_sleeps_until_the_next_is_due(bench: Bench, monkeypatch: pytest
     async with Receiver() as receiver:
         receiver.plan("/x", 500, 200)
         (one,) = await bench.add(receiver.url("/x"))
-        bench.outbox = Outbox(bench.store, bench.client, bench.sign, observe=bench.observe)
+        bench.outbox = Outbox(bench.queue, bench.client, bench.sign, observe=bench.observe)
         bench.start()
         await bench.until(DeliverySucceeded)
         assert (await bench.row(one)).attempts == 2
@@ -553,7 +564,7 @@ async def test_it_sleeps_until_the_next_is_due(bench: Bench, monkeypatch: pytest
 async def test_nobody_needs_to_observe(bench: Bench) -> None:
     """Without an observer the outbox works as well; a clock and a dice of its own are enough."""
     async with Receiver() as receiver:
-        bench.outbox = Outbox(bench.store, bench.client, bench.sign)
+        bench.outbox = Outbox(bench.queue, bench.client, bench.sign)
         bench.start()
         await bench.add(receiver.url("/x"))
         await receiver.wait("/x")
