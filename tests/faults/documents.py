@@ -64,8 +64,8 @@ def _swml(call: CallPlan, status: str) -> str:
             return _said(background, _wait(call.length))
         case "swml_two":
             second = {"record_call": {"control_id": "b", **asked, **open_ended, "format": "wav", "stereo": False}}
-            half = _wait(call.length / 2)
-            return _said(background, second, half, {"stop_record_call": {"control_id": "a"}}, half)
+            stop, half = {"stop_record_call": {"control_id": "a"}}, call.length / 2
+            return _said(background, second, _wait(half), stop, _wait(half))
         case _:
             taken = {"direction": "speak", "terminators": "#", "initial_timeout": 4.0, "end_silence_timeout": 1.0}
             return _said({"record": {**asked, **taken, "max_length": call.length, "stereo": False}}, _wait(0.5))

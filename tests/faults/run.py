@@ -429,7 +429,11 @@ def troubles(log: Path) -> list[str]:
         except ValueError:
             found.append(f"no log line: {line[:300]}")
             continue
-        if isinstance(entry, dict) and ("exception" in entry or entry.get("level") in {"error", "critical"}):
+        if isinstance(entry, dict) and (
+            "exception" in entry
+            or entry.get("level") in {"error", "critical"}
+            or entry.get("event") in {"document.refused", "document.warned"}
+        ):
             found.append(line[:600])
     return found
 
