@@ -86,7 +86,7 @@ class Run:
         self.database = SqliteFile(self.directory / "data" / "fsrec.db")
         if self.server is not None:
             name = await asyncio.to_thread(self.server.create)
-            stack.push_async_callback(asyncio.to_thread, self.server.drop, name)
+            stack.push_async_callback(self._drop, self.server, name)
             self.database = PostgresDatabase(self.server.url(name))
         recordings, journal, port = self.directory / "recordings", self.directory / "journal", free_port()
         recordings.mkdir(parents=True)
@@ -110,6 +110,10 @@ class Run:
         stack.push_async_callback(self.daemon.kill)
         await self.daemon.start()
         await self._ready(60.0)
+
+    async def _drop(self, server: PostgresServer, name: str) -> None:
+        with contextlib.suppress(OSError):  # where it is away, it is removed with all that is in it
+            await asyncio.to_thread(server.drop, name)
 
     def _settings(self, recordings: Path) -> dict[str, Any]:
         switch = {"name": "fs1", "host": "127.0.0.1", "port": self.link.port, "password": PASSWORD}
