@@ -94,7 +94,7 @@ class Evidence:
     """All of a run.
 
     ``skipping`` are recordings whose pauses are cut out, ``trimmed`` those whose silence is. In ``ready`` the daemon
-    said that it is.
+    said that it is, and its link was well.
     """
 
     ran: tuple[Ran, ...]

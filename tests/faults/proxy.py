@@ -22,6 +22,11 @@ class FaultyLink:
         self._traps: list[tuple[bytes, Callable[[], object]]] = []
         self.port = 0
 
+    @property
+    def well(self) -> bool:
+        """Whether it forwards what it is given, at once."""
+        return self._flows.is_set() and not self._lag and not self._refuses
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]

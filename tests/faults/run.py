@@ -144,11 +144,11 @@ class Run:
         return False
 
     async def _watch(self) -> None:
-        """Note when the daemon says that it is ready."""
+        """Note when the daemon says that it is ready, and nothing is wrong with its link that it cannot know."""
         since: float | None = None
         while True:
             at = time.time()
-            if not await self.daemon.ready(self.client):
+            if not await self.daemon.ready(self.client) or not self.link.well:
                 since = None
             elif since is None:
                 since = at
