@@ -29,6 +29,7 @@ class Fault(StrEnum):
     DELAY = "link delayed"
     REFUSE = "link refused"
     KILL_DAEMON = "daemon killed"
+    RESTART = "daemon restarted"
     KILL_SWITCH = "switch killed"
     KILL_STORE = "database killed"
     HANG = "receiver hangs"
@@ -127,7 +128,7 @@ class Plan:
         return "\n".join((*lines, *(f"  {one.at:6.2f} {one}" for one in sorted(happens, key=lambda one: one.at))))
 
 
-def plan_of(seed: int, store: Store, *, calls: int = 24, faults: int = 6, seconds: float = 16.0) -> Plan:
+def plan_of(seed: int, store: Store, *, calls: int = 40, faults: int = 8, seconds: float = 16.0) -> Plan:
     """Draw a run: so many calls and faults within ``seconds``."""
     chance = random.Random(f"{seed} {store}")  # noqa: S311 - a plan, no secret
     drawn = tuple(_call(chance, 1000 + number, seconds) for number in range(calls))
@@ -185,16 +186,15 @@ def _faults(chance: random.Random, store: Store, count: int, seconds: float) -> 
             lasts = round(_LINK_SECONDS[what] * chance.uniform(0.1, 1.0), 2)
             found.append(FaultPlan(at, what, lasts, moment=moment))
         elif room == 1:
-            kills = [Fault.KILL_DAEMON, Fault.KILL_DAEMON, Fault.KILL_SWITCH]
+            kills = [Fault.KILL_DAEMON, Fault.KILL_DAEMON, Fault.RESTART, Fault.KILL_SWITCH, Fault.KILL_SWITCH]
             if store == "postgresql":
                 kills.append(Fault.KILL_STORE)
             what, moments = chance.choice(kills), (*MOMENTS, NOTICE)
             moment = chance.choice(moments) if what is not Fault.KILL_STORE and chance.random() < 0.6 else ""
             found.append(FaultPlan(at, what, round(chance.uniform(0.0, 2.0), 2), moment=moment))
         else:
-            weighed = (*RECEIVER, Fault.HANG, Fault.RESET, Fault.ERROR, Fault.BUSY)
             target = chance.randrange(RECEIVERS)
-            found.append(FaultPlan(at, chance.choice(weighed), round(chance.uniform(0.5, 5.0), 2), target))
+            found.append(FaultPlan(at, chance.choice(RECEIVER), round(chance.uniform(0.5, 5.0), 2), target))
     return sorted(found, key=lambda fault: fault.at)
 
 

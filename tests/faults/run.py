@@ -223,6 +223,13 @@ class Run:
                     await self.daemon.kill()
                     await asyncio.sleep(fault.seconds)
                     await self.daemon.start()
+            case Fault.RESTART:
+                async with self.daemon.lock:
+                    why = await self.daemon.end()
+                    if why is not None:
+                        self.trouble.append(why)
+                    await asyncio.sleep(fault.seconds)
+                    await self.daemon.start()
             case Fault.KILL_STORE:
                 if self.server is not None:
                     await asyncio.to_thread(self.server.stop, signal.SIGQUIT)
