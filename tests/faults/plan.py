@@ -190,7 +190,11 @@ def _faults(chance: random.Random, store: Store, count: int, seconds: float) -> 
             if store == "postgresql":
                 kills.append(Fault.KILL_STORE)
             what, moments = chance.choice(kills), (*MOMENTS, NOTICE)
-            moment = chance.choice(moments) if what is not Fault.KILL_STORE and chance.random() < 0.6 else ""
+            moment = (
+                chance.choice(moments)
+                if what in {Fault.KILL_DAEMON, Fault.KILL_SWITCH} and chance.random() < 0.6
+                else ""
+            )
             found.append(FaultPlan(at, what, round(chance.uniform(0.0, 2.0), 2), moment=moment))
         else:
             target = chance.randrange(RECEIVERS)
