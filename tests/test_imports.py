@@ -79,6 +79,7 @@ OUTSIDE = {
     "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "sqlalchemy": {"store"},
+    "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
     "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver

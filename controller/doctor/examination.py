@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.doctor import local, media, probe, switches, transcription
+from controller.doctor import local, media, probe, store, switches, transcription
 from controller.doctor.findings import Finding, Level, exit_code, ok, problem, render
 from controller.doctor.local import Checker
 from controller.doctor.probe import Call, Trial
@@ -44,6 +44,7 @@ async def examine(
 
     """
     found = await asyncio.to_thread(_local, settings, check)
+    found += await store.database(settings)
     found.append(await local.http_port(settings))
     found += await media.encoders()
     found.append(await transcription.engine(settings.transcription))

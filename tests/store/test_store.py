@@ -263,6 +263,23 @@ async def test_a_stalled_disk_delays_only_its_waiters(store: Store) -> None:
     await gate.passed
 
 
+async def test_a_long_read_holds_up_no_other(store: Store) -> None:
+    """While a list is read that takes its time, small reads are answered."""
+    entered, opened = threading.Event(), threading.Event()
+
+    def long(reader: Reader) -> bool:
+        reader.unfinished("fs1")
+        entered.set()
+        return opened.wait(DEADLINE)
+
+    waiting = asyncio.ensure_future(store.read(long))
+    assert await asyncio.to_thread(entered.wait, DEADLINE)
+    for _ in range(5):
+        assert await store.read(lambda reader: reader.unfinished("fs1")) == []
+    opened.set()
+    assert await waiting
+
+
 @sqlite_only
 async def test_a_full_disk_fails_writes_until_there_is_room(store: Store) -> None:
     """Waiters get the cause, what was stored stays readable, and writing goes on when there is room."""
