@@ -34,17 +34,21 @@ PASSWORD = "faults"
 MOMENT = 5.0
 """Seconds that a fault waits for its moment."""
 
-SETTLE = 120.0
+SETTLE = 180.0
 """Seconds in which everything must come to its end once all faults are over."""
 
 
 @dataclass(slots=True)
 class Run:
-    """One plan, carried out in ``directory``, which it may fill; on ``server`` where its store is PostgreSQL."""
+    """One plan, carried out in ``directory``, which it may fill; on ``server`` where its store is PostgreSQL.
+
+    ``settle`` seconds after the last fault all must have come to its end.
+    """
 
     plan: Plan
     directory: Path
     server: PostgresServer | None = None
+    settle: float = SETTLE
     faults: Counter[Fault] = field(default_factory=Counter)
     receivers: list[FaultyReceiver] = field(default_factory=list)
     accepted: set[str] = field(default_factory=set)
@@ -274,9 +278,9 @@ class Run:
 
     async def _settle(self) -> None:
         """Wait until nothing is left to be done, or for so long that what is left is stuck."""
-        if not await self._ready(60.0):
-            self.trouble.append("it was not ready within 60 s after the last fault")
-        deadline = time.monotonic() + SETTLE
+        deadline = time.monotonic() + self.settle
+        if not await self._ready(self.settle / 2):
+            self.trouble.append(f"it was not ready within {self.settle / 2:.0f} s after the last fault")
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 if not await stored.waiting(self.database) and not self._living():

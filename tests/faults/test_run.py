@@ -41,7 +41,7 @@ SMOKE = Plan(
 
 async def test_nothing_is_lost_in_a_short_run(tmp_path: Path) -> None:
     """The link is cut, the daemon killed, a receiver answers 500: five recordings are told truly, to their end."""
-    run = Run(SMOKE, tmp_path)
+    run = Run(SMOKE, tmp_path, settle=40.0)
     judgement = judge(await run.live())
     assert judgement.findings == (), (tmp_path / "daemon.log").read_text()
     assert judgement.recordings == 5
