@@ -128,7 +128,7 @@ class Plan:
         return "\n".join((*lines, *(f"  {one.at:6.2f} {one}" for one in sorted(happens, key=lambda one: one.at))))
 
 
-def plan_of(seed: int, store: Store, *, calls: int = 40, faults: int = 8, seconds: float = 16.0) -> Plan:
+def plan_of(seed: int, store: Store, *, calls: int = 30, faults: int = 8, seconds: float = 16.0) -> Plan:
     """Draw a run: so many calls and faults within ``seconds``."""
     chance = random.Random(f"{seed} {store}")  # noqa: S311 - a plan, no secret
     drawn = tuple(_call(chance, 1000 + number, seconds) for number in range(calls))

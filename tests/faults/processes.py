@@ -60,8 +60,8 @@ class Process:
             await self.running.wait()
         self.running = None
 
-    async def end(self, seconds: float = 20.0) -> str | None:
-        """End it in order; what was wrong with that."""
+    async def end(self, seconds: float = 60.0) -> str | None:
+        """End it in order; what was wrong with that. One that has only begun may die of the signal."""
         process, self.running = self.running, None
         if process is None:
             return None
@@ -74,7 +74,7 @@ class Process:
             process.kill()
             await process.wait()
             return f"it did not end within {seconds:.0f} s of SIGTERM"
-        return None if code == 0 else f"it ended with {code}"
+        return None if code in {0, -signal.SIGTERM} else f"it ended with {code}"
 
 
 @dataclass(slots=True)

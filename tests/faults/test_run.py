@@ -57,4 +57,4 @@ def test_a_seed_is_a_plan() -> None:
     assert {call.kind for plan in plans for call in plan.calls} == set(KINDS)
     assert {fault.what for plan in plans for fault in plan.faults} == set(Fault)
     assert Fault.KILL_STORE not in {fault.what for seed in range(100) for fault in plan_of(seed, "sqlite").faults}
-    assert str(plans[0]).startswith("seed 0, postgresql: 40 calls, 8 faults\n")
+    assert str(plans[0]).startswith("seed 0, postgresql: 30 calls, 8 faults\n")
