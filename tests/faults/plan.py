@@ -129,7 +129,7 @@ class Plan:
 
 
 def plan_of(seed: int, store: Store, *, calls: int = 30, faults: int = 8, seconds: float = 16.0) -> Plan:
-    """Draw a run: so many calls and faults within ``seconds``."""
+    """Draw a run: so many calls and faults within ``seconds``; a fifth of the calls come after all faults."""
     chance = random.Random(f"{seed} {store}")  # noqa: S311 - a plan, no secret
     drawn = tuple(_call(chance, 1000 + number, seconds) for number in range(calls))
     return Plan(seed, store, drawn, tuple(_faults(chance, store, faults, seconds)))
@@ -139,8 +139,9 @@ def _call(chance: random.Random, number: int, seconds: float) -> CallPlan:
     kind = chance.choice(KINDS)
     length = round(chance.uniform(1.0, 6.0), 2)
     hangup = round(chance.uniform(0.05, length + 1.0), 2) if chance.random() < 0.35 else None
+    at = chance.uniform(0.0, seconds) if number % 5 else chance.uniform(seconds + 4.0, seconds + 7.0)
     call = CallPlan(
-        at=round(chance.uniform(0.0, seconds), 2),
+        at=round(at, 2),
         number=number,
         kind=kind,
         length=length,
