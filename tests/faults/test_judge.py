@@ -78,7 +78,7 @@ def test_what_is_fine_all_the_same() -> None:
         ),
         killed(3.2),
         ending(replace(END, word="error", state="failed", seconds=None, size=None), ran=(), masters={}, served={}),
-        replace(WELL, legs=(replace(LEG, idle=((1000.0, 1015.0),)),), ready=((980.0, 1002.0), (1009.0, 1100.0))),
+        replace(WELL, legs=(replace(LEG, idle=((1000.0, 1018.0),)),), ready=((980.0, 1002.0), (1009.0, 1100.0))),
     )
     for evidence in fine:
         assert judge(evidence).findings == ()
@@ -132,7 +132,7 @@ WRONG: dict[str, tuple[What, Evidence]] = {
     "still under way": (What.STUCK, replace(WELL, rows={"r": "processing"})),
     "a leg that never ended": (What.SILENT, replace(WELL, legs=(replace(LEG, ended_at=None),))),
     "a leg that lived for long": (What.SILENT, replace(WELL, legs=(replace(LEG, ended_at=BEGAN + 90),))),
-    "a leg on which nothing ran": (What.SILENT, replace(WELL, legs=(replace(LEG, idle=((1000.0, 1015.0),)),))),
+    "a leg on which nothing ran": (What.SILENT, replace(WELL, legs=(replace(LEG, idle=((1000.0, 1018.0),)),))),
     "never delivered": (
         What.UNDELIVERED,
         replace(WELL, deliveries=(*WELL.deliveries, listed("d3", START, 3, "pending"))),
