@@ -31,8 +31,9 @@ TIMES = 1.0
 """Seconds within which a beginning or end is told; a beginning that nobody saw is guessed."""
 
 SILENT = 17.0
-"""Seconds from which on a leg with nothing that runs on it is left in silence, by a daemon that is ready. A caller may
-wait 15 for the file that an action is told of (docs/plivo.md)."""
+"""Seconds from which on a leg with nothing that runs on it is left in silence, by a daemon that is ready.
+
+A caller may wait 15 for the file that an action is told of (docs/plivo.md)."""
 
 LATE = 60.0
 """Seconds that a call may last longer than its document, for all that went wrong."""
