@@ -203,7 +203,8 @@ class DiskMedia:
         self._observe(examined)
         if recording.request.format != WAV or self._archive is not None:
             playable(measured)
-        return await self._archived(recording, await self._derive(recording, measured, root))
+        found = replace(await self._derive(recording, measured, root), written_at=look.written_at)
+        return await self._archived(recording, found)
 
     async def _derive(self, recording: Recording, measured: Measured, root: Root) -> Found:
         wanted = recording.request.format
@@ -371,6 +372,16 @@ class DiskMedia:
         except OSError as error:
             self._observe(ClearingFailed("", f"{type(error).__name__}: {error}"))
             return ()
+
+    async def began(self, recording: Recording) -> float | None:
+        """Return since when a master is written, in Unix seconds; None where it does not tell."""
+        root = self._root_of(recording)
+        if root is None:
+            return None
+        try:
+            return await self._in_time(root.local_path, lambda: roots.since(root, recording.path))
+        except OSError:
+            return None
 
     async def begun(self, recording: Recording) -> bool:
         """Tell whether a master is there; true as well where that cannot be known."""

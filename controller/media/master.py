@@ -64,13 +64,14 @@ def measure(recording: Recording, master: Path | None, target: Path) -> tuple[Me
         derived,
         trimmed=trimmed / found.rate,
         silent=silent,
+        cut=cuts.frames / found.rate,
     )
     return measured, MasterExamined(
         recording=recording.id,
         duration=measured.duration,
         size=size,
         mended=not found.finished,
-        cut_seconds=cuts.frames / found.rate,
+        cut_seconds=measured.cut,
         missed_pauses=cuts.missed,
         trimmed_seconds=measured.trimmed,
     )

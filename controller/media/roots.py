@@ -52,12 +52,16 @@ class Root:
 
 
 class Look(NamedTuple):
-    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing."""
+    """What a look at a master found: what is wrong, if looking again is pointless, its bytes, if it's missing.
+
+    ``written_at`` is when it was last written to, in Unix seconds.
+    """
 
     problem: str | None
     final: bool
     size: int = 0
     missing: bool = False
+    written_at: float | None = None
 
 
 def look(root: Root, path: str) -> Look:
@@ -68,8 +72,9 @@ def look(root: Root, path: str) -> Look:
         return Look(str(error), True)
     try:
         with wav.opened(master) as descriptor:
-            size = os.fstat(descriptor).st_size
-            return Look(None, size > 0 and wav.measure(descriptor).finished, size)
+            state = os.fstat(descriptor)
+            final = state.st_size > 0 and wav.measure(descriptor).finished
+            return Look(None, final, state.st_size, written_at=state.st_mtime)
     except wav.WavError as error:
         return Look(f"{master.name} {error}", False)
     except OSError as error:
@@ -92,6 +97,16 @@ def away(root: Root) -> str | None:
     except OSError as error:
         return f"{root.local_path}: {error.strerror or error}"
     return problems[0] if problems else None
+
+
+def since(root: Root, path: str) -> float | None:
+    """Return when what is in a master began: as long before it was last written to as it is long. None if unread."""
+    try:
+        with wav.opened(root.local(path)) as descriptor:
+            written_at, found = os.fstat(descriptor).st_mtime, wav.measure(descriptor)
+    except (OSError, ValueError, wav.WavError):
+        return None
+    return written_at - found.frames / found.rate
 
 
 def may_be_there(root: Root, path: str) -> bool:

@@ -162,10 +162,13 @@ class Effects:
             master = await self._media.begun(recording)
             if master or life.recording.state is not State.REQUESTED:  # it may have begun since it was asked after
                 presence = await self._recorder.inquire(recording)
+        began = None
+        if presence.recorder and life.recording.state is State.REQUESTED:
+            began = await self._media.began(recording)
         at = self._now(life)
         if presence.followed:
             self._apply(recording.id, Moved(at, presence.followed))
-        return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master, anew)
+        return StillRuns(at, began) if presence.recorder else NotThere(at, presence.leg, master, anew)
 
     async def _examine(self, life: Life, recording: Recording) -> None:
         life.closed.set()

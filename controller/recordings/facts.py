@@ -73,9 +73,10 @@ class StopOverdue:
 
 @dataclass(frozen=True, slots=True)
 class StillRuns:
-    """Asked, the switch says that its recorder is on a leg."""
+    """Asked, the switch says that its recorder is on a leg. ``began`` is since when, as far as its file tells."""
 
     at: float
+    began: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,9 +208,11 @@ def _same(recording: Recording, _fact: Fact) -> Recording:
 
 
 def _started(recording: Recording, fact: Started | StillRuns) -> Recording:
-    # A start that nobody saw was when it was to be expected: nearer than the time of the inquiry.
-    at = fact.at if isinstance(fact, Started) else recording.expected_at
-    return replace(recording, started_at=at)
+    if isinstance(fact, Started):
+        return replace(recording, started_at=fact.at)
+    # Nobody saw it begin: its file tells, or it was when it was to be expected: nearer than the time of the inquiry.
+    began = recording.expected_at if fact.began is None else max(recording.requested_at, min(fact.began, fact.at))
+    return replace(recording, started_at=began)
 
 
 def _started_to_stop(recording: Recording, fact: Started | StillRuns) -> Recording:
@@ -393,23 +395,35 @@ def _lost(recording: Recording, fact: Examined) -> Recording:
 
 
 def _finished(recording: Recording, fact: Examined) -> Recording:
-    ended = recording.ended_at
+    ended, measured = recording.ended_at, recording.measured
     if ended is None:
-        started = recording.expected_at if recording.started_at is None else recording.started_at
-        length = 0.0 if recording.measured is None else recording.measured.untrimmed
-        skipped = sum(
-            pause.end - pause.start
-            for pause in recording.pauses
-            if pause.behavior is PauseBehavior.SKIP and pause.end is not None
-        )
-        ended = started + length + skipped
+        lasted = _lasted(recording, measured or Measured(0.0, 0))
+        started = recording.started_at
+        if started is None:
+            written_at = None if measured is None else fact.found.written_at
+            # Nobody saw it begin, and a link that hung may have told the switch late: its file says when.
+            started = (
+                recording.expected_at if written_at is None else max(recording.requested_at, written_at - lasted)
+            )
+        ended = started + lasted
         recording = replace(
             recording, ended_at=ended, pauses=_closed(recording, ended), breaks=_mended(recording, ended)
         )
     began = recording.started_at
-    if began is None and recording.measured is not None:  # RECORD_START was never seen
-        began = max(recording.requested_at, ended - recording.measured.untrimmed)
+    if began is None and measured is not None:  # RECORD_START was never seen
+        began = max(recording.requested_at, ended - measured.untrimmed)
     return replace(recording, started_at=began, finished_at=fact.at)
+
+
+def _lasted(recording: Recording, measured: Measured) -> float:
+    """Return the seconds from its beginning to its end, which nobody saw, as its file tells."""
+    skipped = sum(
+        pause.end - pause.start
+        for pause in recording.pauses
+        if pause.behavior is PauseBehavior.SKIP and pause.end is not None
+    )
+    # A pause that lasted to the end has none of its own: how long it was only what was cut tells.
+    return measured.untrimmed + max(skipped, measured.cut)
 
 
 def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:

@@ -211,7 +211,7 @@ class Measured:
 
     ``derived`` says that its WAV is a copy of ours (header mended, skipped spans cut, silent ends trimmed), not the
     switch's own file. ``trimmed`` seconds went from both ends together; ``silent``: there is nothing but silence in
-    it, which is looked for only where the request has a use for it.
+    it, which is looked for only where the request has a use for it. ``cut`` seconds of skipped pauses were cut out.
     """
 
     duration: float
@@ -222,6 +222,7 @@ class Measured:
     format: str = "wav"
     trimmed: float = 0.0
     silent: bool = False
+    cut: float = 0.0
 
     @property
     def untrimmed(self) -> float:

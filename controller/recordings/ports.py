@@ -160,17 +160,23 @@ class Found:
     """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable).
 
     Measured with a ``problem``: it is served, but not in the format asked for, and why. ``stored`` in the media
-    store; ``unstored``: not there yet, though it is to be.
+    store; ``unstored``: not there yet, though it is to be. ``written_at`` is when the switch wrote to
+    it last, by the clock of its disk.
     """
 
     measured: Measured | None
     problem: str | None = None
+    written_at: float | None = None
     stored: tuple[Stored, ...] = ()
     unstored: bool = False
 
 
 class Media(Protocol):
     """The files."""
+
+    def began(self, recording: Recording) -> Awaitable[float | None]:
+        """Return since when its master is written, by what is in it and the clock of its disk; None if unknown."""
+        ...
 
     def begun(self, recording: Recording) -> Awaitable[bool]:
         """Tell whether a master is there, or may be: also true while its directory cannot be looked at."""

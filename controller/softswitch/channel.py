@@ -269,6 +269,11 @@ class Channel(ABC):
             Track.cut(self._idle, self.switch.position(self.switch.now()))
             self._idle = None
 
+    @property
+    def sounding(self) -> bool:
+        """Whether an application plays something to the party."""
+        return bool(self._output)
+
     def begin_output(self, segment: Segment) -> None:
         """Begin a playback; whatever was being played waits for its end."""
         self._output.append((segment, 0))

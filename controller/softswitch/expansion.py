@@ -35,16 +35,14 @@ def expand(switch: "Softswitch", leg: "Leg | None", text: str, depth: int = 0) -
         else:
             inner = text[start + 2 : end]
             value = _value(switch, leg, inner, depth)
-            switch.journal.expansions.append(
-                ExpansionEntry(time.time(), leg.uuid if leg else "", text[start : end + 1], value)
-            )
+            switch.journal.note(ExpansionEntry(time.time(), leg.uuid if leg else "", text[start : end + 1], value))
             out += [before.removesuffix("$"), value]
         position = end + 1
 
 
 def note_system(switch: "Softswitch", leg: "Leg | None", command: str) -> None:
     """Remember a shell command that a real switch would have run."""
-    switch.journal.system.append(SystemEntry(time.time(), leg.uuid if leg else "", command))
+    switch.journal.note(SystemEntry(time.time(), leg.uuid if leg else "", command))
 
 
 def _closing(text: str, start: int) -> int:

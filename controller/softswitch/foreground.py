@@ -78,7 +78,7 @@ async def record(leg: "Leg", argument: str, terminators: "Callable[[Leg], str]")
         leg.hang_up("DESTINATION_OUT_OF_ORDER")
         return
     entry = RecordingEntry(leg.uuid, path, time.time(), leg.profile.rate, 1, {}, foreground=True)
-    leg.switch.journal.recordings.append(entry)
+    leg.switch.journal.note(entry)
     leg.fire("CODEC")
     leg.fire("RECORD_START", after=[("Record-File-Path", path)])
     take = _Take(leg, file, threshold, hits)
@@ -91,6 +91,7 @@ async def record(leg: "Leg", argument: str, terminators: "Callable[[Leg], str]")
     leg.variables.set("record_seconds", str(samples // rate))
     leg.variables.set("record_ms", str(samples * 1000 // rate))
     entry.stopped_at, entry.frames_written, entry.reason = time.time(), samples, reason
+    leg.switch.journal.tell(entry)
     leg.fire("RECORD_STOP", after=[("Record-File-Path", path)])
     leg.fire("CODEC")
 

@@ -1,6 +1,6 @@
 """What truly happened in the switch: the truth that tests compare a controller's word with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,9 +80,16 @@ class SystemEntry:
     command: str
 
 
+Entry = RecordingEntry | CommandEntry | ExecutedEntry | HangupEntry | ExpansionEntry | SystemEntry
+
+
 @dataclass(slots=True)
 class Journal:
-    """Everything in the order it happened; survives `crash` and `restart`."""
+    """Everything in the order it happened; survives `crash` and `restart`.
+
+    `tell` hears each entry as it is made, and a recording's once more when it is over: whoever writes them down at
+    once has what happened before a kill -9, too.
+    """
 
     recordings: list[RecordingEntry] = field(default_factory=list)
     commands: list[CommandEntry] = field(default_factory=list)
@@ -90,6 +97,24 @@ class Journal:
     hangups: list[HangupEntry] = field(default_factory=list)
     expansions: list[ExpansionEntry] = field(default_factory=list)
     system: list[SystemEntry] = field(default_factory=list)
+    tell: Callable[[Entry], None] = lambda _entry: None
+
+    def note(self, entry: Entry) -> None:
+        """Write an entry down."""
+        match entry:
+            case RecordingEntry():
+                self.recordings.append(entry)
+            case CommandEntry():
+                self.commands.append(entry)
+            case ExecutedEntry():
+                self.executed.append(entry)
+            case HangupEntry():
+                self.hangups.append(entry)
+            case ExpansionEntry():
+                self.expansions.append(entry)
+            case SystemEntry():
+                self.system.append(entry)
+        self.tell(entry)
 
     def recording(self, path: str) -> RecordingEntry:
         """Return the last recording opened at `path`; KeyError when there was none."""

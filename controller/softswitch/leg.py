@@ -188,7 +188,7 @@ class Leg(Channel):
             argument = expand(self.switch, self, argument)
         event_uuid = event_uuid or self.variables.get("app_uuid") or str(uuid.uuid4())
         self.variables.set("app_uuid", None)
-        self.switch.journal.executed.append(ExecutedEntry(time.time(), self.uuid, name, argument, event_uuid))
+        self.switch.journal.note(ExecutedEntry(time.time(), self.uuid, name, argument, event_uuid))
         self._last_application = (name, argument)
         self.variables.set("current_application_data", argument or None)
         self.variables.set("current_application_response", None)
@@ -385,7 +385,7 @@ class Leg(Channel):
         self.parked.set()
         self.hangup_cause = cause.upper() if cause.upper() in CAUSES else "NORMAL_CLEARING"
         self.profile.stamp("Hangup")
-        self.switch.journal.hangups.append(HangupEntry(time.time(), self.uuid, self.hangup_cause))
+        self.switch.journal.note(HangupEntry(time.time(), self.uuid, self.hangup_cause))
         self.switch.unschedule(self.uuid)
         for timer in self._timers:
             timer.cancel()

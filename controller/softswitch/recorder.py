@@ -310,6 +310,7 @@ class Recorder:
         self.entry.frames_written = offered
         self.entry.cause = self._cause
         self.entry.reason = reason
+        leg.switch.journal.tell(self.entry)
 
     def _discard(self, cause: str) -> None:
         self.leg.variables.set("RECORD_DISCARDED", "true")
@@ -334,6 +335,7 @@ class Recorder:
             self.entry.reason = reason
             self.entry.stopped_at = time.time()
             self.entry.frames_written = self._written * FRAME * self._scale
+            self.leg.switch.journal.tell(self.entry)
 
     def tell_started(self) -> None:
         """Fire RECORD_START."""
@@ -384,7 +386,7 @@ async def start(leg: "Leg", path: str, limit: int, variables: Mapping[str, str])
     with leg.in_use():
         await asyncio.sleep(0.01)
     recorder = Recorder(leg, key, file, options, variables, limit)
-    leg.switch.journal.recordings.append(recorder.entry)
+    leg.switch.journal.note(recorder.entry)
     recorder.tell_started()
     leg.add_recorder(recorder)
     recorder.tell_bug_started()

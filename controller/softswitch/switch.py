@@ -262,7 +262,7 @@ class Softswitch:
 
     def note_command(self, text: str, client: int) -> None:
         """Write a client's command into the journal."""
-        self.journal.commands.append(CommandEntry(time.time(), text, client))
+        self.journal.note(CommandEntry(time.time(), text, client))
 
     async def api(self, text: str) -> str:
         """Run an API command; its output, empty when there is none."""

@@ -82,7 +82,7 @@ class Timings:
     heartbeat_silence: float = 60.0
     backoff_first: float = 0.5
     backoff_factor: float = 2.0
-    backoff_cap: float = 30.0
+    backoff_cap: float = 5.0
     backoff_jitter: float = 0.5
     lived: float = 30.0
     hurry_every: float = 0.002

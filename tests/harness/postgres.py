@@ -85,9 +85,10 @@ class PostgresServer:
                 capture_output=True,
                 **self._become(),
             )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", self.port))
-            self.port = free.getsockname()[1]
+        if not self.port:  # it comes back where it was, whatever of its connections lingers there
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = free.getsockname()[1]
         wanted = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._home}"]
         options = [part for each in (*wanted, *(() if self._durable else _FAST)) for part in ("-c", each)]
         with (self._home / "log").open("ab") as log:

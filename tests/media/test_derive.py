@@ -98,7 +98,7 @@ async def test_the_cut_and_mended_copy_is_encoded(disk: Deriving, form: str) -> 
     found = await disk.media.examine(recording)
     assert found.measured is not None
     path = disk.served(recording, found.measured)
-    assert found.measured == Measured(3.0, path.stat().st_size, 1, 8000, derived=True, format=form)
+    assert found.measured == Measured(3.0, path.stat().st_size, 1, 8000, derived=True, format=form, cut=1.0)
     heard = read_audio(path)
     assert abs(tagged(path).seconds - 3.0) < 0.001
     assert len(heard.sounding()) == 1

@@ -114,6 +114,7 @@ async def test_an_unfinished_header_is_mended_in_a_copy(disk: Disk, frames: int)
     recording = disk.recording(content)
     found = await disk.media.examine(recording)
     assert found.measured == Measured(frames / 16000, 44 + 2 * frames, 1, 16000, derived=True)
+    assert found.written_at == (disk.local / f"{recording.id}.wav").stat().st_mtime
     served = disk.media.path_of(replace(recording, measured=found.measured))
     assert served.is_relative_to(disk.derived)
     assert served.read_bytes() == wav.header(16000, 1, frames) + audio(frames)
@@ -140,7 +141,7 @@ async def test_skipped_pauses_are_cut_from_a_copy(disk: Disk) -> None:
     )
     recording = disk.recording(wav.header(8000, 1, 32000) + sound.tobytes(), pauses=pauses)
     found = await disk.media.examine(recording)
-    assert found.measured == Measured(3.0, 44 + 48000, 1, 8000, derived=True)
+    assert found.measured == Measured(3.0, 44 + 48000, 1, 8000, derived=True, cut=1.0)
     served = disk.media.path_of(replace(recording, measured=found.measured))
     assert served.read_bytes() == wav.header(8000, 1, 24000) + sound[:8000].tobytes() + sound[16000:].tobytes()
     assert disk.events == [MasterExamined(recording.id, 3.0, 48044, False, 1.0, 0)]
@@ -158,7 +159,7 @@ async def test_a_file_that_was_broken_off_in_its_pauses(disk: Disk) -> None:
         ended_at=START + 10,
     )
     found = await disk.media.examine(recording)
-    assert found.measured == Measured(6.0, 44 + 96000, 1, 8000, derived=True)
+    assert found.measured == Measured(6.0, 44 + 96000, 1, 8000, derived=True, cut=0.5)
     served = disk.media.path_of(replace(recording, measured=found.measured))
     silence = bytes(2 * 12000)
     assert served.read_bytes() == (
@@ -339,7 +340,7 @@ async def test_a_late_master_is_waited_for(disk: Disk, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(roots, "look", look)
     found = await disk.media.examine(recording)
-    assert seen == [
+    assert [one[:4] for one in seen] == [
         (f"{recording.id}.wav is not there", False, 0, True),
         (None, False, 44, False),
         (None, True, 244, False),
@@ -454,6 +455,22 @@ async def test_the_directory_is_checked(disk: Disk, tmp_path: Path, monkeypatch:
     with pytest.raises(OSError, match="no directory"):
         await others.room("plain")
     others.close()
+
+
+async def test_a_file_tells_since_when_it_is_written(disk: Disk) -> None:
+    """As long before it was last written to as it is long, finished or not; a file that is none does not tell."""
+    growing = bytearray(wav.header(8000, 1, 0))
+    struct.pack_into("<I", growing, 4, 8)
+    for frames in (0, 12000):
+        recording = disk.recording(bytes(growing) + audio(frames))
+        os.utime(disk.local / f"{recording.id}.wav", (2000.0, 2000.0))
+        assert await disk.media.began(recording) == 2000.0 - frames / 8000
+    missing = disk.recording()
+    assert await disk.media.began(missing) is None
+    assert await disk.media.began(disk.recording(b"RIFF")) is None
+    assert await disk.media.began(replace(missing, path="/etc/passwd")) is None
+    gone = replace(missing, owner=replace(missing.owner, switch="fs9"), path="/elsewhere/x.wav")
+    assert await disk.media.began(gone) is None
 
 
 async def test_what_began_is_told_by_its_file(disk: Disk, tmp_path: Path) -> None:

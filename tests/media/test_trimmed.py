@@ -136,7 +136,7 @@ async def test_trimmed_after_the_pauses_are_cut(disk: Trimming) -> None:
     # 1,640 frames of silence: ten windows and 40 frames of one that is loud
     kept = wav.header(8000, 1, 8160) + samples[9600 : 9600 + 8160].tobytes()
     assert disk.media.path_of(ready).read_bytes() == kept
-    assert ready.measured == Measured(8160 / 8000, len(kept), 1, 8000, derived=True, trimmed=1640 / 8000)
+    assert ready.measured == Measured(8160 / 8000, len(kept), 1, 8000, derived=True, trimmed=1640 / 8000, cut=1.0)
 
 
 @pytest.mark.parametrize("form", ["mp3", "mp4"])

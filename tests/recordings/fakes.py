@@ -155,9 +155,14 @@ class FakeMedia:
     """Of a file that is not closed: one for each look, the last for all that follow."""
     masters: set[str] = field(default_factory=set)
     """Ids of recordings whose file is there already when that is asked."""
+    since: float | None = None
+    """Since when a file is written, by its own word."""
     noted: list[str] = field(default_factory=list)
     cleared: list[Recording] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
+
+    async def began(self, recording: Recording) -> float | None:
+        return self.since
 
     async def begun(self, recording: Recording) -> bool:
         return recording.id in self.masters

@@ -189,7 +189,14 @@ def cases() -> list[Case]:
 
     stop, pause, resume = StopWished(AT, R.VERB), PauseWished(AT, SKIP), ResumeWished(AT)
     # requested
-    for first, seen, since in ((0, Started(AT), AT), (3, StillRuns(AT), 100.0)):
+    begins: tuple[tuple[int, Fact, float], ...] = (
+        (0, Started(AT), AT),
+        (3, StillRuns(AT), 100.0),
+        (3, StillRuns(AT, 101.5), 101.5),
+        (3, StillRuns(AT, 99.0), 100.0),  # by clocks that are off
+        (3, StillRuns(AT, AT + 9), AT),
+    )
+    for first, seen, since in begins:
         stopping = wishing(REQ, stop=R.API, pause=SKIP)
         row(first, stopping, seen, STO, N.STARTED, (E.STOP,), started_at=since, reason=R.API, wish=Wish())
         row(first + 1, wishing(REQ, pause=SKIP), seen, REC, N.STARTED, (E.MASK, E.TIME, E.WATCH), started_at=since)
@@ -325,6 +332,11 @@ def cases() -> list[Case]:
         72, lost, Examined(AT, Found(None)), State.FAILED, N.FAILED, (), error=None, ended_at=101.0, finished_at=AT
     )
     row_after(72, replace(lost, started_at=None), Examined(AT, WAV_GONE), State.FAILED, N.FAILED, (), ended_at=100.0)
+    # ... and nobody saw it begin: written to last at 112, so it began at 107; by a late clock, when asked for
+    unseen = replace(lost, started_at=None)
+    for written, since in ((112.0, 107.0), (90.0, unseen.requested_at)):
+        by_file = Examined(AT, Found(FOUND, written_at=written))
+        row_after(76, unseen, by_file, State.COMPLETED, N.COMPLETED, (), started_at=since, ended_at=since + 5.0)
     silent = replace(stopped, reason=R.NO_INPUT)
     row_after(74, silent, Examined(AT, Found(FOUND)), State.NO_INPUT, N.NO_INPUT, (), measured=FOUND, ended_at=120.0)
     # 5 s, or none: too little for what was asked for; silent; both; and what nobody minds
@@ -355,11 +367,14 @@ def cases() -> list[Case]:
     )
     known = replace(stopped, error="full")
     row_after(76, known, Examined(AT, Found(FOUND, "odd")), State.COMPLETED, N.COMPLETED, (), error="full")
-    # 5 s of file after 4 s of closed skips: lost at 110, where the last pause, which never ended, began or earlier
+    # 5 s of file without 7 s of skips, of which 4 s were of the pause that ended: lost 3 s into the last one
     broken = replace(lost, pauses=(Pause(102.0, SKIP, 106.0), Pause(107.0, SILENCE, 108.0), Pause(110.0, SKIP)))
-    closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))
-    completed = Examined(AT, Found(FOUND))
-    row_after(76, broken, completed, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=closed_pauses)
+    closed_pauses = (*broken.pauses[:2], Pause(110.0, SKIP, 113.0))
+    cut = Examined(AT, Found(replace(FOUND, cut=7.0)))
+    row_after(76, broken, cut, State.COMPLETED, N.COMPLETED, (), ended_at=113.0, pauses=closed_pauses)
+    without = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))  # the file had nothing of it, or of the others
+    found_all = Examined(AT, Found(FOUND))
+    row_after(76, broken, found_all, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=without)
     row_after(77, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
     row_after(77, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
     row_after(77, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))

@@ -86,6 +86,16 @@ async def test_rows_against_a_switch_that_ran_on(state: State, presence: Presenc
     assert (found.still_running, found.ended, found.lost) == (*counted, 0)
 
 
+@virtual
+async def test_a_beginning_that_nobody_saw_is_told_by_the_file() -> None:
+    """Its recorder is there, and runs for as long as its file says; one whose start was seen began as it was seen."""
+    for state, began in ((REQ, BEGINNING - 3), (REC, row(REC).started_at)):
+        bench = Bench(row(state))
+        bench.recorder.presence, bench.media.since = HERE, BEGINNING - 3
+        await bench.reconcile()
+        assert (bench.ledger.rows["r0"].state, bench.ledger.rows["r0"].started_at) == (REC, began)
+
+
 @pytest.mark.parametrize("state", [REQ, REC, PAU, STO, PRO])
 @virtual
 async def test_rows_against_a_switch_that_restarted(state: State) -> None:
