@@ -14,8 +14,10 @@ from controller.http import plivo
 from controller.http.recordings import Wanted
 from controller.media.examine import DiskMedia
 from controller.media.variants import Variant
+from controller.overload.admission import Admission
+from controller.overload.levels import Shed
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import CommandFailed, LedgerFailed, LegGone, NotPossible, SwitchAway
+from controller.recordings.ports import CommandFailed, LedgerFailed, LegGone, NoRoom, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
 from controller.store.reader import Chosen, Reader
 from controller.store.store import Store
@@ -34,6 +36,7 @@ class ApiDesk:
     store: Store
     media: DiskMedia
     board: Switchboard
+    admission: Admission
 
     # --- what is there ---------------------------------------------------------------------------------------------
 
@@ -104,9 +107,12 @@ class ApiDesk:
 
         From outside the leg's thread, which may be playing, holding or bridged, whoever does that to it. Only a beep
         must end before the recorder begins: both are queued in that thread, behind what plays, which is not waited
-        for. One that has not begun ``within`` so many seconds is returned as it is. Raises SwitchAway, LedgerFailed,
-        neither once it is durable.
+        for. One that has not begun ``within`` so many seconds is returned as it is. Raises NoRoom where there is too
+        much to do, SwitchAway, LedgerFailed, none of them once it is durable.
         """
+        busy = self.admission.refusal(Shed.STARTS, call.switch)
+        if busy is not None:
+            raise NoRoom(busy)
         self.board.session(call.switch)
         await self._check(call)
         owner = call.owner(call.id, dialect=dialect, outside=not request.beep)
@@ -179,5 +185,5 @@ class ApiDesk:
         return await self.recordings.delete(recording_id) is not None
 
     async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
-        """Have a ready recording's audio in a format, made where it is not there."""
+        """Have a ready recording's audio in a format, made where it is not there, unless there is too much to do."""
         return await self.media.variant(recording, form, channels)

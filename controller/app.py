@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from controller.calls.ports import Claim, Languages, ParkedLeg
 from controller.calls.rooms import Rooms
 from controller.calls.source import Sources
 from controller.cluster.joining import join, new_daemon_id
-from controller.cluster.keeper import Keeper, LeaseTerms
+from controller.cluster.keeper import Keeper as LeaseKeeper
+from controller.cluster.keeper import LeaseTerms
 from controller.cluster.ports import Cluster
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
@@ -26,19 +28,32 @@ from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Account, Dialect
 from controller.documents.fetch import is_url
 from controller.facts_desk import FactsDesk
-from controller.http import calling, plivo, recordings, relay
-from controller.http.app import HttpRooms, Listener, bound, build_app
+from controller.http import calling, openapi, plivo, recordings, relay
+from controller.http.app import HttpRooms, build_app
+from controller.http.basic import owners_only
+from controller.http.listener import LOOPBACK, Listener, bound
 from controller.lease_desk import LeaseDesk
+from controller.media.archive import WAIT, Archive
 from controller.media.decoders import Decoders
 from controller.media.encoders import Encoders
-from controller.media.examine import DiskMedia
+from controller.media.examine import LINGER, DiskMedia
+from controller.media.keeper import Keeper
+from controller.media.objects import Objects, Place
 from controller.media.played import PlayedSounds
 from controller.media.roots import Root
 from controller.metrics import Metrics, table
+from controller.overload import signals
+from controller.overload.admission import Admission, OverloadEnded
+from controller.overload.disks import Disks, Volume
+from controller.overload.health import Health, health
+from controller.overload.levels import Shed
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 from controller.recordings.service import RecordingService
+from controller.retention.clock import BelievedClock
+from controller.retention.sweeper import Sweeper
 from controller.settings import Settings
 from controller.store.calls import StoreCalls
+from controller.store.expired import StoreExpired
 from controller.store.ledger import StoreLedger
 from controller.store.outbox import OwnQueue, SharedQueue
 from controller.store.sole import sole_user
@@ -73,9 +88,11 @@ class App:
 
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
-    recording directories: a full or missing one refuses new recordings. ``store_patience`` are those for which a lock
-    of another process on the store is waited for, or a database server that is away. ``terms`` are of the leases that
-    daemons on one database have, and ``daemon`` is this one's id among them.
+    recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
+    recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
+    is waited for, or a database server that is away, ``linger`` those for which files stay here once the media store
+    has them, ``upload_wait`` those that the end of a recording waits for that. ``terms`` are of the leases
+    that daemons on one database have, and ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -85,7 +102,10 @@ class App:
     watch: Callable[[Fact], None] | None = None
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
+    look_at_age: float = 60.0
     store_patience: float = 5.0
+    linger: float = LINGER
+    upload_wait: float = WAIT
     terms: LeaseTerms | None = None
     daemon: str = field(default_factory=new_daemon_id)
     base_url: str = ""
@@ -96,14 +116,17 @@ class App:
     desk: CallDesk = field(init=False)
     outbox: Outbox = field(init=False)
     media: DiskMedia = field(init=False)
+    disks: Disks = field(init=False)
+    retention: Sweeper = field(init=False)
+    admission: Admission = field(init=False)
     audio: CallAudio = field(init=False)
     requests: RequestClient = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
+    keeper: Keeper | None = field(init=False)
     accounts: Mapping[str, Account] = field(init=False)
     dialects: dict[str, Dialect] = field(init=False)
     listener: SwitchListener = field(init=False)
     _work: list[asyncio.Task[None]] = field(default_factory=list)
-    _disks: dict[str, str] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[App]:
@@ -128,17 +151,32 @@ class App:
             metrics.gauge(
                 "transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting
             )
+            metrics.gauge(
+                "shedding",
+                "What is given up now: 1 extras, 2 recordings that APIs ask for, too, 3 new calls, too.",
+                lambda: self.admission.level,
+            )
+            metrics.gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
+            metrics.gauge(
+                "recordings_unstored",
+                "Recordings that the media store does not have yet.",
+                lambda: 0 if self.keeper is None else self.keeper.waiting,
+            )
             metrics.gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
             metrics.gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
-            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board)
+            desk = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             tenants = tuple(self.accounts.values())
             app = build_app(
                 HttpRooms(
                     find=self._find,
                     opened=self.media.opened,
+                    elsewhere=self.media.elsewhere,
                     problems=self.problems,
-                    elsewhere=lambda: self.cluster.elsewhere,
+                    degraded=self.degraded,
+                    held_elsewhere=lambda: self.cluster.elsewhere,
                     exposition=metrics.exposition,
+                    authorize=owners_only(tenants) if settings.media.require_auth else None,
+                    proxies=settings.http.trusted_proxies,
                     observe=self.telemetry.observe,
                     register=(
                         lambda router, files: recordings.register(router, files, desk, tenants, self.base_url),
@@ -146,19 +184,35 @@ class App:
                         lambda router, files: plivo.register(
                             router, files, desk, self.transcriptions, tenants, self.base_url
                         ),
+                        lambda router, _files: openapi.register(router, __version__),
                     ),
                 )
             )
             calling.register(app, desk, tenants)
-            listener = Listener(app, host, port, observe=self.telemetry.observe, bound=listening)
-            await self._look_at_disks()
+            listener = Listener(
+                app,
+                host,
+                port,
+                certificate=settings.http.tls_certificate,
+                key=settings.http.tls_key,
+                proxies=(*LOOPBACK, *settings.http.trusted_proxies),
+                observe=self.telemetry.observe,
+                bound=listening,
+            )
+            await self.disks.look()
             await self.cluster.start()
             self.recordings.clear_up()
             await listener.start()
             stack.push_async_callback(listener.stop)
             await self._start(stack, self._watch_disks())
+            await self._start(stack, self.admission.run())
+            await self._start(stack, signals.probe(self.store))
+            if self.retention.keeps:
+                await self._start(stack, self.retention.run())
             delivering = await self._start(stack, self.outbox.run())
             stack.push_async_callback(self._last_deliveries, delivering)
+            if self.keeper is not None:
+                await self._start(stack, self.keeper.run())
             await self._start(stack, self.transcriptions.run())
             await self._start(stack, self.board.run(self.listener))
             stack.push_async_callback(self.board.close)
@@ -177,12 +231,23 @@ class App:
             task.result()
 
     def problems(self) -> list[str]:
-        """Say what keeps the daemon from its work; nothing when it is ready."""
-        return [
-            *self.cluster.problems(),
-            *self.board.problems(),
-            *(f"switch {name}: {why}" for name, why in self._disks.items()),
-        ]
+        """Say what keeps the daemon from all work, or from all new work; nothing when it is ready."""
+        return list(self._health().problems)
+
+    def degraded(self) -> list[str]:
+        """Say what keeps the daemon from some of its work: a switch of several, or what can wait."""
+        return list(self._health().degraded)
+
+    def _health(self) -> Health:
+        return health(
+            [switch.name for switch in self.settings.switches],
+            unserved={**self.cluster.unserved(), **self.board.unserved()},
+            full=self.disks.problems(),
+            busy=self.admission.switch_problems(),
+            shed=self.admission.problems(),
+            calls=(self.desk.count, self.settings.limits.calls),
+            held=self.retention.problem,
+        )
 
     # --- building ---------------------------------------------------------------------------------------------
 
@@ -205,9 +270,13 @@ class App:
             on_demand=on_demand,
             least_free=settings.limits.min_free_disk,
             keep_untrimmed=settings.media.keep_untrimmed,
+            busy=lambda: self.admission.refusal(Shed.EXTRAS),
+            archive=self._archive(),
+            linger=self.linger,
             observe=observe,
         )
         stack.callback(self.media.close)
+        self._build_admission(stack)
         hooks = settings.webhooks
         guard = AddressGuard(hooks.allow_networks)
         client = CallbackClient(guard, per_origin=hooks.per_origin)
@@ -227,13 +296,15 @@ class App:
         ]
         self.board = Switchboard(addresses, self.telemetry, self.timings, self.clock)
         recorder = EslRecorder(self.board)
+        ledger = StoreLedger(self.store, self._render, self.outbox.wake, observe)
+        self.keeper = self._build_keeper(ledger, stack)
         self.recordings = RecordingService(
             recorder=recorder,
-            ledger=StoreLedger(self.store, self._render, self.outbox.wake, observe),
+            ledger=ledger,
             media=self.media,
             telemetry=self.telemetry,
             path_of=self.media.master_path,
-            admit=self._disks.get,
+            admit=self.disks.admit,
             per_call=settings.limits.recordings_per_call,
         )
         stack.push_async_callback(self.recordings.close)
@@ -254,11 +325,61 @@ class App:
             evaluator=Evaluator(observe=observe),
             rings=settings.dial.timeout,
         )
-        self.desk = CallDesk(rooms=rooms, claims=self._claim, telemetry=self.telemetry, limit=settings.limits.calls)
+        self.desk = CallDesk(
+            rooms=rooms,
+            claims=self._claim,
+            telemetry=self.telemetry,
+            limit=settings.limits.calls,
+            refuse=lambda switch: self.admission.refusal(Shed.CALLS, switch),
+        )
         stack.push_async_callback(self.desk.close)
         self.listener = FactsDesk(self.desk, self.recordings, recorder, observe, self.watch)
         self._join(stack)
         self._build_transcriptions(stack)
+        keeps = {one.name: one.retention_days for one in settings.accounts if one.retention_days is not None}
+        self.retention = Sweeper(
+            keeps,
+            StoreExpired(self.store, tuple(keeps)),
+            self.recordings.delete,
+            BelievedClock(settings.data_dir / "retention", self.clock),
+            mine=lambda switch: not self.disks.away(switch),
+            observe=observe,
+            look=self.look_at_age,
+        )
+
+    def _build_admission(self, stack: contextlib.AsyncExitStack) -> None:
+        settings, observe = self.settings, self.telemetry.observe
+        self.disks = Disks(
+            {
+                switch.name: Volume(str(switch.local_path), functools.partial(self.media.room, switch.name))
+                for switch in settings.switches
+            },
+            Volume(str(settings.data_dir), self.media.room_for_copies),
+            settings.limits.min_free_disk,
+            lambda switch: self.recordings.writing(switch),  # noqa: PLW0108 # it is made later
+        )
+        self.admission, held = signals.admission(self.store, self.disks, list(self.disks.switches), observe)
+        for one in held:
+            stack.callback(self.telemetry.subscribe(one.observe))
+
+    def _archive(self) -> Archive | None:
+        """Return the media store, where there is one."""
+        place = self.settings.media.place()
+        if not place:
+            return None
+        return Archive(Objects(Place(**place)), wait=self.upload_wait, observe=self.telemetry.observe)
+
+    def _build_keeper(self, ledger: StoreLedger, stack: contextlib.AsyncExitStack) -> Keeper | None:
+        if self.settings.media.store is None:
+            return None
+        keeper = Keeper(ledger, self.media, clock=self.clock, observe=self.telemetry.observe)
+
+        def finished(event: object) -> None:
+            if isinstance(event, RecordingFinished):
+                keeper.wake()
+
+        stack.callback(self.telemetry.subscribe(finished))
+        return keeper
 
     def _join(self, stack: contextlib.AsyncExitStack) -> None:
         """Find this daemon's place among those that share its database."""
@@ -268,7 +389,7 @@ class App:
         )
         observe = self.telemetry.observe
         self.cluster = join(self.settings.store_place(), self.daemon, names, duties, observe, self.terms)
-        if isinstance(self.cluster, Keeper):
+        if isinstance(self.cluster, LeaseKeeper):
             self.store.fence = self.cluster
         self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
         stack.push_async_callback(self.cluster.leave)
@@ -293,13 +414,14 @@ class App:
             Terms(wanted.workers, wanted.queue, wanted.charge, wanted.rate),
             clock=self.clock,
             observe=observe,
+            busy=lambda: self.admission.level >= Shed.EXTRAS,
         )
 
-        def finished(event: object) -> None:
-            if isinstance(event, RecordingFinished):
+        def wake(event: object) -> None:
+            if isinstance(event, RecordingFinished | OverloadEnded):
                 self.transcriptions.wake()
 
-        stack.callback(self.telemetry.subscribe(finished))
+        stack.callback(self.telemetry.subscribe(wake))
 
     async def _build_audio(
         self, stack: contextlib.AsyncExitStack, guard: AddressGuard, roots: Mapping[str, Root]
@@ -382,21 +504,4 @@ class App:
     async def _watch_disks(self) -> None:
         while True:
             await asyncio.sleep(self.look_at_disks)
-            await self._look_at_disks()
-
-    async def _look_at_disks(self) -> None:
-        least = self.settings.limits.min_free_disk
-        for switch in self.settings.switches:
-            try:
-                problems = await self.media.problems(switch.name)
-                free = 0 if problems else await self.media.free_bytes(switch.name)
-            except OSError as error:
-                problems, free = (f"{switch.local_path}: {error.strerror}",), 0
-            if problems:
-                self._disks[switch.name] = problems[0]
-            elif free < least:
-                self._disks[switch.name] = (
-                    f"{free} bytes are free in {switch.local_path}; limits.min_free_disk wants {least}"
-                )
-            else:
-                self._disks.pop(switch.name, None)
+            await self.disks.look()

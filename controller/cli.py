@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -22,10 +23,13 @@ from controller.calls.source import SourceFailed, read_file
 from controller.checking import VENDORS, problems, verdicts
 from controller.demo import demo
 from controller.doctor import Call, examine, exit_code, render
+from controller.doctor.local import is_alive
 from controller.documents.fetch import is_url, shown
+from controller.http.tls import TlsError
 from controller.settings import Settings, SettingsError, load
 from controller.softswitch import serve
 from controller.store import StoreError
+from controller.supervisor import supervised
 from controller.switch.link import LinkRefused
 from controller.telemetry import Telemetry
 from controller.transcription.engines import missing
@@ -33,6 +37,7 @@ from controller.transcription.engines import missing
 OK = 0
 PROBLEM = 1
 CONFIG = 78
+ALIVE_WITHIN = 3.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return CONFIG
-    except LinkRefused as error:
+    except (LinkRefused, TlsError) as error:
         print(error, file=sys.stderr)
         return CONFIG
     except (OSError, StoreError) as error:
@@ -89,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
         help="place a call to try the dialplan too; a running daemon takes it and runs its document",
     )
     doctor.set_defaults(run=_doctor)
+    alive = commands.add_parser("alive", help="exit 0 where a daemon with these settings answers on this machine")
+    alive.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
+    alive.set_defaults(run=_alive)
     return parser
 
 
@@ -103,7 +111,21 @@ def _wait(work: Coroutine[Any, Any, int]) -> int:
 def _run(options: argparse.Namespace) -> int:
     settings = load(options.config)
     logs.configure(settings.log, logs.secrets_of(settings))
-    return asyncio.run(_serve(settings, options.config.absolute().parent))
+    return _ended(settings, asyncio.run(_serve(settings, options.config.absolute().parent)))
+
+
+def _ended(settings: Settings, code: int) -> int:
+    """Return a command's exit code, or end with it at once where the media store was used.
+
+    The threads of obstore's runtime outlive its last answer, and may touch an interpreter that is being taken down,
+    which aborts the process (github.com/PyO3/pyo3-async-runtimes/issues/40): one in twenty ends did.
+    """
+    if settings.media.store is not None:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 async def _serve(settings: Settings, base: Path) -> int:
@@ -113,7 +135,7 @@ async def _serve(settings: Settings, base: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    async with App(settings, telemetry, base=base).running() as app:
+    async with App(settings, telemetry, base=base).running() as app, supervised():
         until = (asyncio.create_task(app.wait()), asyncio.create_task(stopped.wait()))
         done, rest = await asyncio.wait(until, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
@@ -207,7 +229,11 @@ def _doctor(options: argparse.Namespace) -> int:
     call = Call(number, context or "fsrec") if number else None
     findings = asyncio.run(examine(settings, check=problems, call=call))
     print(render(findings))
-    return exit_code(findings)
+    return _ended(settings, exit_code(findings))
+
+
+def _alive(options: argparse.Namespace) -> int:
+    return OK if asyncio.run(is_alive(load(options.config).http, ALIVE_WITHIN)) else PROBLEM
 
 
 if __name__ == "__main__":

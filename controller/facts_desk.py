@@ -21,6 +21,7 @@ from controller.switch.facts import (
     LegHeld,
     LegParked,
     LegUnparked,
+    RecorderAttached,
     RecordStarted,
     RecordStopped,
 )
@@ -64,9 +65,13 @@ class FactsDesk:
                 self._recorder_fact(switch, fact, Started(fact.at))
             case RecordStopped():
                 self._recorder_fact(switch, fact, Stopped(fact.at, fact.cause, fact.hangup))
+            case RecorderAttached(leg=leg, at=at, path=path, recording=recording):
+                identity = recording_id(recording)
+                if identity is not None and self.recordings.knows(identity, switch, path):
+                    self.recordings.attached(identity, leg, at)
             case Executed(application="record_session", event_uuid=event_uuid, at=at):
                 identity = recording_id(event_uuid)
-                if identity is not None and self.recordings.get(identity) is not None:
+                if identity is not None and self.recordings.knows(identity, switch):
                     self.recordings.apply(identity, StartOver(at))
             case Executed(leg=leg, application="playback" as played, event_uuid=event_uuid, response=response):
                 self.desk.executed(switch, leg, event_uuid, failed_response(played, response) or "")
@@ -91,7 +96,7 @@ class FactsDesk:
 
     def _recorder_fact(self, switch: str, fact: RecordStarted | RecordStopped, meaning: Started | Stopped) -> None:
         identity = recording_id(fact.recording)
-        if identity is not None and self.recordings.knows(identity, fact.path):
+        if identity is not None and self.recordings.knows(identity, switch, fact.path):
             self.recordings.apply(identity, meaning)
         else:  # a dialplan's, a phone's or another client's: left alone, and counted
             self.observe(FactOrphaned(switch, fact.leg, type(fact).__name__))

@@ -31,11 +31,12 @@ MAX_DEPTH = 6
 """Of nested lists and mappings in one value."""
 
 _WARNINGS = """
-    audio.refused call.failed call_turned.away clearing.failed connect.failed decoder.lost derivative.failed
-    document.refused document.warned encoder.lost engine.refused event.forged event.unreadable event.unusable
-    fact.unexpected ledger.stalled step.failed link.down message.unrendered notice.unrendered outbox.stalled
-    lease.ended leases.unreachable reading.held ringing.shortened row.unreadable switch.removed transcriber.lost
-    transcription.stalled transcription.unrendered
+    audio.refused call.failed call_turned.away certificate.refused clearing.failed connect.failed decoder.lost
+    derivative.failed document.refused document.warned encoder.lost engine.refused event.forged event.unreadable
+    event.unusable expiry.failed fact.unexpected lease.ended leases.unreachable ledger.stalled link.down
+    message.unrendered notice.unrendered outbox.stalled overload.began reading.held retention.held ringing.shortened
+    row.unreadable step.failed switch.removed transcriber.lost transcription.stalled transcription.unrendered
+    upload.failed uploads.stalled
 """
 _CHATTY = """
     command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
@@ -52,7 +53,9 @@ LEVELS: Mapping[str, int] = {
 _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|token|signing_?key|authori[sz]ation|credential|cookie", re.IGNORECASE
 )
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
+_QUERY = re.compile(r"(?<=://)([^\s?#\"'<>]*\?)[^\s\"'<>]+")
+"""Of a URL: many applications keep a key in it, of which the settings know nothing."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
 _RESERVED = frozenset({"event", "level", "timestamp", "logger", "exc_info", "stack_info", "exception", "stack"})
 _SHORT_SECRET = 4
@@ -187,7 +190,8 @@ class Sanitizer:
             return REDACTED
         if self._within is not None:
             text = self._within.sub(REDACTED, text)
-        text = _USER_INFO.sub(REDACTED, text)
+        if "://" in text:
+            text = _QUERY.sub(rf"\1{REDACTED}", _USER_INFO.sub(REDACTED, text))
         if len(text) > MAX_CHARACTERS:
             text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
         return escaped(text)

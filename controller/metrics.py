@@ -16,14 +16,19 @@ from typing import Any, Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from controller.calls.audio import AudioFetched, AudioRefused
+from controller.calls.events import CallTurnedAway
 from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
+from controller.media.copies import FORMATS
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
-from controller.media.examine import FORMATS
 from controller.media.master import MasterExamined
+from controller.overload.admission import OverloadBegan
+from controller.overload.levels import Shed
 from controller.recordings.model import FINAL_STATES, EndReason, State, TranscriptionState
+from controller.retention.sweeper import ExpiryFailed, RecordingExpired
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 from controller.transcription.events import TranscriberLost, TranscriptionFinished
 
@@ -51,6 +56,7 @@ class Metric(Generic[_E]):
 STATES = tuple(state.value for state in State)
 OUTCOMES = tuple(sorted(state.value for state in FINAL_STATES))
 REASONS = tuple(reason.value for reason in EndReason)
+SHED = tuple(shed.name.lower() for shed in Shed if shed)
 TRANSCRIBED = tuple(state.value for state in TranscriptionState if state.final)
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -111,12 +117,28 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
             lambda event: (event.switch,),
         ),
         Metric(
+            CallTurnedAway,
+            "calls_turned_away_total",
+            "Calls hung up at once: too many, or too much to do.",
+            {"switch": switches},
+            lambda event: (event.switch,),
+        ),
+        Metric(
             LeaseTaken,
             "leases_taken_total",
             "Switches that this daemon began to serve, of those that it shares with others.",
             {"switch": switches},
             lambda event: (event.switch,),
         ),
+        Metric(
+            OverloadBegan,
+            "overloads_total",
+            "Times that something became too much, by what was given up.",
+            {"shed": SHED},
+            lambda event: (event.shed,),
+        ),
+        Metric(RecordingExpired, "recordings_expired_total", "Recordings deleted for their age."),
+        Metric(ExpiryFailed, "recordings_expiry_failed_total", "Deletions for age that are to be tried again."),
         Metric(
             LeaseEnded,
             "leases_ended_total",
@@ -153,8 +175,23 @@ def table(*, dialects: Sequence[str], switches: Sequence[str]) -> tuple[Metric[A
         Metric(
             ClearingFailed,
             "clearings_failed_total",
-            "Recordings whose files could not be removed; tried again at the next start.",
+            "Recordings whose files or objects could not be removed; it is tried again.",
         ),
+        Metric(RecordingStored, "recordings_stored_total", "Recordings that were put into the media store."),
+        Metric(
+            RecordingStored,
+            "stored_bytes_total",
+            "Bytes of recordings that were put into the media store.",
+            amount=lambda event: event.size,
+        ),
+        Metric(
+            RecordingStored,
+            "upload_duration_seconds",
+            "Time that putting a recording into the media store took.",
+            amount=lambda event: event.duration,
+            buckets=LENGTHS,
+        ),
+        Metric(UploadFailed, "uploads_failed_total", "Tries to put a recording into the media store that failed."),
         Metric(
             DerivativeMade,
             "derivatives_total",

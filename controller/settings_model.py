@@ -10,17 +10,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from controller.documents.dialect import Account
 from controller.documents.fetch import is_url
 from controller.settings_values import (
     DocumentSource,
+    EndpointUrl,
     Engine,
     Identity,
     Listen,
     ListenAddress,
     LocalPath,
+    MediaPlace,
     Name,
     Network,
     Pattern,
@@ -35,6 +37,7 @@ from controller.settings_values import (
     Text,
     Voice,
     WebUrl,
+    near,
     not_yet,
 )
 from controller.switch.commands_dial import template
@@ -73,46 +76,94 @@ class SwitchSettings(Section):
 
 
 class HttpSettings(Section):
-    """The HTTP listener, and the URL under which the world reaches it."""
+    """The HTTP listener, and the URL under which the world reaches it.
+
+    Of ``trusted_proxies`` X-Forwarded-For is believed: it tells whose failed logins are counted.
+    """
 
     listen: ListenAddress = Listen("127.0.0.1", 8080)
     public_url: PublicUrl | None = None
-    tls_certificate: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
-    tls_key: Annotated[LocalPath | None, not_yet(None, "TLS; put a proxy in front")] = None
+    tls_certificate: LocalPath | None = None
+    tls_key: LocalPath | None = None
+    trusted_proxies: tuple[Network, ...] = ()
     console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
 
     @model_validator(mode="after")
     def _reachable(self) -> HttpSettings:
         if self.public_url is None and self.listen.everywhere:
             raise ValueError("public_url is needed when listen names every address: URLs of recordings begin with it")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("TLS needs tls_certificate and tls_key; one of them is missing")
         return self
 
     def base_url(self, port: int | None = None) -> str:
         """Return what the URLs of recordings begin with; ``port`` is the one taken where listen says 0."""
         if self.public_url is not None:
             return self.public_url
-        return f"http://{Listen(self.listen.host, self.listen.port or port or 0)}"
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{scheme}://{Listen(self.listen.host, self.listen.port or port or 0)}"
 
 
-def _media_store(value: str) -> str:
-    if value.startswith("s3://"):
-        raise ValueError("not supported in this version: media in S3")
-    raise ValueError("should have no value; s3://bucket/prefix is for a later version")
+class S3Settings(Section):
+    """How the media store is reached, in the words of S3's tools.
+
+    What is not said comes from the environment (``AWS_ACCESS_KEY_ID`` …), or from the machine's role.
+    """
+
+    endpoint: EndpointUrl | None = None
+    region: Identity | None = None
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    path_style: bool | None = None
+    allow_http: bool = False
+
+    @model_validator(mode="after")
+    def _together(self) -> S3Settings:
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise ValueError("access_key_id and secret_access_key go together; one is missing")
+        if self.session_token is not None and self.access_key_id is None:
+            raise ValueError("session_token belongs to an access_key_id and a secret_access_key, which are missing")
+        endpoint = self.endpoint or ""
+        if endpoint.startswith("http://") and not (self.allow_http or near(endpoint)):
+            raise ValueError(
+                "endpoint should begin with https://: recordings would cross the network in clear text; where that "
+                "is meant (a name of your own network), say allow_http: true"
+            )
+        return self
 
 
 class MediaSettings(Section):
-    """Where finished recordings are served from, and to whom."""
+    """Where finished recordings are kept and served from, and to whom."""
 
-    store: Annotated[str, AfterValidator(_media_store)] | None = None
-    require_auth: Annotated[bool, not_yet(False, "recordings that need credentials")] = False
+    store: MediaPlace | None = None
+    s3: S3Settings = S3Settings()
+    require_auth: bool = False
     keep_untrimmed: bool = False
+
+    @model_validator(mode="after")
+    def _of_a_store(self) -> MediaSettings:
+        if self.store is None and self.s3 != S3Settings():
+            raise ValueError("s3 says how a media store is reached, and there is none: store is missing")
+        return self
+
+    def place(self) -> dict[str, Any]:
+        """Return what ``media.objects.Place`` is made of, secrets in clear; nothing where there is no media store."""
+        if self.store is None:
+            return {}
+        given = {
+            key: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for key, value in self.s3
+            if key != "allow_http"
+        }
+        return {"bucket": self.store.bucket, "prefix": self.store.prefix, **given}
 
 
 class _AccountSettings(Section):
     """What every vendor's account has."""
 
     name: Name
-    retention_days: Annotated[Amount | None, not_yet(None, "retention")] = None
+    retention_days: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     absent_when_silent: bool = False
     price_per_minute: Amount = 0.0
 

@@ -26,6 +26,7 @@ _VOICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _SPOKEN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,127}")
 _WISHES = re.compile(r"(?:ct|ot|rt|tt|rc|rp)=[a-z0-9,]+(?:&(?:ct|ot|rt|tt|rc|rp)=[a-z0-9,]+)*")
 _SWITCH_PATH = re.compile(r"(?:/[A-Za-z0-9._-]+)+")
+_MEDIA_STORE = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9!_.*'()/-]*))?")
 _SIZE = re.compile(r"(?P<count>[0-9]{1,15})\s*(?P<unit>[A-Za-z]*)")
 _UNITS: dict[str, int] = {
     "": 1,
@@ -158,6 +159,58 @@ def _server_url(value: str) -> str:
     if "@" in parts.netloc or "#" in value:
         raise ValueError("should have no user and no fragment: the key is api_key")
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStore:
+    """A bucket of S3-compatible storage, and what the names of all its objects begin with."""
+
+    bucket: str
+    prefix: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> MediaStore:
+        """Return the place that ``s3://bucket/prefix`` names. Raises ValueError."""
+        match = _MEDIA_STORE.fullmatch(text)
+        prefix = "" if match is None else (match[2] or "").strip("/")
+        if match is None or ".." in match[1] or (prefix and not all(set(part) - {"."} for part in prefix.split("/"))):
+            raise ValueError(
+                "should be s3://bucket/prefix: a bucket's name is 3 to 63 of a-z, 0-9, - and ., a prefix of letters, "
+                "digits and !_.*'()/-"
+            )
+        return cls(match[1], prefix)
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+def _media_store(value: object) -> MediaStore:
+    return value if isinstance(value, MediaStore) else MediaStore.parse(_text(value))
+
+
+def _endpoint(value: str) -> str:
+    """Return the URL of an S3 server; its own paths are put behind it."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("should be a URL as in https://minio.example.com:9000")
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError("should have no user, query or fragment: the keys are access_key_id and secret_access_key")
+    return value.rstrip("/")
+
+
+def near(url: str) -> bool:
+    """Tell whether a URL's host is this machine, or an address of a private network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_private
 
 
 def _switch_path(value: str) -> str:
@@ -300,6 +353,8 @@ ListenAddress = Annotated[Listen, PlainValidator(_listen)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, PlainValidator(_network)]
 Pattern = Annotated[re.Pattern[str], PlainValidator(_pattern)]
 ServerUrl = Annotated[str, AfterValidator(_server_url)]
+EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
+MediaPlace = Annotated[MediaStore, PlainValidator(_media_store)]
 PublicUrl = Annotated[str, AfterValidator(_public_url)]
 SwitchPath = Annotated[str, AfterValidator(_switch_path)]
 LocalPath = Annotated[Path, BeforeValidator(_rooted), BeforeValidator(_path_like)]

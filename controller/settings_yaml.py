@@ -22,6 +22,7 @@ MAX_NODES = 20_000
 
 _VARIABLE = re.compile(r"\$(?:(?P<escaped>\$)(?=\{)|\{(?P<name>[^}]*)\})")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "timestamp"))
 
@@ -57,20 +58,43 @@ def read(text: str, environ: Mapping[str, str]) -> Document:
     Never raises: a file that can't be read at all is a document with one fault.
     """
     document = Document()
+    line = 0
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            line = loader.line + 1
+            loader.dispose()
         if node is not None:
             document.data = _Walk(document, environ).value(node, (), ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        what = error.problem or error.context or "can't be parsed"
-        document.faults.append(Fault(mark.line + 1 if mark else 0, (), f"no valid YAML: {_printable(what)}"))
+        document.faults.append(Fault(mark.line + 1 if mark else 0, (), f"no valid YAML: {_words(error)}"))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         document.faults.append(Fault(line, (), f"no valid YAML: character U+{_code(error):04X} is not allowed"))
     except RecursionError:
         document.faults.append(Fault(0, (), "no valid settings: nested too deeply"))
+    except (ValueError, OverflowError):  # PyYAML's own int() and chr(), of a %YAML directive or a \U escape
+        document.faults.append(Fault(line, (), "no valid YAML: a number or an escape (\\U…) that means nothing"))
     return document
+
+
+def _words(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong, without the words that the file has there: they may be of a secret."""
+    if isinstance(error, yaml.composer.ComposerError):
+        if error.problem and "alias" in error.problem:
+            return "an alias (*name) of what is named nowhere; quote a value that begins with *"
+        if error.context and "anchor" in error.context:
+            return "an anchor (&name) that is given twice; quote a value that begins with &"
+    what = error.problem or error.context or "can't be parsed"
+    return _printable(_QUOTED.sub(lambda match: match[0] if _tells(match[0]) else "what is written there", what))
+
+
+def _tells(quoted: str) -> bool:
+    """Whether what PyYAML quotes is a token's kind (`'<scalar>'`) or a single character, no more."""
+    return len(quoted) <= 3 or quoted[1] == "<"
 
 
 def _code(error: yaml.reader.ReaderError) -> int:
@@ -123,7 +147,7 @@ class _Walk:
 
     def _scalar(self, node: yaml.ScalarNode, location: Location) -> str | None:
         if node.tag not in _PLAIN_TAGS:
-            self._fault(node, location, f"the tag {_printable(node.tag)} has no meaning here")
+            self._fault(node, location, "a tag (!name) has no meaning here; quote a value that begins with !")
             return None
         text = str(node.value)
         if node.style is None and text in _NULL:

@@ -36,7 +36,7 @@ def made(tmp_path: Path, port: int, text: str = "", password: str = PASSWORD) ->
     return parse(
         f"switches: [{{name: fs1, port: {port}, password: {password}, switch_path: {tmp_path}/recordings,"
         f" local_path: recordings}}]\n"
-        "http: {listen: '127.0.0.1:0', public_url: 'https://rec.example.com'}\n"
+        "http: {listen: '127.0.0.1:0', public_url: 'https://rec.example.com', trusted_proxies: [127.0.0.1/32]}\n"
         "accounts: [{name: acme, vendor: signalwire, project_id: p, api_token: t}]\n"
         "routes: [{destination: '^1001$', account: acme, document: voicemail.swml.yaml}]\n"
         "limits: {min_free_disk: 0}\n" + text,

@@ -12,8 +12,10 @@ import pytest
 
 from controller.api_desk import ApiDesk
 from controller.documents.call import Call, CallInfo, CallState
+from controller.overload.admission import Admission
+from controller.overload.levels import Signal
 from controller.recordings.model import Channels, EndReason, Owner, Recording, RecordingRequest, State, Track
-from controller.recordings.ports import LedgerFailed, LegGone, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, LegGone, NoRoom, NotPossible, SwitchAway
 from controller.store.store import open_store
 from controller.store.transaction import Transaction
 from tests.store.values import recording
@@ -40,6 +42,11 @@ class Recordings:
         return self._begun
 
 
+def idle() -> Admission:
+    """Nothing is too much."""
+    return Admission((), {}, lambda _: None)
+
+
 def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
     """A desk on whose switch the leg is `found`."""
 
@@ -50,12 +57,26 @@ def desk(begun: Recording | Exception, found: object = None) -> ApiDesk:
 
     legs = SimpleNamespace(legs=SimpleNamespace(look=look))
     rooms: Any = SimpleNamespace(held=lambda *_: False, session=lambda _: None, rooms=legs)
-    return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms)
+    return ApiDesk(rooms, cast("Any", Recordings(begun)), rooms, rooms, rooms, idle())
 
 
 async def test_a_start_that_is_durable_does_not_fail_of_the_store() -> None:
     """That it cannot be read how it went is no reason to have it started again."""
     assert await desk(LedgerFailed("locked")).start(CALL, REQUEST, "plivo", "id") == MADE
+
+
+@pytest.mark.parametrize(("level", "refused"), [(9, False), (20, True)])
+async def test_a_start_when_there_is_too_much_to_do(level: float, refused: bool) -> None:
+    """It is refused before anything is stored, with why; what is given up before starts costs it nothing."""
+    signal = Signal("depth", lambda: level, (5, 20, 30), lambda value: f"{value} wait")
+    admission = Admission((signal,), {}, lambda _: None)
+    admission.look()
+    busy = replace(desk(MADE), admission=admission)
+    if refused:
+        with pytest.raises(NoRoom, match="20 wait"):
+            await busy.start(CALL, REQUEST, "plivo", "id", within=0.01)
+    else:
+        assert await busy.start(CALL, REQUEST, "plivo", "id", within=0.01) == MADE
 
 
 async def test_a_switch_that_does_not_answer() -> None:
@@ -83,7 +104,7 @@ async def test_what_was_started_just_now(tmp_path: Path) -> None:
     store = await open_store(tmp_path / "fsrec.db")
     await store.write(save)
     board: Any = SimpleNamespace(now={"fs1": now}.__getitem__)
-    found = await ApiDesk(board, board, store, board, board).recent(replace(CALL, account="acme"), 10.0)
+    found = await ApiDesk(board, board, store, board, board, idle()).recent(replace(CALL, account="acme"), 10.0)
     await store.close()
     assert [name for name, row in rows.items() if row in found] == ["new"]
 

@@ -26,6 +26,7 @@ from controller.switch.facts import (
     LegMoved,
     LegParked,
     LegUnparked,
+    RecorderAttached,
     RecordStarted,
     RecordStopped,
 )
@@ -51,11 +52,8 @@ class Rooms:
             raise AttributeError(name)
         return lambda *values, **named: self.log.append((name, *values, *named.values()))
 
-    def knows(self, identity: str, path: str) -> bool:
-        return (identity, path) == (self.known, "/a.wav")
-
-    def get(self, identity: str) -> object | None:
-        return object() if identity == self.known else None
+    def knows(self, identity: str, switch: str, path: str | None = None) -> bool:
+        return (identity, switch) == (self.known, "fs1") and path in {None, "/a.wav"}
 
     async def adopt(self, switch: str) -> list[Any]:
         self.log.append(("adopt", switch))
@@ -117,6 +115,9 @@ def executed(application: str, event_uuid: str, response: str = "_none_") -> Exe
             [("pressed", "fs1", "leg", "5", 5.0), ("digit", "fs1", "leg", "5")],
         ),
         (LegMoved("leg", 5.0, "old"), []),
+        (RecorderAttached("leg", 5.0, "/a.wav", HEX), [("attached", ID, "leg", 5.0)]),
+        (RecorderAttached("leg", 5.0, "/b.wav", HEX), []),
+        (RecorderAttached("leg", 5.0, "/a.wav", None), []),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
 )
@@ -127,6 +128,16 @@ def test_who_hears_what(fact: Fact, told: list[tuple[Any, ...]]) -> None:
     desk.fact("fs1", "core", fact)
     assert rooms.log == [("watched", fact), *told]
     assert seen == []
+
+
+def test_another_switch_does_not_speak_for_a_recording() -> None:
+    """Whatever it says of it, by id and path, changes nothing."""
+    rooms = Rooms()
+    desk, _ = desk_of(rooms)
+    desk.fact("fs2", "core", RecordStopped("leg", 5.0, "/a.wav", HEX, Cause.SILENCE, hangup=True))
+    desk.fact("fs2", "core", executed("record_session", ID))
+    desk.fact("fs2", "core", RecorderAttached("leg", 5.0, "/a.wav", HEX))
+    assert rooms.log == []
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ ROOMS: dict[str, set[str]] = {
     "calls": {"documents", "recordings", "telemetry", "turns"},
     "switch": {"recordings", "documents", "calls", "telemetry"},
     "store": {"recordings", "documents", "telemetry"},
+    "retention": {"recordings", "telemetry"},
+    "overload": {"media", "recordings", "switch", "telemetry"},
     "cluster": {"documents", "recordings", "store", "telemetry"},
     "media": {"recordings", "telemetry", "turns"},
     "transcription": {"media", "recordings", "telemetry"},
@@ -33,18 +35,21 @@ ROOMS: dict[str, set[str]] = {
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
     "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
     "checking": {"dialects", "documents"},
-    "api_desk": {"calls", "documents", "http", "media", "recordings", "store", "switch"},
+    "api_desk": {"calls", "documents", "http", "media", "overload", "recordings", "store", "switch"},
     "metrics": {
         "calls",
         "cluster",
         "http",
         "media",
+        "overload",
         "recordings",
+        "retention",
         "telemetry",
         "transcription",
     },  # what these observe, and the face of an exposition
     "logs": {"settings_model", "settings_values", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
+    "supervisor": set(),
     "settings_yaml": set(),
     "settings_model": {"settings_values", "documents", "switch"},
     "settings": {"settings_model", "settings_values", "settings_yaml"},
@@ -58,6 +63,10 @@ ALL = {
 """What puts the rooms together, and what looks at all of them."""
 
 ONLY = {
+    ("retention", "recordings"): {"recordings.ports"},
+    ("overload", "media"): {"media.room"},
+    ("overload", "recordings"): {"recordings.model"},
+    ("overload", "switch"): {"switch.link"},
     ("settings_model", "switch"): {"switch.commands_dial"},
     ("documents", "recordings"): {"recordings.model"},
     ("dialects", "recordings"): {"recordings.model"},
@@ -73,8 +82,8 @@ ONLY = {
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("metrics", "http"): {"http.base"},
+    ("metrics", "calls"): {"calls.audio", "calls.events"},
     ("metrics", "cluster"): {"cluster.events"},
-    ("metrics", "calls"): {"calls.audio"},
 }
 """Where not the whole room may be imported, but these modules of it."""
 
@@ -82,7 +91,7 @@ OUTSIDE = {
     "greenswitch": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "sqlalchemy": {"store"},
-    "asyncpg": {"store"},
+    "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
     "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver
@@ -91,6 +100,7 @@ OUTSIDE = {
     "quickjs": {"calls.evaluate_worker"},
     "moonshine_voice": {"transcription.moonshine_worker"},  # that only a process apart loads
     "numpy": {"media", "softswitch", "transcription.stretches"},
+    "obstore": {"media.objects"},
     "av": {"media.encode", "media.decode"},  # and that only a process apart loads
 }
 """Libraries that only these know; a room or module of this list speaks for all below it."""

@@ -152,6 +152,21 @@ def test_secrets(log: Log) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "logged"),
+    [
+        ("https://user:p@ss@example.com/a", "https://***@example.com/a"),
+        ("at http://u:p@h/?k=v#f, then http://h/?", "at http://***@h/?*** then http://h/?"),
+        ("<http://h/a?token=s3&x=1> no", "<http://h/a?***> no"),
+        ("'http://h/a?b' and \"wss://h?c\"", "'http://h/a?***' and \"wss://h?***\""),
+        ("who? me@home: a?b", "who? me@home: a?b"),
+    ],
+)
+def test_urls(text: str, logged: str) -> None:
+    """Of a URL in any text neither its user nor its query is logged: keys of others are in them."""
+    assert Sanitizer()(None, "info", {"why": text})["why"] == logged
+
+
 def test_secrets_of_settings() -> None:
     """Every secret of the settings is known to the log."""
     loaded = parse(

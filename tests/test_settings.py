@@ -249,7 +249,27 @@ def test_http_refused(key: str, value: object, words: str) -> None:
         (HEAD + "store: postgresql://u@h,i/db", "should name one host"),
         (HEAD + "store: 'postgresql://u@h/db?password=x'", "should have no 'password' behind the question mark"),
         (HEAD + "store: 'postgresql://u@h/db?sslmode=yes'", "sslmode should be one of allow, disable, prefer"),
-        (HEAD + "media: {store: /tmp}", "s3://bucket/prefix is for a later version"),
+        (HEAD + "media: {store: /tmp}", "fsrec.yaml:2: media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {store: s3://No}", "a bucket's name is 3 to 63 of a-z"),
+        (HEAD + "media: {store: s3://bucket/a/../b}", "media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {store: s3://bucket/a b}", "media.store: should be s3://bucket/prefix"),
+        (HEAD + "media: {s3: {region: eu-west-1}}", "media: s3 says how a media store is reached, and there is none"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {access_key_id: a}}",
+            "media.s3: access_key_id and secret_access_key go",
+        ),
+        (HEAD + "media: {store: s3://bkt, s3: {session_token: a}}", "media.s3: session_token belongs to"),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: minio:9000}}",
+            "should be a URL as in https://minio.example",
+        ),
+        (
+            HEAD + "media: {store: s3://bkt, s3: {endpoint: 'https://u:p@h'}}",
+            "should have no user, query or fragment",
+        ),
+        (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://minio:9000'}}", "say allow_http: true"),
+        (HEAD + "media: {store: s3://bkt, s3: {endpoint: 'http://8.8.8.8'}}", "should begin with https://"),
+        (HEAD + "media: {store: s3://bkt, s3: {regoin: x}}", "unknown key; did you mean region?"),
         (HEAD + "accounts: [{name: a, vendor: signalwire, project_id: '../x', api_token: t}]", "the vendor's id"),
     ],
 )
@@ -280,13 +300,8 @@ def test_absent_below_is_a_length() -> None:
 @pytest.mark.parametrize(
     "section",
     [
-        "media: {store: s3://bucket/p}",
-        "http: {tls_certificate: a.pem}",
-        "http: {tls_key: a.pem}",
         f"http: {{console_token: {SECRET}}}",
-        "accounts: [{name: a, vendor: signalwire, project_id: p, api_token: t, retention_days: 3}]",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
-        "media: {require_auth: true}",
     ],
 )
 def test_later_versions(section: str) -> None:
@@ -294,6 +309,25 @@ def test_later_versions(section: str) -> None:
     (told,) = problems(HEAD + section)
     assert "not supported in this version: " in told
     assert SECRET not in told
+
+
+def test_a_media_store() -> None:
+    """A bucket and what the names begin with, how it is reached, and no secret where settings are shown."""
+    reached = f"endpoint: 'http://127.0.0.1:9000/', access_key_id: AK{SECRET}, secret_access_key: {SECRET}"
+    media = parse(HEAD + f"media: {{store: s3://bucket/a/b/, s3: {{{reached}, path_style: true}}}}").media
+    assert str(media.store) == "s3://bucket/a/b"
+    assert media.place() == {
+        "bucket": "bucket",
+        "prefix": "a/b",
+        "endpoint": "http://127.0.0.1:9000",
+        "region": None,
+        "access_key_id": f"AK{SECRET}",
+        "secret_access_key": SECRET,
+        "session_token": None,
+        "path_style": True,
+    }
+    assert SECRET not in repr(media)
+    assert parse(HEAD).media.place() == {}
 
 
 def test_a_database_of_ones_own() -> None:
@@ -462,6 +496,25 @@ def test_urls_that_are_no_documents(route: str, words: str) -> None:
     """Each is refused where it stands; a method that nothing would be asked by is too."""
     (told,) = problems(HEAD + f"accounts: [{ACME}]\nroutes: [{{destination: a, account: acme, {route}}}]")
     assert words in told
+
+
+def test_tls() -> None:
+    """Certificate and key are paths, both or none; with them URLs are of https."""
+    http = read(HEAD + "http: {tls_certificate: a.pem, tls_key: /b.pem}\n").http
+    assert (http.tls_certificate, http.tls_key) == (Path("/etc/fsrec/a.pem"), Path("/b.pem"))
+    assert http.base_url() == "https://127.0.0.1:8080"
+    for half in ("tls_certificate", "tls_key"):
+        (told,) = problems(HEAD + f"http: {{{half}: a.pem}}\n")
+        assert told == "fsrec.yaml:2: http: TLS needs tls_certificate and tls_key; one of them is missing"
+
+
+def test_who_is_believed() -> None:
+    """Proxies are networks; downloads need credentials only where that is said."""
+    settings = read(HEAD + "http: {trusted_proxies: [10.0.0.0/8, '::1']}\nmedia: {require_auth: true}\n")
+    assert [str(network) for network in settings.http.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.media.require_auth
+    (told,) = problems(HEAD + "http: {trusted_proxies: [nginx]}\n")
+    assert "http.trusted_proxies[0]: should be a network" in told
 
 
 def test_base_url_of_a_free_port() -> None:

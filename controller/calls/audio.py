@@ -113,7 +113,10 @@ class Masters(Protocol):
     """The files of recordings."""
 
     async def wav_of(self, recording: Recording) -> Path:
-        """Return the WAV that is served, or that what is served was made of. Raises KeyError, ValueError, OSError."""
+        """Return the WAV that is served, or that what is served was made of.
+
+        Raises KeyError, ValueError, OSError, MediaAway where it can't be had now.
+        """
         ...
 
     def seen_by(self, switch: str, recording: Recording) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -27,7 +28,7 @@ REFUSED = "NORMAL_TEMPORARY_FAILURE"
 """Cause of a call whose document is refused or cannot be had, and whose fallback is too (DESIGN section 9)."""
 
 CONGESTED = "SWITCH_CONGESTION"
-"""Cause of a call that is one too many (limits.calls)."""
+"""Cause of a call that is one too many (limits.calls), or comes when there is too much to do."""
 
 SECOND_LOOK = 1.0
 """Seconds between the two looks for legs parked meanwhile: a new row is up to 290 ms late (spec/measured.md)."""
@@ -35,12 +36,13 @@ SECOND_LOOK = 1.0
 
 @dataclass(slots=True)
 class CallDesk:
-    """All living calls of all switches."""
+    """All living calls of all switches: ``limit`` at once, none new of a switch while ``refuse`` says why."""
 
     rooms: Rooms
     claims: Claims
     telemetry: Telemetry
     limit: int = 2000
+    refuse: Callable[[str], str | None] = lambda _switch: None
     second_look: float = SECOND_LOOK
     patrol: float = PATROL
     _held: set[tuple[str, str]] = field(default_factory=set)
@@ -69,8 +71,11 @@ class CallDesk:
         if claim is None and not lost:
             self.telemetry.observe(LegLeftAlone(leg.switch, leg.leg, leg.info.destination))
             return
+        why = self.refuse(leg.switch)
         if len(self._living.runs) >= self.limit:
-            self.telemetry.observe(CallTurnedAway(leg.switch, leg.leg, self.limit))
+            why = f"{self.limit} calls live, as many as limits.calls allows"
+        if why is not None:
+            self.telemetry.observe(CallTurnedAway(leg.switch, leg.leg, why))
             self._living.spawn(self._turn_away(leg), leg.switch)
             return
         call = Call(

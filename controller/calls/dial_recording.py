@@ -46,16 +46,20 @@ class DialRecorder:
         identity = wished.identity or new_id()
         call = context.call = context.call.changed(recording=identity, **fields)
         try:
-            await recordings.start(
+            made = await recordings.start(
                 call.owner(context.session, outside=True),
                 wished.request,
                 core_uuid=call.core_uuid,
                 identity=identity,
                 along=context.rooms.ledger.along(call, told),
+                told=True,
             )
         except NotPossible as refusal:
             await context.save(told=told, recording=None)
             context.failed(wished, str(refusal))
+        else:
+            if made.error is not None:  # there was no room for it
+                context.failed(wished, made.error)
 
     def stop(self) -> None:
         """End it with the conversation, unless it lasts; one that has ended by itself is left as it is."""

@@ -106,11 +106,11 @@ class RingingShortened:
 
 @dataclass(frozen=True, slots=True)
 class CallTurnedAway:
-    """A parked leg was hung up because ``limit`` calls live already."""
+    """A parked leg was hung up at once: there are too many calls, or there is too much to do; ``why`` says it."""
 
     switch: str
     leg: str
-    limit: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ async def _begun(context: CallContext, request: RecordingRequest, *, resumed: bo
                 identity=identity,
                 along=context.rooms.ledger.along(call),
                 prelude=lambda: _before(context, request),
+                told=True,
             )
         except NotPossible as refusal:
             await context.save(recording=None)
@@ -127,6 +128,7 @@ async def _begun(context: CallContext, request: RecordingRequest, *, resumed: bo
     if recording is None:
         return RecordingRefused("the recording is unknown")
     if recording.started_at is None:
+        context.arrive()  # where there was no room for it, nothing preceded its command
         return RecordingRefused(recording.error or "the recording did not start")
     return recording
 

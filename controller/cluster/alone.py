@@ -28,9 +28,9 @@ class Alone:
     def renounce(self, _switch: str) -> None:
         """Nobody else is there to have it."""
 
-    def problems(self) -> list[str]:
-        """There are none of this kind."""
-        return []
+    def unserved(self) -> Mapping[str, str]:
+        """None."""
+        return MappingProxyType({})
 
     @property
     def held(self) -> Collection[str]:

@@ -113,12 +113,12 @@ class Keeper:
         }
         return {switch: holder for switch, holder in others.items() if holder not in {"", self.daemon}}
 
-    def problems(self) -> list[str]:
-        """Say which switches nobody holds as far as is known."""
+    def unserved(self) -> Mapping[str, str]:
+        """Return the switches that nobody holds as far as is known, and why."""
         elsewhere = self.elsewhere
         lacking = [switch for switch in self.switches if switch not in self._leases and switch not in elsewhere]
         why = f": {self._trouble}" if self._trouble else ""
-        return [f"switch {switch}: no daemon is known to hold it{why}" for switch in lacking]
+        return dict.fromkeys(lacking, f"no daemon is known to hold it{why}")
 
     def lost(self, switch: str, epoch: int) -> None:
         """Hear from the store that what carried this epoch was refused: another daemon has the lease."""

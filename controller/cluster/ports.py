@@ -30,8 +30,8 @@ class Cluster(Holding, Protocol):
         """Leave a switch, which will not have us, to others."""
         ...
 
-    def problems(self) -> list[str]:
-        """Say which switches nobody serves as far as is known, and what keeps this daemon from finding out."""
+    def unserved(self) -> Mapping[str, str]:
+        """Return the switches that nobody holds as far as is known, and why."""
         ...
 
     @property

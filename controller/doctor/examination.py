@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.doctor import local, media, probe, switches, transcription
+from controller.doctor import listener, local, media, media_store, probe, store, switches, transcription
 from controller.doctor.findings import Finding, Level, exit_code, ok, problem, render
 from controller.doctor.local import Checker
 from controller.doctor.probe import Call, Trial
@@ -44,8 +44,10 @@ async def examine(
 
     """
     found = await asyncio.to_thread(_local, settings, check)
+    found += await store.database(settings)
     found.append(await local.http_port(settings))
     found += await media.encoders()
+    found += await media_store.store(settings.media)
     found.append(await transcription.engine(settings.transcription))
     examined = await asyncio.gather(
         *(
@@ -65,6 +67,7 @@ def _local(settings: Settings, check: Checker | None) -> list[Finding]:
         *local.data_directory(settings),
         *local.documents(settings, check),
         *local.callbacks(settings),
+        *listener.transport(settings.http),
         *media.voices(settings.speech),
     ]
 

@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from controller.doctor.findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
 from controller.media.roots import RATE_DIRECTORIES
-from controller.settings import Listen, Settings, SwitchSettings
+from controller.settings import HttpSettings, Listen, Settings, SwitchSettings
 from controller.web.guard import AddressGuard, AddressRefused
 
 Checker = Callable[[str, str, str], tuple[Problem, ...]]
@@ -225,7 +226,7 @@ async def http_port(settings: Settings, *, deadline: float = 2.0) -> Finding:
         if error.errno != errno.EADDRINUSE:
             fix = "name an address of this machine, and a port that this user may take (1024 or higher)"
             return problem(subject, f"{listen} can't be listened on: {error.strerror}", fix)
-        if await _is_alive(listen, deadline):
+        if await is_alive(settings.http, deadline):
             return ok(subject, f"{listen} is taken, and answers as a running fsrec does")
         return problem(subject, f"{listen} is taken by something else", "end that, or name another port")
     return ok(subject, f"{listen} is free")
@@ -240,12 +241,17 @@ def _bind(listen: Listen) -> None:
         trial.bind(address)
 
 
-async def _is_alive(listen: Listen, deadline: float) -> bool:
+async def is_alive(http: HttpSettings, deadline: float) -> bool:
+    """Tell whether a daemon answers at the listener's address within so many seconds."""
+    listen, context = http.listen, None
+    if http.tls_certificate is not None:  # whether clients trust it is looked at elsewhere
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104 - compared, not bound
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(deadline):
-            reader, writer = await asyncio.open_connection(host, listen.port)
+            reader, writer = await asyncio.open_connection(host, listen.port, ssl=context)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = await reader.read(4096)
             return answer.startswith(b"HTTP/1.1 200 ")

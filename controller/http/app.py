@@ -1,53 +1,51 @@
-"""The aiohttp application that every route lives in, and the socket it listens on.
+"""The aiohttp application that every route lives in.
 
-Whoever connects is hostile until shown otherwise: headers, bodies, connections and the time that any of them may
-take are bounded here, once, and errors say no more than they must.
+Whoever connects is hostile until shown otherwise: bodies and the time that they may take are bounded here, once, and
+errors say no more than they must. Connections and headers are ``listener``'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from controller.http import health, media, metrics
-from controller.http.base import RequestFailed, RequestRefused, RequestServed, error_response
+from controller.http.base import RequestFailed, RequestServed, error_response
+from controller.http.basic import DOOR, Authorize, Door, Network
+from controller.http.listener import SERVER, Observe
 
-SERVER = "fsrec"
-"""The Server header: aiohttp's own tells every version to whoever asks."""
 CLIENT_MAX_SIZE = 1 << 20
 BODY_TIMEOUT = 15.0
-MAX_LINE = 8190
-MAX_HEADERS = 100
 KEPT = ("Allow", "WWW-Authenticate", "Retry-After")
 """Headers of an aiohttp error that ours keeps."""
-Observe = Callable[[object], None]
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRooms:
     """What the routes need of other rooms.
 
-    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread); ``problems`` says why
-    fsrec is not ready, nothing when it is; ``elsewhere`` tells which switches other daemons serve; ``exposition``
-    gives the metrics' text; ``authorize``, if any, returns the answer that refuses a download, or None; ``register``
-    adds other routes, which may serve files too; ``observe`` is telemetry.
+    ``find`` looks a recording up; ``opened`` opens its file (blocking, called in a thread), and ``elsewhere`` finds
+    it where that does not; ``problems`` says why fsrec is not ready, nothing when it is, ``degraded`` what it does
+    less well, ``held_elsewhere`` which switches other daemons serve; ``exposition`` gives the metrics' text;
+    ``authorize``, if any, returns the answer that refuses a download, or None; ``register`` adds other routes, which
+    may serve files too; ``proxies`` are the networks of those whose word on a client's address is believed;
+    ``observe`` is telemetry.
     """
 
     find: media.Find
     opened: media.Opened
     problems: Callable[[], Sequence[str]]
     exposition: Callable[[], bytes]
-    authorize: media.Authorize | None = None
-    elsewhere: Callable[[], Mapping[str, str]] = dict
+    degraded: Callable[[], Sequence[str]] = lambda: ()
+    authorize: Authorize | None = None
+    elsewhere: media.Elsewhere | None = None
+    held_elsewhere: Callable[[], Mapping[str, str]] = dict
     register: Iterable[Callable[[web.UrlDispatcher, media.Downloads], None]] = ()
+    proxies: Sequence[Network] = ()
     observe: Observe = lambda _: None
 
 
@@ -64,13 +62,19 @@ def build_app(
     ``write_timeout`` is what a client may take for 64 KiB of a download.
     """
     app = web.Application(client_max_size=client_max_size, middlewares=[_bounds(rooms.observe, body_timeout)])
+    app[DOOR] = Door(rooms.proxies)
     app.on_response_prepare.append(_headers)
     downloads = media.Downloads(
-        rooms.find, rooms.opened, rooms.authorize, observe=rooms.observe, write_timeout=write_timeout
+        rooms.find,
+        rooms.opened,
+        rooms.authorize,
+        elsewhere=rooms.elsewhere,
+        observe=rooms.observe,
+        write_timeout=write_timeout,
     )
     app.on_cleanup.append(lambda _: downloads.close())
     downloads.register(app.router)
-    health.register(app.router, rooms.problems, rooms.elsewhere)
+    health.register(app.router, rooms.problems, rooms.degraded, rooms.held_elsewhere)
     metrics.register(app.router, rooms.exposition)
     for register in rooms.register:
         register(app.router, downloads)
@@ -113,6 +117,9 @@ def _bounds(observe: Observe, body_timeout: float) -> Middleware:
 
 async def _answered(request: web.Request, handler: Handler, body_timeout: float) -> web.StreamResponse:
     if request.can_read_body:
+        coding = request.headers.get("Content-Encoding", "identity")
+        if coding.lower() != "identity":  # a small body may become a large one
+            return _closing(error_response(415, "the body must be sent as it is, without a Content-Encoding"))
         try:
             async with asyncio.timeout(body_timeout):
                 await request.read()
@@ -128,137 +135,3 @@ async def _answered(request: web.Request, handler: Handler, body_timeout: float)
 def _closing(response: web.Response) -> web.Response:
     response.force_close()
     return response
-
-
-class _Connection(web.RequestHandler):
-    """aiohttp's connection, which tells a client that speaks no HTTP as little as all others, and is counted."""
-
-    def __init__(self, listener: Listener, server: web.Server, observe: Observe, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._listener = listener
-        self._observe = observe
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._listener.connections += 1
-        if self._listener.connections > self._listener.max_connections:
-            cast("asyncio.Transport", transport).abort()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.connections -= 1
-        super().connection_lost(exc)
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,  # noqa: ARG002 # the signature is aiohttp's
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what could not be read; handlers' own errors never come here."""
-        self._observe(RequestRefused(status, message or repr(exc)))
-        response = error_response(status, "this is not a request that can be read", {"Server": SERVER})
-        response.force_close()
-        return response
-
-
-class Listener:
-    """An application on a socket.
-
-    ``port`` 0 takes a free one; ``port`` then tells which. ``bound`` is a socket that has its address already.
-    ``certificate`` and ``key`` (PEM paths, both or none) make it TLS. ``idle_timeout`` bounds, in seconds, the wait
-    for a complete request; beyond ``max_connections`` at once, connections are closed on arrival.
-    ``shutdown_timeout`` is what running requests are given by ``stop``.
-    """
-
-    def __init__(
-        self,
-        app: web.Application,
-        host: str,
-        port: int,
-        *,
-        certificate: Path | None = None,
-        key: Path | None = None,
-        idle_timeout: float = 30.0,
-        max_connections: int = 1000,
-        shutdown_timeout: float = 10.0,
-        observe: Observe = lambda _: None,
-        bound: socket.socket | None = None,
-    ) -> None:
-        if (certificate is None) != (key is None):
-            raise ValueError("TLS needs both, tls_certificate and tls_key; one is missing")
-        self.host = host
-        self.port = port
-        self.connections = 0
-        self.max_connections = max_connections
-        self._tls = (certificate, key) if certificate is not None and key is not None else None
-        self._idle_timeout = idle_timeout
-        self._observe = observe
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
-        self._server: asyncio.Server | None = None
-        self._bound = bound
-
-    @property
-    def url(self) -> str:
-        """Where it listens, as a URL without a slash at its end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
-
-    async def start(self) -> None:
-        """Listen. Raises OSError that names the address, ValueError that names the certificate."""
-        context = None if self._tls is None else await asyncio.to_thread(_tls_context, *self._tls)
-        await self._runner.setup()
-        server, loop = cast("web.Server", self._runner.server), asyncio.get_running_loop()
-
-        def connection() -> _Connection:
-            return _Connection(
-                self, server, self._observe, loop=loop, access_log=None, keepalive_timeout=self._idle_timeout,
-                max_line_size=MAX_LINE, max_field_size=MAX_LINE, max_headers=MAX_HEADERS, lingering_time=1.0,
-            )  # fmt: skip
-
-        try:
-            place = {"host": self.host, "port": self.port} if self._bound is None else {"sock": self._bound}
-            self._server = await loop.create_server(
-                connection, **place, ssl=context, ssl_handshake_timeout=10.0 if context else None
-            )
-        except OSError as error:
-            await self._runner.cleanup()
-            raise _cannot_listen(self.host, self.port, error) from error
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Accept no more, let running requests end, close all."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        await self._runner.cleanup()
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address before anything listens: its port is known, and nobody else's.
-
-    Port 0 takes a free one. Raises OSError that names the address.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind((host, port))
-    except OSError as error:
-        taken.close()
-        raise _cannot_listen(host, port, error) from error
-    return taken
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> OSError:
-    return OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}")
-
-
-def _tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"tls_certificate {certificate} with tls_key {key} can't be used: {error}") from error
-    return context

@@ -40,7 +40,7 @@ class RequestFailed:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """What came was no HTTP, or too large to be read as such; ``reason`` is the parser's, hostile text in it."""
+    """What came was no HTTP, or too large to be read as such; ``reason`` is the parser's, without what came."""
 
     status: int
     reason: str

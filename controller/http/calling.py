@@ -7,7 +7,7 @@ recording is told by its status callbacks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -19,9 +19,9 @@ from aiohttp import web
 from controller.dialects.swml import commands
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
-from controller.http.basic import CHALLENGE, account_of
+from controller.http.basic import CHALLENGE, Throttled, account_of
 from controller.recordings.model import EndReason, PauseBehavior, Recording, RecordingRequest, new_id
-from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, NoRoom, NotPossible, SwitchAway
 
 PATH = "/api/calling/calls"
 VENDOR = "signalwire"
@@ -35,7 +35,13 @@ MAX_TEXT = 256
 ERRORS_URL = "https://signalwire.com/docs/apis/error-codes"
 """Where SignalWire explains its codes; every error of its API carries it."""
 
-_TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 413: "Content Too Large"}
+_TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    413: "Content Too Large",
+    429: "Too Many Requests",
+}
 
 
 class CallControl(Protocol):
@@ -107,11 +113,19 @@ DOCUMENTED = frozenset(
 class Refused(Exception):
     """A request that is answered with an error, in SignalWire's shape."""
 
-    def __init__(self, status: int, code: str, message: str, attribute: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        attribute: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.attribute = attribute
+        self.headers = headers or {}
 
     def response(self) -> web.Response:
         """Return the error as SignalWire writes it; the statuses that it documents with `error` alone have both."""
@@ -124,8 +138,7 @@ class Refused(Exception):
             "url": ERRORS_URL,
         }
         title = {"error": _TITLES[self.status]} if self.status in _TITLES else {}
-        headers = {"WWW-Authenticate": CHALLENGE} if self.status == 401 else None
-        return _json(self.status, {**title, "errors": [item]}, headers)
+        return _json(self.status, {**title, "errors": [item]}, dict(self.headers))
 
 
 def register(app: web.Application, control: CallControl, accounts: Sequence[Account]) -> None:
@@ -134,7 +147,7 @@ def register(app: web.Application, control: CallControl, accounts: Sequence[Acco
 
     async def post(request: web.Request) -> web.Response:
         try:
-            account = authenticate(request.headers.get("Authorization", ""), mine)
+            account = authenticate(request, mine)
             command = read_command(await _body(request))
             return _json(200, await _carry_out(control, account, command))
         except Refused as refused:
@@ -143,11 +156,15 @@ def register(app: web.Application, control: CallControl, accounts: Sequence[Acco
     app.router.add_post(PATH, post)
 
 
-def authenticate(header: str, accounts: Sequence[Account]) -> Account:
-    """Return whose credentials an Authorization header has, in a time that tells nothing. Raises Refused."""
-    found = account_of(header, accounts)
+def authenticate(request: web.Request, accounts: Sequence[Account]) -> Account:
+    """Return whose credentials a request has, in a time that tells nothing. Raises Refused."""
+    try:
+        found = account_of(request, accounts)
+    except Throttled as throttled:
+        raise Refused(429, "too_many_requests", str(throttled), headers=throttled.headers) from None
     if found is None:
-        raise Refused(401, "unauthorized", "these are not the project_id and api_token of an account")
+        words = "these are not the project_id and api_token of an account"
+        raise Refused(401, "unauthorized", words, headers={"WWW-Authenticate": CHALLENGE})
     return found
 
 
@@ -193,6 +210,8 @@ async def _carry_out(control: CallControl, account: Account, command: Command) -
             recording = await control.start(call, command.recording, "swml", new_id())
         else:
             recording = await _change(control, call, command)
+    except NoRoom as reason:
+        raise Refused(503, "no_room", f"no recording can be started now: {reason}") from None
     except NotPossible as reason:
         raise Refused(422, "invalid_command_attempted", str(reason), "command") from None
     except SwitchAway:

@@ -11,20 +11,26 @@ from controller.http.base import json_response
 
 
 def register(
-    router: web.UrlDispatcher, problems: Callable[[], Sequence[str]], elsewhere: Callable[[], Mapping[str, str]]
+    router: web.UrlDispatcher,
+    problems: Callable[[], Sequence[str]],
+    degraded: Callable[[], Sequence[str]],
+    elsewhere: Callable[[], Mapping[str, str]],
 ) -> None:
-    """Add both routes; ``problems`` says what keeps fsrec from being ready, nothing when it is.
+    """Add both routes.
 
-    ``elsewhere`` gives the switches that other daemons hold, and these daemons' ids: that is no problem.
+    ``problems`` says what keeps fsrec from being ready, nothing when it is, ``degraded`` what it serves less well
+    meanwhile; each names who suffers. ``elsewhere`` gives the switches that other daemons hold, and these daemons'
+    ids: that is no problem.
     """
 
     async def healthz(_: web.Request) -> web.Response:
         return json_response({"status": "alive"})
 
     async def readyz(_: web.Request) -> web.Response:
-        found = list(problems())
-        answer: dict[str, Any] = {"status": "not ready" if found else "ready", "problems": found}
-        if others := dict(elsewhere()):
+        found, less, others = list(problems()), list(degraded()), dict(elsewhere())
+        status = "not ready" if found else "degraded" if less else "ready"
+        answer: dict[str, Any] = {"status": status, "problems": found, "degraded": less}
+        if others:
             answer["held_elsewhere"] = others
         return json_response(answer, 503 if found else 200)
 

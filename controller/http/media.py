@@ -9,32 +9,51 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from controller.http.base import DownloadBroken, error_response
+from controller.http.basic import Authorize
 from controller.media import wav
+from controller.media.copies import TYPES
 from controller.media.variants import Variant
 from controller.recordings.model import Recording
+from controller.recordings.ports import MediaAway
 
 CHUNK = 1 << 16
 WRITE_TIMEOUT = 30.0
 WORKERS = 8
-TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg", "mp4": "audio/mp4"}
-"""What the formats of recordings are called in HTTP."""
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE | re.ASCII)
 
 Find = Callable[[str], Awaitable[Recording | None]]
 Opened = Callable[[Recording], AbstractContextManager[int]]
-Authorize = Callable[[web.Request, Recording], Awaitable[web.StreamResponse | None]]
+Elsewhere = Callable[[Recording, str], Awaitable["Remote"]]
+
+
+class Remote(Protocol):
+    """What serves a recording's file that is not here (``media.archive.Remote``)."""
+
+    @property
+    def size(self) -> int:
+        """Return its bytes."""
+        ...
+
+    @property
+    def modified(self) -> float:
+        """Return when it was last changed, in Unix seconds."""
+        ...
+
+    def pieces(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Give [start, end), which is not empty. Raises FileNotFoundError, MediaAway."""
+        ...
 
 
 class Fail(Protocol):
@@ -98,7 +117,12 @@ def ready(recording: Recording) -> bool:
 
 
 class Downloads:
-    """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB."""
+    """The route. ``write_timeout`` is the seconds that a client may take for 64 KiB.
+
+    ``authorize`` answers whom it refuses, before they learn whether there is such a recording; without it downloads
+    are ``public``: an unguessable URL is enough.
+    ``elsewhere`` finds a recording's own file, in a format, where ``opened`` finds that it is not here.
+    """
 
     def __init__(
         self,
@@ -106,12 +130,15 @@ class Downloads:
         opened: Opened,
         authorize: Authorize | None = None,
         *,
+        elsewhere: Elsewhere | None = None,
         observe: Callable[[object], None] = lambda _: None,
         write_timeout: float = WRITE_TIMEOUT,
     ) -> None:
         self._find = find
         self._opened = opened
         self._authorize = authorize
+        self.public = authorize is None
+        self._elsewhere = elsewhere
         self._observe = observe
         self._write_timeout = write_timeout
         # Its own threads: a disk that hangs must not hold up whoever uses the loop's.
@@ -129,12 +156,12 @@ class Downloads:
         """Answer with a recording that is ready, in its own format; 404 for any other."""
         identity = request.match_info["id"]
         recording = await self._find(identity) if _ID.fullmatch(identity) else None
-        if recording is None or not ready(recording):
-            return error_response(404, "there is no such recording, or it is not ready")
         if self._authorize is not None:
             refusal = await self._authorize(request, recording)
             if refusal is not None:
                 return refusal
+        if recording is None or not ready(recording):
+            return error_response(404, "there is no such recording, or it is not ready")
         return await self.serve(request, recording)
 
     async def serve(
@@ -153,14 +180,23 @@ class Downloads:
         """
         own = recording.measured.format if recording.measured is not None else "wav"
         form = own if variant is None else variant.format
-        file = _File(self._pool, self._opened, recording, variant)
+        file: _File | _Object = _File(self._pool, self._opened, recording, variant)
         try:
-            version = await file.version()
+            try:
+                found = await file.found()
+            except FileNotFoundError:
+                if self._elsewhere is None or not (variant is None or variant.own):
+                    raise
+                file = _Object(await self._elsewhere(recording, form))
+                found = await file.found()
+            mark = "" if variant is None else f"{variant.mark}-"
+            changed = datetime.fromtimestamp(int(found.modified), UTC)
+            version = _Version(f"{recording.revision}-{mark}{found.size}", changed, found.size)
             return await self._respond(request, recording, file, version, form, content_type or TYPES[form])
         except (FileNotFoundError, ValueError, KeyError) as error:
             self._broken(recording, 0, error)
             return failed(404, "the file of this recording is gone")
-        except OSError as error:
+        except (OSError, MediaAway) as error:
             self._broken(recording, 0, error)
             return failed(503, "the file of this recording can't be read now", {"Retry-After": "60"})
         finally:
@@ -170,7 +206,7 @@ class Downloads:
         self,
         request: web.Request,
         recording: Recording,
-        file: _File,
+        file: _File | _Object,
         version: _Version,
         form: str,
         content_type: str,
@@ -199,10 +235,13 @@ class Downloads:
         response = web.StreamResponse(status=200 if part is None else 206, headers=headers)
         response.content_length = end - start
         # The first bytes are read before the status is sent: a file that can't be read must not be promised.
-        first = await file.read(min(CHUNK, end - start), start) if request.method == "GET" else b""
-        await response.prepare(request)
-        if request.method == "GET":
-            await self._send(request, response, recording, file, first, start, end)
+        if request.method != "GET":
+            await response.prepare(request)
+            return response
+        async with aclosing(file.pieces(start, end)) as pieces:
+            first = await anext(pieces, b"")
+            await response.prepare(request)
+            await self._send(request, response, recording, first, pieces)
         return response
 
     async def _send(
@@ -210,29 +249,33 @@ class Downloads:
         request: web.Request,
         response: web.StreamResponse,
         recording: Recording,
-        file: _File,
         data: bytes,
-        start: int,
-        end: int,
+        pieces: AsyncIterator[bytes],
     ) -> None:
-        """Send [start, end), of which ``data`` has been read; break the connection where that isn't possible."""
-        position = start
+        """Send ``data`` and the pieces that follow it; break the connection where that isn't possible."""
+        sent = 0
         try:
-            while position < end:
-                async with asyncio.timeout(self._write_timeout):
-                    await response.write(data)
-                position += len(data)
-                data = await file.read(min(CHUNK, end - position), position) if position < end else b""
+            while data:
+                for part in (data[at : at + CHUNK] for at in range(0, len(data), CHUNK)):
+                    async with asyncio.timeout(self._write_timeout):
+                        await response.write(part)
+                    sent += len(part)
+                data = await anext(pieces, b"")
             async with asyncio.timeout(self._write_timeout):
                 await response.write_eof()
-        except OSError as error:  # TimeoutError, a lost client and a failing disk alike
-            self._broken(recording, position - start, error)
+        except (OSError, MediaAway) as error:  # TimeoutError, a lost client, a failing disk or media store alike
+            self._broken(recording, sent, error)
             if request.transport is not None:
                 request.transport.abort()
 
     def _broken(self, recording: Recording, sent: int, error: Exception) -> None:
         size = recording.measured.size if recording.measured is not None else 0
         self._observe(DownloadBroken(recording.id, sent, size, f"{type(error).__name__}: {error}"))
+
+
+class _Found(NamedTuple):
+    size: int
+    modified: float
 
 
 class _File:
@@ -248,27 +291,45 @@ class _File:
         self._descriptor = -1
         self._job: Future[Any] = pool.submit(self._open, opened)
 
-    async def version(self) -> _Version:
+    async def found(self) -> _Found:
         """Return what it is. Raises as opening does."""
-        size, modified = await asyncio.wrap_future(self._job)
-        mark = "" if self._variant is None else f"{self._variant.mark}-"
-        changed = datetime.fromtimestamp(int(modified), UTC)
-        return _Version(f"{self._recording.revision}-{mark}{size}", changed, size)
+        found: _Found = await asyncio.wrap_future(self._job)
+        return found
 
-    async def read(self, count: int, offset: int) -> bytes:
-        """Return 1 to ``count`` bytes, none for a count of 0. Raises OSError, also where the file became shorter."""
-        self._job = self._pool.submit(os.pread, self._descriptor, count, offset)
-        data: bytes = await asyncio.wrap_future(self._job)
-        if not data and count:
-            raise OSError(f"the file ends before byte {offset}, it was longer")
-        return data
+    async def pieces(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Give [start, end) in pieces of up to 64 KiB. Raises OSError, also where the file became shorter."""
+        while start < end:
+            self._job = self._pool.submit(os.pread, self._descriptor, min(CHUNK, end - start), start)
+            data: bytes = await asyncio.wrap_future(self._job)
+            if not data:
+                raise OSError(f"the file ends before byte {start}, it was longer")
+            start += len(data)
+            yield data
 
     def close(self) -> None:
         """Close it: a descriptor closed under a read could be another file's by the time the read happens."""
         self._job.add_done_callback(lambda _: self._stack.close())
 
-    def _open(self, opened: Opened) -> tuple[int, float]:
+    def _open(self, opened: Opened) -> _Found:
         file = opened(self._recording) if self._variant is None else wav.opened(self._variant.path)
         self._descriptor = self._stack.enter_context(file)
-        found = os.fstat(self._descriptor)
-        return found.st_size, found.st_mtime
+        known = os.fstat(self._descriptor)
+        return _Found(known.st_size, known.st_mtime)
+
+
+class _Object:
+    """A recording's file that the media store has."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._remote = remote
+
+    async def found(self) -> _Found:
+        return _Found(self._remote.size, self._remote.modified)
+
+    async def pieces(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        if start < end:
+            async for piece in self._remote.pieces(start, end):
+                yield piece
+
+    def close(self) -> None:
+        """Do nothing: it ends with its pieces."""

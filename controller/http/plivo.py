@@ -22,7 +22,7 @@ from controller.dialects.plivo.rest import RestError
 from controller.documents.call import Call, CallState
 from controller.documents.dialect import Account
 from controller.http.base import json_response
-from controller.http.basic import CHALLENGE, account_of
+from controller.http.basic import CHALLENGE, Throttled, account_of
 from controller.http.media import Downloads, ready
 from controller.http.parameters import BadBody, Parameters, of_body, of_query
 from controller.media.variants import Variant
@@ -183,6 +183,8 @@ class PlivoApi:
             return await self._answered(request, api_id)
         except RestError as error:
             return _refusal(api_id, error)
+        except Throttled as throttled:
+            return _refusal(api_id, RestError(429, str(throttled), throttled.headers))
         except BadBody as bad:
             return _refusal(api_id, RestError(bad.status, str(bad)))
         except (SwitchAway, LedgerFailed, MediaAway, NoRoom) as failure:
@@ -193,13 +195,16 @@ class PlivoApi:
     async def _answered(self, request: web.Request, api_id: str) -> web.StreamResponse:
         named = next((one for one in self._accounts if one.identity == request.match_info["account"]), None)
         parts = request.match_info["rest"].removesuffix("/").split("/")
-        if named is not None and len(parts) == 2 and parts[0] == "Recording" and "." in parts[1]:
+        audio = len(parts) == 2 and parts[0] == "Recording" and "." in parts[1]
+        if audio and named is not None and self._downloads.public:
             return await self._media(request, named, api_id, *parts[1].rsplit(".", 1))
-        account = account_of(request.headers.get("Authorization", ""), self._accounts)
+        account = account_of(request, self._accounts)
         if account is None:
             raise RestError(401, "authentication failed: HTTP Basic with auth_id and auth_token is needed")
         if account is not named:
             raise RestError(404, "resource not found")
+        if audio:
+            return await self._media(request, account, api_id, *parts[1].rsplit(".", 1))
         match parts:
             case ["Call", call, "Record"]:
                 return await self._on_call(request, account, call, api_id)

@@ -1,8 +1,8 @@
 """The Recordings REST API of Twilio and of SignalWire's LaML: its paths, who may, and what comes of a request.
 
 Both prefixes are served alike: the account decides the shape (DESIGN section 8). A path may end with one ``.json``.
-On an account, a recording's bare path, ``.wav`` and ``.mp3`` are its audio, for whoever knows the sid; everything
-else needs HTTP Basic. What another account owns does not exist.
+On an account, a recording's bare path, ``.wav`` and ``.mp3`` are its audio, for whoever knows the sid, unless the
+settings want credentials for that too; everything else needs HTTP Basic. What another account owns does not exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from controller.dialects.twiml.rest import RestError, vendor_of
 from controller.documents.call import Call
 from controller.documents.dialect import Account
 from controller.http.base import json_response
-from controller.http.basic import CHALLENGE, account_of
+from controller.http.basic import CHALLENGE, Throttled, account_of
 from controller.http.media import Downloads, ready
 from controller.http.parameters import BadBody, of_body, of_query
 from controller.media.variants import Variant
@@ -138,19 +138,24 @@ class RecordingsApi:
         vendor = rest.TWILIO if named is None else vendor_of(named)
         try:
             place = _place(request.match_info["rest"])
-            if place is not None and named is not None and _for_anyone(request, place):
+            if place is not None and named is not None and self._downloads.public and _is_audio(request, place):
                 return await self._media(request, named, place)
             account = self._authenticated(request)
             vendor = vendor_of(account)
             if place is None or account is not named:
                 _not_found(request)
+            if _is_audio(request, place):
+                return await self._media(request, account, place)
             return await self._carry_out(request, account, place)
+        except Throttled as throttled:
+            refused = RestError(429, rest.BUSY, f"Too Many Requests: {throttled}")
+            return json_response(refused.body(vendor), 429, throttled.headers)
         except RestError as error:
-            headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else None
+            headers = {"WWW-Authenticate": CHALLENGE} if error.status == 401 else error.headers
             return json_response(error.body(vendor), error.status, headers)
 
     def _authenticated(self, request: web.Request) -> Account:
-        account = account_of(request.headers.get("Authorization", ""), self._accounts)
+        account = account_of(request, self._accounts)
         if account is None:
             raise RestError(401, rest.AUTHENTICATE, "Authenticate")
         return account
@@ -160,17 +165,17 @@ class RecordingsApi:
         match request.method, place.sid is None:
             case "POST", True if call is not None:
                 return await self._create(account, call, await _parameters(request))
-            case "POST", False if call is not None:
+            case "POST", False if call is not None and place.form not in MEDIA:
                 return await self._update(request, account, call, place)
             case (("GET" | "HEAD"), True):
                 return await self._list(request, account, call)
             case (("GET" | "HEAD"), False):
                 recording = await self._recording(request, account, place, call)
                 return self._shown(recording, account, of_call=call is not None)
-            case "DELETE", False:
+            case "DELETE", False if place.form not in MEDIA:
                 return await self._delete(await self._recording(request, account, place, call))
             case _:
-                raise RestError(405, rest.METHOD_NOT_ALLOWED, f"Method {request.method} not allowed here")
+                raise _not_allowed(request, place)
 
     # --- requests --------------------------------------------------------------------------------------------------
 
@@ -331,8 +336,17 @@ def _place(path: str) -> _Place | None:
     return _Place(call, parts[1], form)
 
 
-def _for_anyone(request: web.Request, place: _Place) -> bool:
-    """Tell whether a request is for audio: an unguessable name is its key."""
+def _not_allowed(request: web.Request, place: _Place) -> RestError:
+    allowed = ["GET", "HEAD"]
+    if place.form not in MEDIA:
+        allowed += ["POST"] if place.call is not None else []
+        allowed += ["DELETE"] if place.sid is not None else []
+    message = f"Method {request.method} not allowed here"
+    return RestError(405, rest.METHOD_NOT_ALLOWED, message, {"Allow": ", ".join(allowed)})
+
+
+def _is_audio(request: web.Request, place: _Place) -> bool:
+    """Tell whether a request is for audio, whose unguessable name is its key unless downloads need credentials."""
     if request.method not in {"GET", "HEAD"} or place.sid is None:
         return False
     if place.form in MEDIA:

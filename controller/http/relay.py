@@ -19,7 +19,7 @@ from controller.recordings.model import Recording
 from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible
 
 PATH = "/api/relay/rest/recordings"
-PAGE, LARGEST_PAGE = 50, 1000
+PAGE, LARGEST_PAGE, ANY_NUMBER = 50, 1000, 999_999_999
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
 
@@ -60,7 +60,7 @@ class _Relay:
 
     async def answer(self, request: web.Request) -> web.Response:
         try:
-            account = authenticate(request.headers.get("Authorization", ""), self._accounts)
+            account = authenticate(request, self._accounts)
             identity = request.match_info.get("id")
             if identity is None:
                 return json_response(await self._list(request, account))
@@ -128,5 +128,5 @@ def _number(request: web.Request, name: str, default: int, least: int) -> int:
     if not value:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
-        raise Refused(422, "invalid_parameter", f"{name} must be a whole number of at least {least}", name)
+        raise Refused(422, "invalid_parameter", f"{name} must be a whole number from {least} to {ANY_NUMBER}", name)
     return int(value)

@@ -12,20 +12,29 @@ from enum import StrEnum
 from pathlib import Path
 
 from controller.media import durable
+from controller.media.copies import FORMATS, copy_of
+from controller.media.roots import Root
+from controller.recordings.model import Recording
 
-_NOTE = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.(untrimmed|deleted)")
+_NOTE = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.(untrimmed|deleted|stored)"
+)
 
 
 class Doomed(StrEnum):
-    """What is to go: the master of which a trimmed copy was made, or every file of a recording."""
+    """What is to go: a trimmed recording's master, all of a recording, its files here once the media store has it."""
 
     UNTRIMMED = "untrimmed"
     DELETED = "deleted"
+    STORED = "stored"
 
 
 @dataclass(frozen=True, slots=True)
 class ClearingFailed:
-    """Files of a recording that were to be removed could not be; it is tried again at the next start."""
+    """Files of a recording that were to be removed could not be.
+
+    It is tried again: where there is a media store soon, else at the next start.
+    """
 
     recording: str
     reason: str
@@ -58,3 +67,56 @@ class Notes:
 
     def _path(self, recording: str, what: Doomed) -> Path:
         return self.directory / f"{recording}.{what.value}"
+
+
+class Removal:
+    """Removes the files of recordings, copies of which lie in ``derived``. Each method blocks.
+
+    ``keep_untrimmed``: the master of a trimmed recording stays. ``condemned`` are the ids of those that are being
+    deleted: what is noted of them stays until their rows say so.
+    """
+
+    def __init__(self, derived: Path, *, keep_untrimmed: bool) -> None:
+        self.keep_untrimmed = keep_untrimmed
+        self.notes = Notes(derived / "clearing")
+        self.condemned: set[str] = set()
+        self._derived = derived
+
+    def delete(self, recording: Recording, root: Root | None) -> None:
+        """Remove every file of a recording. Raises OSError, ValueError."""
+        for form in FORMATS:
+            durable.remove(copy_of(self._derived, recording, form))
+        if root is not None:
+            durable.remove(root.local(recording.path))
+
+    def clear(self, recording: Recording, root: Root | None) -> None:
+        """Remove what a final recording has no use for, and drop what was noted. Raises OSError, ValueError."""
+        noted = self.notes.has(recording.id, Doomed.UNTRIMMED)
+        if recording.deleted_at is None and recording.stored:
+            self._remove_stored(recording, root)
+        elif recording.deleted_at is None and noted and root is not None and self._unneeded(recording):
+            durable.remove(root.local(recording.path))
+        self.notes.drop(recording.id, Doomed.UNTRIMMED)
+        if recording.deleted_at is not None or not recording.unstored:  # else it is noted again, perhaps just now
+            self.notes.drop(recording.id, Doomed.STORED)
+        if recording.deleted_at is not None or recording.id not in self.condemned:
+            self.notes.drop(recording.id, Doomed.DELETED)
+            self.condemned.discard(recording.id)
+
+    def _unneeded(self, recording: Recording) -> bool:
+        """Tell whether a recording's master is needed no longer, without a media store.
+
+        Its copy is looked for: whatever went wrong, one of the two must stay. Of one that the media store is to have
+        the master stays too, as another daemon may have to make the copy again.
+        """
+        measured = recording.measured
+        trimmed = measured is not None and measured.trimmed > 0 and not self.keep_untrimmed
+        return trimmed and not recording.unstored and copy_of(self._derived, recording).is_file()
+
+    def _remove_stored(self, recording: Recording, root: Root | None) -> None:
+        """Remove the files of a recording that the media store has, not an untrimmed master that is to be kept."""
+        for form in FORMATS:
+            durable.remove(copy_of(self._derived, recording, form))
+        trimmed = recording.measured is not None and recording.measured.trimmed > 0
+        if root is not None and not (trimmed and self.keep_untrimmed):
+            durable.remove(root.local(recording.path))

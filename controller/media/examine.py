@@ -1,6 +1,7 @@
 """The files of recordings: where they are, what is in them, and which copy is served (DESIGN sections 4 and 6).
 
-A switch owns its masters; they are only read, and removed once nobody needs them (``clearing``). Where one isn't fit
+A switch owns its masters; they are only read, and removed once nobody needs them (``clearing``): with a media store
+(``archive``) when that has what is served, which is then had from there. Where one isn't fit
 to be served as it is (its header was never finished, it has skipped pauses in it, or silent ends that go), a copy
 is made under ``derived``, whole or not at all, and the same again whenever an examination is repeated after a crash.
 Other formats than WAV are made there, of what would be served; those that somebody asks for later, in ``variants``.
@@ -10,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,13 +18,16 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from controller.media import durable, master, roots, wav
-from controller.media.clearing import ClearingFailed, Doomed, Notes
+from controller.media import master, roots, wav
+from controller.media.archive import Archive, File, Remote
+from controller.media.clearing import ClearingFailed, Doomed, Removal
+from controller.media.copies import FORMATS, WAV, copy_of, is_id
 from controller.media.encoders import DerivativeFailed, DerivativeMade, Encoders, Unencodable
 from controller.media.job import Job
+from controller.media.room import Room, room_of
 from controller.media.roots import Root
 from controller.media.variants import Variant, Variants
-from controller.recordings.model import Measured, Recording
+from controller.recordings.model import Measured, Recording, Stored
 from controller.recordings.ports import Found, MediaAway, NotPossible, Unfinished
 
 SETTLE = (0.05, 0.15, 0.3, 0.5)
@@ -35,9 +37,8 @@ WORKERS = 4
 """Threads for each root: a mount that hangs holds up nothing but its own recordings."""
 LOOK_WITHIN = 5.0
 """Seconds within which a directory answers, or is told as one that hangs."""
-WAV = "wav"
-FORMATS = (WAV, "mp3", "mp4")
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+LINGER = 60.0
+"""Seconds that the files of a recording stay once the media store has it: receivers fetch it then, from here."""
 _T = TypeVar("_T")
 
 
@@ -48,7 +49,9 @@ class DiskMedia:
     the seconds between looks at a master that isn't there or isn't finished; ``workers`` threads work for each
     directory, which answers a look at itself ``look_within`` seconds; ``encoders``, closed by whoever gave them, make
     other formats than WAV, and ``on_demand`` those that somebody asks for later. ``least_free`` bytes stay free of
-    the latter. ``keep_untrimmed``: the master of a trimmed recording stays. ``observe`` gets ``MasterExamined``,
+    the latter, and ``busy`` says why there is no time for them now. ``keep_untrimmed``: the master of a trimmed
+    recording stays. ``archive``, closed by us, is the media store; the files of what it has stay ``linger`` seconds.
+    ``observe`` gets ``MasterExamined``,
     ``DerivativeMade``, ``DerivativeFailed`` and ``ClearingFailed``.
     """
 
@@ -64,6 +67,9 @@ class DiskMedia:
         on_demand: Encoders | None = None,
         least_free: int = 0,
         keep_untrimmed: bool = False,
+        busy: Callable[[], str | None] = lambda: None,
+        archive: Archive | None = None,
+        linger: float = LINGER,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
         self._roots = dict(roots)
@@ -72,16 +78,21 @@ class DiskMedia:
         self._observe = observe
         self._look_within = look_within
         self._encoders = encoders or Encoders()
-        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free)
-        self._notes = Notes(derived / "clearing")
-        self._keep_untrimmed = keep_untrimmed
+        self._variants = Variants(derived / "variants", on_demand or self._encoders, least_free=least_free, busy=busy)
+        self._removal = Removal(derived, keep_untrimmed=keep_untrimmed)
+        self._archive = archive
+        self._linger = linger
+        self._uncleared: set[str] = set()
+        self._fresh: set[str] = set()  # stored by this process, and not cleared yet
         paths = {root.local_path for root in self._roots.values()}
         self._pools = {path: ThreadPoolExecutor(workers, thread_name_prefix="media") for path in paths}
-        self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in paths}
+        self._looks = {path: ThreadPoolExecutor(1, thread_name_prefix="disk") for path in {*paths, derived}}
 
     def close(self) -> None:
         """Let running work end and take no more."""
         self._variants.close()
+        if self._archive is not None:
+            self._archive.close()
         for pool in (*self._pools.values(), *self._looks.values()):
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -91,7 +102,7 @@ class DiskMedia:
         All lie in one directory: FreeSWITCH makes a missing one with mode 0750, owned by itself, so files in any
         below it would be out of the reader's reach, and one that can't be made fails the start. Nothing lists it.
         """
-        if not _ID.fullmatch(identity):
+        if not is_id(identity):
             raise ValueError(f"{identity!r} is no recording id (uuid4)")
         return f"{self._roots[switch].switch_path}/{identity}.wav"
 
@@ -112,7 +123,27 @@ class DiskMedia:
             yield descriptor
 
     async def wav_of(self, recording: Recording) -> Path:
-        """Return the WAV that is served, or that what is served was made of. Raises KeyError, ValueError, OSError."""
+        """Return the WAV that is served, or that what is served was made of, fetched where it isn't here.
+
+        Raises KeyError, ValueError, OSError, MediaAway where it can't be had now.
+        """
+        path = await self._local_wav(recording)
+        archive = self._archive
+        if archive is None or not (recording.stored or recording.unstored):
+            return path
+        if await self._in_thread(self._root_of(recording), path.exists):
+            return path
+        return await self._variants.fetched(recording.id, lambda target: archive.fetch(recording, WAV, target))
+
+    async def elsewhere(self, recording: Recording, form: str) -> Remote:
+        """Return a recording's object in a format, for what is not here. Raises FileNotFoundError, MediaAway."""
+        if self._archive is not None:
+            return await self._archive.remote(recording, form)
+        if recording.stored:
+            raise MediaAway("the recording is in a media store, and there is none in the settings (media.store)")
+        raise FileNotFoundError(errno.ENOENT, "its file is not there")
+
+    async def _local_wav(self, recording: Recording) -> Path:
         root = self._root_of(recording)
         if root is None:
             raise KeyError(recording.owner.switch)
@@ -121,8 +152,11 @@ class DiskMedia:
     def seen_by(self, switch: str, recording: Recording) -> str | None:
         """Return the path on a switch of a master that is served as it is; None where the switch does not see it.
 
-        A copy of ours (mended, or cut) lies where no switch need see it.
+        A copy of ours (mended, or cut) lies where no switch need see it; where there is a media store a master may go
+        while it is played.
         """
+        if self._archive is not None:
+            return None
         root, own = self._roots.get(switch), self._root_of(recording)
         if root is None or own is None or recording.measured is None or recording.measured.derived:
             return None
@@ -163,9 +197,9 @@ class DiskMedia:
         path = None if deleted else root.local(recording.path)
         measured, examined = await self._in_thread(root, lambda: self._measure(recording, path))
         self._observe(examined)
-        if recording.request.format != WAV:
+        if recording.request.format != WAV or self._archive is not None:
             playable(measured)
-        return await self._derive(recording, measured, root)
+        return await self._archived(recording, await self._derive(recording, measured, root))
 
     async def _derive(self, recording: Recording, measured: Measured, root: Root) -> Found:
         wanted = recording.request.format
@@ -180,6 +214,70 @@ class DiskMedia:
             return Found(measured, f"it is served as {WAV}, it could not be made {wanted}: {error}")
         self._observe(DerivativeMade(recording.id, wanted, size, clock() - began))
         return Found(replace(measured, size=size, format=wanted))
+
+    async def _archived(self, recording: Recording, found: Found) -> Found:
+        """Put what is served into the media store, where there is one and it takes it in time."""
+        if self._archive is None or found.measured is None:
+            return found
+        ready = replace(recording, measured=found.measured)
+        stored = await self._archive.soon(recording.id, await self._files(ready))
+        if stored:
+            await self._note_stored(recording)
+        return replace(found, stored=stored, unstored=not stored)
+
+    async def _files(self, recording: Recording) -> list[File]:
+        """Return what is served: the WAV, and the format asked for."""
+        files = [File(WAV, await self._local_wav(recording))]
+        measured = recording.measured
+        if measured is not None and measured.format != WAV:
+            files.append(File(measured.format, self._copy_of(recording, measured.format)))
+        return files
+
+    # --- the media store --------------------------------------------------------------------------------------
+
+    @property
+    def away(self) -> float:
+        """Return for how many seconds the media store took nothing; 0 where it takes what it is given."""
+        return 0.0 if self._archive is None else self._archive.away
+
+    async def keep(self, recording: Recording) -> tuple[Stored, ...]:
+        """Put a final recording into the media store, and note that its files here may go.
+
+        Copies that another daemon made, elsewhere, are made again of the master. Raises MediaAway, and OSError,
+        KeyError and ValueError about its files.
+        """
+        if self._archive is None or recording.measured is None:
+            raise MediaAway("there is no media store in the settings (media.store)")
+        files = await self._files(recording)
+        root = self._root_of(recording)
+        if not await self._in_thread(root, lambda: all(file.path.exists() for file in files)):
+            await self._remade(recording, root)
+        stored = await self._archive.surely(recording.id, files)
+        await self._note_stored(recording)
+        return stored
+
+    async def _note_stored(self, recording: Recording) -> None:
+        await self._in_thread(self._root_of(recording), lambda: self._note(recording, Doomed.STORED))
+        self._fresh.add(recording.id)
+
+    async def _remade(self, recording: Recording, root: Root | None) -> None:
+        told = recording.measured
+        if root is None or told is None:
+            raise KeyError(recording.owner.switch)
+        path = root.local(recording.path)
+        empty = not told.duration and not await self._in_thread(root, path.exists)  # the switch deleted it
+        measured, _ = await self._in_thread(root, lambda: self._measure(recording, None if empty else path))
+        if told.format != WAV:
+            measured = replace(measured, size=await self._encoded(recording, measured, root), format=told.format)
+        if measured != told:
+            raise wav.WavError(
+                f"{recording.id} is not what it was when its end was told: {measured} instead of {told}"
+            )
+
+    def uncleared(self) -> Sequence[str]:
+        """Return, once, the ids of recordings of which something could not be removed when that was tried."""
+        found, self._uncleared = tuple(self._uncleared), set()
+        return found
 
     async def _encoded(self, recording: Recording, measured: Measured, root: Root) -> int:
         form = recording.request.format
@@ -211,11 +309,11 @@ class DiskMedia:
         if wanted > measured.channels:
             raise NotPossible("the recording has one channel; only one that was made dual can be had with two")
         mark, same = f"{form}-{wanted}", wanted == measured.channels
-        source = await self.wav_of(recording)
         if same and form == WAV:
-            return Variant(source, form, mark)
+            return Variant(await self._local_wav(recording), form, mark, own=True)
         if same and form == measured.format:
-            return Variant(self._copy_of(recording, form), form, mark)
+            return Variant(self._copy_of(recording, form), form, mark, own=True)
+        source = await self.wav_of(recording)
         frames = round(measured.duration * measured.rate)
         path = await self._variants.made(recording.id, source, frames, form, wanted, mono=not same)
         return Variant(path, form, mark)
@@ -223,29 +321,49 @@ class DiskMedia:
     # --- what is removed --------------------------------------------------------------------------------------
 
     async def delete(self, recording: Recording) -> None:
-        """Remove every file of a final recording, those being made as well. Raises OSError."""
+        """Remove every file and object of a deleted recording, also those being made. Raises OSError, MediaAway."""
+        if self._archive is not None:
+            await self._archive.forget(recording.id)
         await self._variants.forget(recording.id)
         root = self._root_of(recording)
-        await self._in_thread(root, lambda: self._delete(recording, root))
+        await self._in_thread(root, lambda: self._removal.delete(recording, root))
+        if recording.stored or recording.unstored:
+            if self._archive is None:
+                raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
+            await self._archive.delete(recording)
+        await self._in_thread(root, lambda: self._removal.clear(recording, root))
 
     async def condemn(self, recording: Recording) -> None:
         """Note that a recording is about to be deleted. Raises MediaAway."""
+        if recording.stored and self._archive is None:
+            raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
         await self._in_thread(self._root_of(recording), lambda: self._note(recording, Doomed.DELETED))
+        self._removal.condemned.add(recording.id)
 
     async def clear(self, recording: Recording) -> None:
-        """Remove all files of a deleted recording, or the master that was noted as no longer needed. Never raises."""
+        """Remove all of a deleted recording; the files of one that the media store has; a master no longer needed.
+
+        Never raises: what could not be removed is ``uncleared``.
+        """
         root = self._root_of(recording)
         try:
             if recording.deleted_at is not None:
+                self._fresh.discard(recording.id)
                 await self.delete(recording)
-            await self._in_thread(root, lambda: self._clear(recording, root))
-        except (OSError, ValueError) as error:
+                return
+            if recording.id in self._fresh:
+                self._fresh.discard(recording.id)
+                if recording.stored:
+                    await asyncio.sleep(self._linger)
+            await self._in_thread(root, lambda: self._removal.clear(recording, root))
+        except (OSError, ValueError, MediaAway) as error:
+            self._uncleared.add(recording.id)
             self._observe(ClearingFailed(recording.id, f"{type(error).__name__}: {error}"))
 
     async def to_clear(self) -> Sequence[str]:
         """Return the ids of recordings for which something is noted."""
         try:
-            return await self._in_thread(None, self._notes.recordings)
+            return await self._in_thread(None, self._removal.notes.recordings)
         except OSError as error:
             self._observe(ClearingFailed("", f"{type(error).__name__}: {error}"))
             return ()
@@ -256,7 +374,7 @@ class DiskMedia:
         if root is None:
             return True
         try:
-            return await self._in_time(root, lambda: roots.may_be_there(root, recording.path))
+            return await self._in_time(root.local_path, lambda: roots.may_be_there(root, recording.path))
         except OSError:
             return True
 
@@ -268,27 +386,34 @@ class DiskMedia:
             root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
         return root
 
-    async def free_bytes(self, switch: str) -> int:
-        """Return the bytes an ordinary writer may still use where the masters lie. Raises OSError, KeyError."""
-        root = self._roots[switch]
-        return await self._in_time(root, lambda: shutil.disk_usage(root.local_path).free)
+    async def room(self, switch: str) -> Room:
+        """Return the room on the disk where a switch's masters lie.
 
-    async def problems(self, switch: str) -> tuple[str, ...]:
-        """Return what is wrong with a switch's directory as seen from here, each with its fix.
-
-        Raises KeyError, and OSError where it does not answer in time (a dead mount).
+        Raises KeyError, and OSError, with the fix, where the directory is not as it should be or does not answer in
+        time (a dead mount).
         """
         root = self._roots[switch]
-        return await self._in_time(root, lambda: tuple(roots.directory_problems(root)))
+
+        def look() -> Room:
+            problems = roots.directory_problems(root)
+            if problems:
+                raise OSError(errno.ENOTDIR, "; ".join(problems))
+            return room_of(root.local_path)
+
+        return await self._in_time(root.local_path, look)
+
+    async def room_for_copies(self) -> Room:
+        """Return the room on the disk of our own copies. Raises OSError."""
+        return await self._in_time(self._derived, lambda: room_of(self._derived))
 
     async def _in_thread(self, root: Root | None, work: Callable[[], _T]) -> _T:
         """Work in the threads of a directory; without one, in those of all that has none."""
         pool = None if root is None else self._pools[root.local_path]
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    async def _in_time(self, root: Root, work: Callable[[], _T]) -> _T:
+    async def _in_time(self, directory: Path, work: Callable[[], _T]) -> _T:
         """Look at a directory, apart from other work there. A look that is given up is not begun later."""
-        looking = asyncio.get_running_loop().run_in_executor(self._looks[root.local_path], work)
+        looking = asyncio.get_running_loop().run_in_executor(self._looks[directory], work)
         done, _ = await asyncio.wait((looking,), timeout=self._look_within)
         if not done:
             looking.cancel()
@@ -305,33 +430,15 @@ class DiskMedia:
 
     def _measure(self, recording: Recording, path: Path | None) -> tuple[Measured, master.MasterExamined]:
         measured, examined = master.measure(recording, path, self._copy_of(recording))
-        if measured.trimmed and not self._keep_untrimmed:
+        if measured.trimmed and not self._removal.keep_untrimmed:
             self._note(recording, Doomed.UNTRIMMED)
         return measured, examined
 
     def _note(self, recording: Recording, what: Doomed) -> None:
         try:
-            self._notes.make(recording.id, what)
+            self._removal.notes.make(recording.id, what)
         except OSError as error:
             raise MediaAway(f"nothing can be noted in {self._derived}: {error.strerror or error}") from error
 
-    def _clear(self, recording: Recording, root: Root | None) -> None:
-        if self._notes.has(recording.id, Doomed.UNTRIMMED):
-            measured = recording.measured
-            unneeded = measured is not None and measured.trimmed > 0 and not self._keep_untrimmed
-            # Its copy is looked for: whatever went wrong, one of the two must stay.
-            if root is not None and unneeded and self._copy_of(recording).is_file():
-                durable.remove(root.local(recording.path))
-            self._notes.drop(recording.id, Doomed.UNTRIMMED)
-        self._notes.drop(recording.id, Doomed.DELETED)
-
-    def _delete(self, recording: Recording, root: Root | None) -> None:
-        for form in FORMATS:
-            durable.remove(self._copy_of(recording, form))
-        if root is not None:
-            durable.remove(root.local(recording.path))
-
     def _copy_of(self, recording: Recording, form: str = WAV) -> Path:
-        if not _ID.fullmatch(recording.id):
-            raise ValueError(f"{recording.id!r} is no recording id (uuid4)")
-        return self._derived / recording.id[:2] / f"{recording.id}.{form}"
+        return copy_of(self._derived, recording, form)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -29,18 +29,23 @@ _T = TypeVar("_T")
 
 
 class Variant(NamedTuple):
-    """A file that can be served: ``mark`` tells it from others of the same recording."""
+    """A file that can be served: ``mark`` tells it from others of the same recording.
+
+    ``own``: it is one of those that the recording is served from, which the media store may have instead.
+    """
 
     path: Path
     format: str
     mark: str
+    own: bool = False
 
 
 class Variants:
     """Files in ``directory``, which is ours alone.
 
     At most ``most_bytes`` in ``most_files`` are kept, and none is made where less than ``least_free`` bytes are.
-    ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them.
+    ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them. ``busy`` says why there is no
+    time for it now.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class Variants:
         most_files: int = MOST_FILES,
         waiting: int = WAITING,
         least_free: int = 0,
+        busy: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._encoders = encoders
@@ -59,6 +65,7 @@ class Variants:
         self._most_files = most_files
         self._waiting = waiting
         self._least_free = least_free
+        self._busy = busy
         self._making: dict[str, asyncio.Task[Path]] = {}
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="variants")
 
@@ -73,13 +80,20 @@ class Variants:
 
         Raises NotPossible where it can't be made, MediaAway where it can't be made now, OSError about the source.
         """
-        name = f"{recording}.{channels}.{form}"
+        job = Job(str(source), str(self._directory / f"{recording}.{channels}.{form}"), form, frames, mono)
+        return await self._once(Path(job.target), lambda _: self._encode(recording, job))
+
+    async def fetched(self, recording: str, fetch: Callable[[Path], Awaitable[None]]) -> Path:
+        """Return a recording's WAV, which ``fetch`` brings whole or not at all. Raises MediaAway, or as it."""
+        return await self._once(self._directory / f"{recording}.wav", fetch)
+
+    async def _once(self, target: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
+        name = target.name
         task = self._making.get(name)
         if task is None:
             if len(self._making) >= self._waiting:
                 raise MediaAway(f"{self._waiting} files are being made already; come again in a minute")
-            job = Job(str(source), str(self._directory / name), form, frames, mono)
-            task = asyncio.get_running_loop().create_task(self._make(recording, job))
+            task = asyncio.get_running_loop().create_task(self._make(target, make))
             self._making[name] = task
             task.add_done_callback(lambda done: self._done(name, done))
         try:
@@ -97,17 +111,22 @@ class Variants:
         await asyncio.gather(*mine, return_exceptions=True)
         await self._in_thread(lambda: self._remove(recording))
 
-    async def _make(self, recording: str, job: Job) -> Path:
-        target = Path(job.target)
+    async def _make(self, target: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
         if await self._in_thread(lambda: self._kept(target)):
             return target
+        await make(target)
+        await self._in_thread(self._bound)
+        return target
+
+    async def _encode(self, recording: str, job: Job) -> None:
+        busy = self._busy()
+        if busy is not None:
+            raise MediaAway(f"{busy}; come again in a minute")
         try:
             await self._encoders.encode(recording, job)
         except Unencodable as error:
             await self._in_thread(lambda: job.unfinished.unlink(missing_ok=True))
             raise NotPossible(f"it can't be had as {job.format}: {error}") from None
-        await self._in_thread(self._bound)
-        return target
 
     def _done(self, name: str, task: asyncio.Task[Path]) -> None:
         self._making.pop(name, None)
@@ -144,9 +163,10 @@ class Variants:
                 found.append((known.st_atime, known.st_size, path))
         found.sort(reverse=True)
         most, left = self._most_files, self._most_bytes
-        for _, size, path in found:
+        for position, (_, size, path) in enumerate(found):
             most, left = most - 1, left - size
-            if (most < 0 or left < 0) and path.name not in self._making:
+            # The newest stays however large it is: somebody waits for it.
+            if position and (most < 0 or left < 0) and path.name not in self._making:
                 path.unlink(missing_ok=True)
 
     def _remove(self, recording: str) -> None:

@@ -14,6 +14,7 @@ from controller.recordings.facts import (
     LookDue,
     Masked,
     MaskRefused,
+    Moved,
     NotThere,
     StartOver,
     StillRuns,
@@ -162,6 +163,8 @@ class Effects:
             if master or life.recording.state is not State.REQUESTED:  # it may have begun since it was asked after
                 presence = await self._recorder.inquire(recording)
         at = self._now(life)
+        if presence.followed:
+            self._apply(recording.id, Moved(at, presence.followed))
         return StillRuns(at) if presence.recorder else NotThere(at, presence.leg, master, anew)
 
     async def _examine(self, life: Life, recording: Recording) -> None:

@@ -155,6 +155,14 @@ class MaskRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """The recorder followed a transfer: it records another leg's sound from ``at`` on (spec/freeswitch.md 1.11)."""
+
+    at: float
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class LimitReached:
     """``max_length`` seconds are recorded."""
 
@@ -187,5 +195,6 @@ Fact = (
     | Unmasked
     | MaskRefused
     | LimitReached
+    | Moved
     | Examined
 )

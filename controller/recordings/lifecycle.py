@@ -47,6 +47,7 @@ from controller.recordings.facts import (
     LookDue,
     Masked,
     MaskRefused,
+    Moved,
     NotThere,
     PauseWished,
     ResumeWished,
@@ -371,7 +372,9 @@ def _not_continued(recording: Recording, fact: StartOver) -> Recording:
 
 
 def _measured(recording: Recording, fact: Examined) -> Recording:
-    recording = _finished(replace(recording, measured=fact.found.measured), fact)
+    found = fact.found
+    known = replace(recording, measured=found.measured, stored=found.stored, unstored=found.unstored)
+    recording = _finished(known, fact)
     if fact.found.problem is not None:
         recording = replace(recording, error=recording.error or fact.found.problem)
     return recording
@@ -437,6 +440,10 @@ def _reason_of(recording: Recording, fact: Stopped) -> EndReason:
         Cause.NO_INPUT: EndReason.NO_INPUT,
         Cause.WRITE_FAILED: EndReason.ERROR,
     }.get(fact.cause, EndReason.API)
+
+
+def _moved(recording: Recording, fact: Moved) -> Recording:
+    return replace(recording, followed="" if fact.leg == recording.owner.leg else fact.leg)
 
 
 # --- the table -----------------------------------------------------------------------------------------------------
@@ -596,6 +603,12 @@ TABLE: tuple[Row, ...] = (
     Row(_PRO, StillRuns, _always, _PRO, _same),
     Row(_PRO, LookDue, _always, _PRO, _same),
     Row(_PRO, StartOver, _always, _PRO, _same),
+    # followed a transfer to another leg, or back
+    Row(_REQ, Moved, _always, _REQ, _moved),
+    Row(_REC, Moved, _always, _REC, _moved),
+    Row(_PAU, Moved, _always, _PAU, _moved),
+    Row(_STO, Moved, _always, _STO, _moved),
+    Row(_PRO, Moved, _always, _PRO, _same),
 )
 """All that decides a recording's life. Final states have no rows: see rule 5."""
 
@@ -614,6 +627,7 @@ _LATE = (
     Masked,
     Unmasked,
     MaskRefused,
+    Moved,
 )
 """Facts that may come after the end: a defined nothing."""
 

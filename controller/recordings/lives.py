@@ -49,7 +49,7 @@ class Lives:
         life = Life(recording, recording)
         owner = recording.owner
         self._by_id[recording.id] = life
-        self._by_leg[owner.switch, owner.leg].add(recording.id)
+        self._by_leg[owner.switch, recording.leg].add(recording.id)
         self._by_call[owner.call].append(recording.id)
         return life
 
@@ -60,14 +60,23 @@ class Lives:
         self._by_id.pop(identity, None)
         for departed in self._departures:
             departed.add(identity)
-        of_leg = self._by_leg[owner.switch, owner.leg]
-        of_leg.discard(identity)
-        if not of_leg:
-            del self._by_leg[owner.switch, owner.leg]
+        self._leave(owner.switch, life.recording.leg, identity)
         of_call = self._by_call[owner.call]
         of_call.remove(identity)
         if not of_call:
             del self._by_call[owner.call]
+
+    def move(self, life: Life, leg: str) -> None:
+        """Find a life by its recording's leg, which was ``leg`` until now."""
+        recording = life.recording
+        self._leave(recording.owner.switch, leg, recording.id)
+        self._by_leg[recording.owner.switch, recording.leg].add(recording.id)
+
+    def _leave(self, switch: str, leg: str, identity: str) -> None:
+        of_leg = self._by_leg[switch, leg]
+        of_leg.discard(identity)
+        if not of_leg:
+            del self._by_leg[switch, leg]
 
     @contextmanager
     def departures(self) -> Iterator[set[str]]:

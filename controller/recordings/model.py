@@ -230,6 +230,19 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Stored:
+    """An object in the media store that holds a recording in ``format``: verified, ``size`` bytes.
+
+    ``etag`` is the store's word for its content, ``modified`` (Unix seconds) when the file that it was made of was.
+    """
+
+    format: str
+    size: int
+    etag: str = ""
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Wish:
     """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart.
 
@@ -250,7 +263,10 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
-    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be.
+    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be. ``followed`` is the leg to
+    which its recorder followed a transfer, empty where it never did. ``stored``: the media store has it, whole;
+    ``unstored``: it is to be put there still, or its objects are to be looked for and removed. Both say where it is,
+    not what: they change without its revision.
     """
 
     id: str
@@ -275,6 +291,14 @@ class Recording:
     spoke: bool = False
     absence: Absence | None = None
     deleted_at: float | None = None
+    followed: str = ""
+    stored: tuple[Stored, ...] = ()
+    unstored: bool = False
+
+    @property
+    def leg(self) -> str:
+        """The leg whose sound it records: its owner's, until its recorder follows a transfer."""
+        return self.followed or self.owner.leg
 
     @property
     def expected_at(self) -> float:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from controller.recordings.model import Measured, Notice, Recording
+from controller.recordings.model import Measured, Notice, Recording, Stored
 
 Along = Callable[[Any], None]
 """Work of another room to be done in the same transaction; it gets the store's own transaction."""
@@ -52,10 +52,14 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """What an inquiry found: whether the recorder is on the leg, and whether the leg itself lives."""
+    """What an inquiry found: whether the recorder is there, and whether the leg itself lives.
+
+    ``followed`` is the leg that it was found on, where that is another than was believed.
+    """
 
     recorder: bool
     leg: bool
+    followed: str = ""
 
 
 class NotPossible(Exception):
@@ -71,7 +75,7 @@ class TooMany(NotPossible):
 
 
 class NoRoom(NotPossible):
-    """None may start on the switch now: its disk is full, or away."""
+    """None may start now: a disk is full, or away, or there is too much to do already. Later it may."""
 
 
 class LedgerFailed(Exception):
@@ -124,15 +128,45 @@ class Ledger(Protocol):
         ...
 
 
+class Aged(NamedTuple):
+    """A recording that may go for its age: its place in the order (``requested_at``, ``id``), and its switch."""
+
+    requested_at: float
+    id: str
+    switch: str
+
+
+class Shelf(Protocol):
+    """Which recordings the media store is to have, as the ledger knows it."""
+
+    def unstored(self, limit: int) -> Awaitable[Sequence[tuple[str, str]]]:
+        """Return ids and switches of those that it is to have, or to lose, and how it is not known; oldest first."""
+        ...
+
+    def recording(self, identity: str) -> Awaitable[Recording | None]:
+        """Return one recording, or None."""
+        ...
+
+    def stored(self, identity: str, objects: tuple[Stored, ...]) -> Awaitable[Recording | None]:
+        """Make durable that the media store has these objects, and no others; return the recording as it is then.
+
+        One that was deleted meanwhile is not changed, unless there are none. Raises LedgerFailed.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What media found of a master: measured, or None with the ``problem`` in words (missing, unreadable).
 
-    Measured with a ``problem``: it is served, but not in the format asked for, and why.
+    Measured with a ``problem``: it is served, but not in the format asked for, and why. ``stored`` in the media
+    store; ``unstored``: not there yet, though it is to be.
     """
 
     measured: Measured | None
     problem: str | None = None
+    stored: tuple[Stored, ...] = ()
+    unstored: bool = False
 
 
 class Media(Protocol):
@@ -146,6 +180,8 @@ class Media(Protocol):
         self, recording: Recording, *, closed: bool, playable: Callable[[Measured], None] = lambda _: None
     ) -> Awaitable[Found]:
         """Open, measure, mend and cut the master, make the format asked for: so what is announced is there.
+
+        Where there is a media store it is put there too, unless that takes longer than callbacks may wait.
 
         ``playable`` is called with the WAV's measures once that can be played, before another format is made of it.
         ``closed``: nobody writes it any more, so an unfinished one is mended. A recording whose ``measured`` is known
@@ -162,10 +198,10 @@ class Media(Protocol):
         ...
 
     async def clear(self, recording: Recording) -> None:
-        """Remove what a final recording has no use for: all of a deleted one, else the master of a trimmed one.
+        """Remove what a final recording has no use for.
 
-        The latter where the settings don't keep it. What can't be removed now is noted, and told; it never raises
-        for it.
+        All of a deleted one; the files here of one that the media store has; else the master of a trimmed one, where
+        the settings don't keep it. What can't be removed now is noted, and told; it never raises for it.
         """
         ...
 

@@ -17,6 +17,7 @@ from controller.recordings.facts import (
     Examined,
     Fact,
     LegEnded,
+    Moved,
     NotThere,
     PauseWished,
     ResumeWished,
@@ -60,6 +61,8 @@ from controller.telemetry import (
 
 ELSEWHERE = "another daemon may hold the switch now: ask again"
 NOT_CONFIRMED = "the store did not confirm the recording in time, so it did not begin"
+Admit = Callable[[str, RecordingRequest], str | None]
+"""Says why a request may not be carried out on a switch now, None where it may: then it is taken to begin."""
 
 
 class RecordingService:
@@ -73,14 +76,14 @@ class RecordingService:
         media: Media,
         telemetry: Telemetry,
         path_of: Callable[[str, str], str],
-        admit: Callable[[str], str | None] = lambda _switch: None,
+        admit: Admit = lambda _switch, _request: None,
         per_call: int = 10,
         timings: Timings | None = None,
     ) -> None:
         """Make it of its ports.
 
-        ``path_of(switch, recording id)`` names the master as the switch sees it, ``admit(switch)`` says why none may
-        start there now (a full disk), and ``per_call`` may run at once on a call.
+        ``path_of(switch, recording id)`` names the master as the switch sees it, ``admit(switch, request)`` says why
+        it may not start there now (a full disk), and ``per_call`` may run at once on a call.
         """
         self._recorder = recorder
         self._ledger = ledger
@@ -106,19 +109,22 @@ class RecordingService:
         identity: str | None = None,
         along: Along | None = None,
         prelude: Callable[[], None] | None = None,
+        told: bool = False,
     ) -> Recording:
         """Make a recording durable, then ask the switch for it; ``begun`` tells how that went.
 
         ``along`` is done in the same transaction, ``prelude`` (commands that must precede) right before the command.
-        ``identity`` is given where the id was made beforehand. Raises NotPossible, LedgerFailed.
+        ``identity`` is given where the id was made beforehand. Raises NotPossible, LedgerFailed. Where there is no
+        room it raises NoRoom; or, with ``told``, makes a recording that failed, of which its receivers are told: a
+        document's receiver has no other answer.
         """
         active = self.active(owner.call)
         if any(other.request.reference == request.reference for other in active):
             raise NotPossible(f"a recording named {request.reference!r} is active on this call already")
         if len(active) >= self._per_call:
             raise TooMany(f"{len(active)} recordings run on this call, as many as recordings_per_call allows")
-        refusal = self._admit(owner.switch)
-        if refusal is not None:
+        refusal = self._admit(owner.switch, request)
+        if refusal is not None and not told:
             raise NoRoom(refusal)
         identity = identity or new_id()
         now = self._recorder.now(owner.switch)
@@ -126,7 +132,7 @@ class RecordingService:
         recording = Recording(identity, owner, request, State.REQUESTED, path, now, core_uuid)
         life = self._lives.begin(recording)
         # A caller that is cancelled (its leg ended) leaves a row that may be durable: it must live to its end.
-        begun = self._track(life, asyncio.get_running_loop().create_task(self._begin(life, along, prelude)))
+        begun = self._track(life, asyncio.get_running_loop().create_task(self._begin(life, along, prelude, refusal)))
         try:
             await asyncio.shield(begun)
         except asyncio.CancelledError:
@@ -134,9 +140,11 @@ class RecordingService:
                 raise NotHeld(ELSEWHERE) from None
             life.alone = True
             raise
-        return recording
+        return life.recording
 
-    async def _begin(self, life: Life, along: Along | None, prelude: Callable[[], None] | None) -> None:
+    async def _begin(
+        self, life: Life, along: Along | None, prelude: Callable[[], None] | None, refusal: str | None
+    ) -> None:
         recording = life.durable
         try:
             async with life.commits:
@@ -157,6 +165,9 @@ class RecordingService:
         self._observe(
             RecordingChanged(recording.id, owner.call, owner.dialect, "", State.REQUESTED.value, "requested")
         )
+        if refusal is not None:
+            self.apply(recording.id, StartOver(recording.requested_at, refusal))
+            return
         if prelude is not None and not life.alone:  # the call of one that is alone ended, or is no longer ours
             prelude()
         self._carry_out(life, Effect.START)
@@ -306,6 +317,10 @@ class RecordingService:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
         return [life.recording for life in self._lives.of_call(call) if life.recording.state.active]
 
+    def writing(self, switch: str) -> list[Recording]:
+        """Return the recordings of a switch for which audio is written, or soon may be."""
+        return [life.recording for life in self._lives.of_switch(switch) if life.recording.state.active]
+
     def get(self, identity: str) -> Recording | None:
         """Return a recording that is not final, as it is now."""
         life = self._lives.get(identity)
@@ -330,21 +345,31 @@ class RecordingService:
         if transition.notice is not None:
             after = transition.recording
             notice = Notice(new_id(), transition.notice, after, fact.at, after.sequence)
-        life.recording = transition.recording
+        before, life.recording = life.recording.leg, transition.recording
+        if life.recording.leg != before:
+            self._lives.move(life, before)
         life.pending.append((transition.recording, notice, transition.effects, fact))
         if not life.pumping:
             life.pumping = True
             self._spawn(life, self._pump(life))
 
-    def knows(self, identity: str, path: str) -> bool:
-        """Whether a recorder's event may speak for this recording: we have it, and the path is the one we gave."""
+    def knows(self, identity: str, switch: str, path: str | None = None) -> bool:
+        """Whether a switch's event may speak for this recording: it is that switch's, by the path that we gave."""
         life = self._lives.get(identity)
-        return life is not None and life.recording.path == path
+        if life is None or life.recording.owner.switch != switch:
+            return False
+        return path is None or life.recording.path == path
 
     def leg_ended(self, switch: str, leg: str, at: float) -> None:
         """Tell every recording of a leg that it is gone."""
         for identity in self._lives.of_leg(switch, leg):
             self.apply(identity, LegEnded(at))
+
+    def attached(self, identity: str, leg: str, at: float) -> None:
+        """Hear on which leg a recorder is: as it starts, and whenever it follows a transfer."""
+        recording = self.get(identity)
+        if recording is not None and recording.leg != leg:
+            self.apply(identity, Moved(at, leg))
 
     def pressed(self, switch: str, leg: str, digit: str, at: float) -> None:
         """Stop every active recording of a leg that has ``digit`` (A to D in either case) among its terminators.
@@ -441,7 +466,7 @@ class RecordingService:
                 life.wake()
                 if last.state.final:
                     self._lives.end(life)
-                    if last.measured is not None and last.measured.trimmed:
+                    if last.stored or (last.measured is not None and last.measured.trimmed):
                         self._spawn(None, self._media.clear(last))
         finally:
             life.pumping = False

@@ -10,7 +10,7 @@ from controller.softswitch import recorder
 from controller.softswitch.bridge import originate
 from controller.softswitch.events import Event, core_headers
 from controller.softswitch.expansion import expand, note_system
-from controller.softswitch.text import number, parse_block, split_arguments, url_decode
+from controller.softswitch.text import is_true, number, parse_block, split_arguments, url_decode
 
 if TYPE_CHECKING:
     from controller.softswitch.leg import Leg
@@ -205,6 +205,9 @@ async def _uuid_transfer(leg: "Leg", fields: list[str]) -> str:
         legs = [leg.partner] if fields.pop(0) == "-bleg" else [leg, leg.partner]
     if not fields or None in legs:
         return "-ERR\n"
+    if legs[0] is not None and legs[0] is leg.partner and is_true(leg.variable("recording_follow_transfer")):
+        for following in list(leg.recorders):
+            following.follow(legs[0])
     destination, dialplan, context = (*fields, *("", "default")[len(fields) - 1 :])[:3]
     plan = leg.switch.plan(destination, context)
     if dialplan == "inline":  # the destination is the dialplan: application:argument, and the next after a comma

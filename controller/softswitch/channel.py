@@ -230,6 +230,10 @@ class Channel(ABC):
         if self._private.get(recorder.key) is recorder:
             del self._private[recorder.key]
 
+    def lose_recorder(self, recorder: "Recorder") -> None:
+        """Take the bug off the list, for it is another channel's now; its key stays."""
+        self.recorders.remove(recorder)
+
     def _settle_recorders(self) -> None:
         for recorder in list(self.recorders):
             recorder.settle()

@@ -27,6 +27,9 @@ OVERRUN = "killed listener because of lost events\n"
 REJECTION = "Access Denied, go away.\n"
 
 _LARGEST_COMMAND = 10 * 1024 * 1024
+_MOST_WAITING = 2 * _LARGEST_COMMAND
+_MOST_OF_STRANGERS = 1024 * 1024
+"""Bytes that were not yet carried out, before which, and without a password before which, a connection is cut."""
 _LONGEST_REPLY = 511
 _MISSES_BEFORE_KILL = 500
 _END = re.compile(rb"\n\r?\n")
@@ -146,6 +149,9 @@ class Listener:
         with contextlib.suppress(OSError):
             while data := await self._reader.read(65536):
                 self._buffer += data
+                if len(self._buffer) > (_MOST_WAITING if self._authenticated else _MOST_OF_STRANGERS):
+                    self.cut()
+                    return
                 self._wake.set()
         self._eof = True
         self._wake.set()

@@ -83,6 +83,19 @@ class Recorder:
         self._advance()
         self.masked = masked
 
+    def follow(self, leg: "Leg") -> None:
+        """Record another leg from now on, as a transfer has it: no RECORD_START, no RECORD_STOP, no key there."""
+        self._advance()
+        former, self.leg = self.leg, leg
+        former.lose_recorder(self)
+        self._pending.clear()
+        self._taken = self._written
+        self._cursor = leg.frame_number(leg.switch.now())
+        leg.recorders.append(self)
+        self.tell_bug_started()
+        former.fire("MEDIA_BUG_STOP", before=self._bug())
+        self.reschedule()
+
     def settle(self) -> None:
         """Take the audio up to now, before something changes what the leg hears or whether it is gated."""
         self._advance()
@@ -414,6 +427,8 @@ async def stop(leg: "Leg", path: str) -> bool:
             recorder.tell_bug_stopped()
         return bool(finished)
     found = leg.recorder(path)
+    if found is not None and found.leg is not leg:
+        return True  # it followed a transfer: the key it left here says +OK, and does nothing
     if found is None or not await found.finish("stop"):
         return False
     found.tell_bug_stopped()

@@ -46,11 +46,14 @@ def _plain(value: object) -> object:
 
 def decode(cls: type[T], text: str) -> T:
     """Return the value of class ``cls`` that ``text`` holds. Raises DecodeError."""
+    read = _reader(cast("Any", cls))
     try:
         data = json.loads(text) if text.startswith(_EXACT) else orjson.loads(text)
-    except ValueError as error:
-        raise DecodeError(f"{cls.__name__}: not JSON: {error}") from error
-    value: T = _reader(cast("Any", cls))(data, cls.__name__)
+        value: T = read(data, cls.__name__)
+    except DecodeError:
+        raise
+    except (ValueError, RecursionError, OverflowError) as error:  # nested without end, a number beyond all floats
+        raise DecodeError(f"{cls.__name__}: not JSON that can be read: {error}") from error
     return value
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
-from controller.recordings.model import Delivery, Notice, Recording, Transcription, TranscriptionState
+from controller.recordings.model import Delivery, Notice, Recording, Stored, Transcription, TranscriptionState
 from controller.recordings.ports import Along
 from controller.store.events import NoticeUnrendered
 from controller.store.store import Store
@@ -16,7 +17,7 @@ Render = Callable[[Notice], Sequence[Delivery]]
 
 
 class StoreLedger:
-    """Implements ``recordings.ports.Ledger``.
+    """Implements ``recordings.ports.Ledger`` and ``recordings.ports.Shelf``.
 
     ``render`` makes the deliveries of a notice; it is called before the transaction, in the caller's task.
     ``after_commit`` is called on the event loop when a commit that may have filled the outbox is durable.
@@ -64,6 +65,26 @@ class StoreLedger:
     async def unfinished(self, switch: str) -> Sequence[Recording]:
         """Return every recording of a switch whose state is not final."""
         return await self._store.read(lambda reader: reader.unfinished(switch))
+
+    async def unstored(self, limit: int) -> Sequence[tuple[str, str]]:
+        """Return ids and switches of recordings that the media store is to have, or to lose, oldest first."""
+        return await self._store.read(lambda reader: reader.unstored(limit))
+
+    async def stored(self, identity: str, objects: tuple[Stored, ...]) -> Recording | None:
+        """Make durable that the media store has these objects, and no others; return the recording as it is then.
+
+        One that was deleted meanwhile is not changed, unless there are none. Raises StoreFailed.
+        """
+
+        def work(transaction: Transaction) -> Recording | None:
+            recording = transaction.recording(identity)
+            if recording is None or (recording.deleted_at is not None and objects):
+                return recording
+            recording = replace(recording, stored=objects, unstored=False)
+            transaction.save_recording(recording)
+            return recording
+
+        return await self._store.write(work)
 
     def _rendered(self, notice: Notice) -> tuple[Notice, Sequence[Delivery], str | None]:
         try:

@@ -100,7 +100,10 @@ def _serve_plivo(connection: Connection) -> None:
 
 
 def _share(connection: Connection) -> None:
-    """Several daemons may work on one database: who holds which switch, who delivers what, what one asks another."""
+    """Several daemons may work on one database: who holds which switch, who delivers what, what one asks another.
+
+    And what is to be put into the media store that they share.
+    """
     for statement in _SHARED:
         connection.exec_driver_sql(statement)
 
@@ -121,6 +124,8 @@ _SHARED = (
         answered_at DOUBLE PRECISION, result TEXT, PRIMARY KEY (id))""",
     "CREATE INDEX commands_asked ON commands (switch, asked_at) WHERE taken_by IS NULL",
     "CREATE INDEX commands_by_deadline ON commands (deadline)",
+    "ALTER TABLE recordings ADD COLUMN unstored_on TEXT",
+    "CREATE INDEX recordings_unstored ON recordings (finished_at, id, unstored_on) WHERE unstored_on IS NOT NULL",
 )
 
 

@@ -44,6 +44,10 @@ _UNUSABLE = frozenset({"25006", "25P03", "53300", "57P01", "57P02", "57P03", "57
 
 _MARK = text("SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT)")
 _STATUS = text("SELECT pg_xact_status(CAST(CAST(:mark AS TEXT) AS xid8))")
+_END = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND backend_xid = CAST(CAST(CAST(:mark AS TEXT) AS xid8) AS xid)"
+)
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)").bindparams(bindparam("key", type_=BigInteger))
 _ABOUT = text(
     "SELECT current_setting('server_version_num')::int / 10000 AS version, pg_is_in_recovery() AS standby,"
@@ -113,13 +117,15 @@ class PostgresDatabase:
         return connection.execute(_MARK).scalar()
 
     def committed(self, connection: Connection, mark: object) -> bool | None:
-        """Ask the server what became of a transaction."""
+        """Ask the server what became of a transaction; one that is still open, on a dead connection, is ended."""
         try:
             status = connection.execute(_STATUS, {"mark": mark}).scalar()
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == "22023":  # a number of the future: a failover has lost it
                 return False
             raise
+        if status == "in progress":
+            connection.execute(_END, {"mark": mark})
         return {"committed": True, "aborted": False}.get(status or "")
 
     def __str__(self) -> str:
@@ -149,6 +155,9 @@ class PostgresDatabase:
             if not isinstance(error, OSError):
                 return None
             context.is_disconnect = True
+            if context.connection is not None and not context.connection.invalidated:
+                driver: Any = context.connection.connection.driver_connection
+                driver.terminate()  # a farewell would be waited for as well
             said = f"no answer within {COMMAND:g} s" if isinstance(error, TimeoutError) else str(error)
             return OperationalError(None, None, Exception(said), connection_invalidated=True)
 

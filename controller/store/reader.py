@@ -111,6 +111,18 @@ class Reader:
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.unfinished_on == column_text(switch))
         return self._recordings(query.order_by(RECORDINGS.c.requested_at, RECORDINGS.c.id))
 
+    def unstored(self, limit: int) -> list[tuple[str, str]]:
+        """Return ids and switches of recordings that the media store is to have, or to lose, oldest first."""
+        query = select(RECORDINGS.c.id, RECORDINGS.c.unstored_on).where(RECORDINGS.c.unstored_on.is_not(None))
+        ordered = query.order_by(RECORDINGS.c.finished_at, RECORDINGS.c.id)
+        return [(row.id, row.unstored_on) for row in self._rows(ordered.limit(limit))]
+
+    def unstored_count(self) -> int:
+        """Return how many of them there are."""
+        query = select(func.count()).select_from(RECORDINGS).where(RECORDINGS.c.unstored_on.is_not(None))
+        count: int = self._scalar(query)
+        return count
+
     def recordings(
         self,
         account: str,

@@ -79,6 +79,7 @@ class ReadThreads:
     def _read(self, line: _Line, work: Read) -> Any:
         rests = pauses(time.monotonic() + (0.0 if self._away else self._patience))
         while True:
+            known = line.connected
             try:
                 connection = line.connect()
                 with connection.begin():
@@ -86,6 +87,8 @@ class ReadThreads:
             except SQLAlchemyError as error:
                 line.disconnect()
                 fault = self._database.fault(error)
+                if fault is Fault.LOST and known:  # it may have been lost long ago
+                    continue
                 self._away = fault is Fault.LOST
                 if fault is Fault.REFUSED or not next(rests, False):
                     raise
@@ -109,6 +112,10 @@ class _Line:
     def __init__(self, database: Database) -> None:
         self._engine = database.reader()
         self._connection: Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
 
     def connect(self) -> Connection:
         if self._connection is None:

@@ -38,6 +38,7 @@ def recording_columns(recording: Recording) -> Columns:
         "deleted_at": recording.deleted_at,
         "caller": index_text(owner.caller),
         "called": index_text(owner.called),
+        "unstored_on": switch if recording.unstored else None,
     }
 
 

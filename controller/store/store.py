@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -125,6 +126,21 @@ class Store:
         """
         result: T = await self._reads.submit(work)
         return result
+
+    @property
+    def waiting(self) -> int:
+        """How many works are neither durable nor failed."""
+        return self._writer.waiting
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the oldest work that waits was enqueued, or since which all were refused; 0 if neither."""
+        return self._writer.stalled
+
+    async def probe(self) -> None:
+        """Write nothing: after refusals ``stalled`` then says whether the database can be written again."""
+        with contextlib.suppress(StoreError):
+            await self.write(lambda transaction: transaction.recording(""))
 
     async def close(self) -> None:
         """Finish what was enqueued, then close the database. Writes and reads after it raise StoreFailed."""

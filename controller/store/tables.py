@@ -1,8 +1,8 @@
 """The tables, as SQLAlchemy Core sees them. What is searched is a column; the whole value is JSON text beside it.
 
-``live_on`` and ``unfinished_on`` hold the switch's name as long as the row is that, so that the partial indexes on
-them stay as small as what is going on. A call's row is written at each of its steps: its document's text lies apart,
-once for all calls that run it. Times are Unix seconds.
+``live_on``, ``unfinished_on`` and ``unstored_on`` hold the switch's name as long as the row is that, so that the
+partial indexes on them stay as small as what is going on. A call's row is written at each of its steps: its
+document's text lies apart, once for all calls that run it. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ RECORDINGS = Table(
     Column("deleted_at", Double),
     Column("caller", Text, nullable=False),
     Column("called", Text, nullable=False),
+    Column("unstored_on", Text),
 )
 Index("recordings_by_call", RECORDINGS.c.call, RECORDINGS.c.requested_at, RECORDINGS.c.id)
 Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id)
@@ -119,6 +120,16 @@ Index(
     RECORDINGS.c.unfinished_on,
     sqlite_where=_UNFINISHED,
     postgresql_where=_UNFINISHED,
+)
+
+_UNSTORED = RECORDINGS.c.unstored_on.is_not(None)
+Index(
+    "recordings_unstored",
+    RECORDINGS.c.finished_at,
+    RECORDINGS.c.id,
+    RECORDINGS.c.unstored_on,
+    sqlite_where=_UNSTORED,
+    postgresql_where=_UNSTORED,
 )
 
 NOTICES = Table(

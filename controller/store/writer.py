@@ -6,11 +6,14 @@ Order of enqueuing is order of execution. Nothing here blocks the event loop: a 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -38,6 +41,7 @@ class _Waiting:
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 """Seconds between two tries to reach a database that is away."""
+_IN_THE_WAY = 5  # times that others may be in the way, however long that takes
 
 
 def pauses(until: float) -> Iterator[bool]:
@@ -103,6 +107,10 @@ class Writer:
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._closed = False
+        self._submitted: deque[float] = (
+            deque()
+        )  # when, of each work that is not settled: the first one's is the oldest
+        self._refusing: float | None = None
         self._thread = threading.Thread(
             target=database.run, args=(self._run,), name="fsrec-store-writer", daemon=True
         )
@@ -119,7 +127,19 @@ class Writer:
         if not self._fresh:  # what this turn of the loop enqueues is handed over at once, for one commit
             self._loop.call_soon(self._hand_over)
         self._fresh.append(_Waiting(work, future, claim))
+        self._submitted.append(time.monotonic())
         return future
+
+    @property
+    def waiting(self) -> int:
+        """How many works are neither durable nor failed."""
+        return len(self._submitted)
+
+    @property
+    def stalled(self) -> float:
+        """Seconds since the oldest work that waits was enqueued, or the oldest since which all were refused."""
+        since = [*itertools.islice(self._submitted, 1), *(() if self._refusing is None else (self._refusing,))]
+        return time.monotonic() - min(since) if since else 0.0
 
     async def close(self) -> None:
         """Finish what was enqueued and end the thread."""
@@ -155,7 +175,7 @@ class Writer:
         error = self._tried(group, started + (0.0 if self._away else self._patience))
         if error is None:
             self._tell(GroupCommitted(len(group), time.monotonic() - started))
-            self._resolve(group)
+            self._resolve(group, writable=True)
             return True
         writable = not self._away and self._writable()
         if writable and len(group) > 1:
@@ -165,13 +185,14 @@ class Writer:
                 group = group[1:]
         for waiting in group:
             waiting.error = failure(error, self._database)
-        self._resolve(group)
+        self._resolve(group, writable=writable)
         return writable
 
     def _tried(self, group: list[_Waiting], until: float) -> BaseException | None:
         """Run a group until it is stored or refused, or until the time is up; return why it is not stored."""
-        rests = pauses(until)
+        rests, in_the_way = pauses(until), 0
         while True:
+            known = self._connection is not None
             error, fault = self._transacted(group), Fault.REFUSED
             if isinstance(error, _Unanswered):
                 self._disconnect()
@@ -185,9 +206,13 @@ class Writer:
                 self._away = fault is Fault.LOST
                 if self._away:
                     self._disconnect()
+                    if known:  # it may have been lost long ago
+                        continue
             else:
                 self._away = False
-            if fault is Fault.REFUSED or not next(rests, False):
+            if fault is Fault.AGAIN and in_the_way < _IN_THE_WAY:
+                in_the_way += 1
+            elif fault is Fault.REFUSED or not next(rests, False):
                 return error
 
     def _outcome(self, mark: object, rests: Iterator[bool]) -> bool | None:
@@ -268,13 +293,27 @@ class Writer:
             self._disconnect()
             return False
 
-    def _resolve(self, group: list[_Waiting]) -> None:
+    def _resolve(self, group: list[_Waiting], *, writable: bool) -> None:
         for waiting in group:
             if isinstance(waiting.error, LeaseLost):
                 self._call(self._lost, waiting.error)
             if waiting.error is not None:
                 self._tell(WorkFailed(str(waiting.error)))
-        self._call(_settle, group)
+        self._call(partial(self._settle, writable=writable), group)
+
+    def _settle(self, group: list[_Waiting], *, writable: bool) -> None:
+        since = [self._submitted.popleft() for _ in group]
+        if writable:
+            self._refusing = None
+        elif self._refusing is None:
+            self._refusing = since[0]
+        for waiting in group:
+            if waiting.future.done():  # its waiter gave up; the work is done all the same
+                continue
+            if waiting.error is None:
+                waiting.future.set_result(waiting.result)
+            else:
+                waiting.future.set_exception(waiting.error)
 
     def _tell(self, event: object) -> None:
         self._call(self._observe, event)
@@ -284,13 +323,3 @@ class Writer:
             self._loop.call_soon_threadsafe(function, argument)
         except RuntimeError:  # the loop is closed: nobody waits any more, but what was enqueued is still stored
             return
-
-
-def _settle(group: list[_Waiting]) -> None:
-    for waiting in group:
-        if waiting.future.done():  # its waiter gave up; the work is done all the same
-            continue
-        if waiting.error is None:
-            waiting.future.set_result(waiting.result)
-        else:
-            waiting.future.set_exception(waiting.error)

@@ -27,6 +27,9 @@ from controller.telemetry import Telemetry
 SKEW_WINDOW = 60.0
 """Seconds: the clocks' difference is the greatest seen in this one and the last. A heartbeat comes every 20 s."""
 
+TURN = 0.002
+"""Seconds of a switch's events that are taken in one go: one that floods leaves the others theirs."""
+
 
 class Listener(Protocol):
     """Who is told what a switch says."""
@@ -173,17 +176,21 @@ class Switchboard:
 
     def problems(self) -> list[str]:
         """Say which attached switches are not served now, and why; none when all are."""
-        told = []
+        return [f"switch {name}: {why}" for name, why in self.unserved().items()]
+
+    def unserved(self) -> dict[str, str]:
+        """Return why an attached switch is not served now, of each that is not."""
+        found = {}
         for name, line in self._lines.items():
             if line.refusal is not None:
-                told.append(f"switch {name}: {line.refusal}")
+                found[name] = str(line.refusal)
             elif line.link is None:
                 continue
             elif line.session is None or line.session.closed is not None:
-                told.append(f"switch {name}: not connected")
+                found[name] = "not connected"
             elif not line.ready:
-                told.append(f"switch {name}: reconciling")
-        return told
+                found[name] = "reconciling"
+        return found
 
     # --- one switch --------------------------------------------------------------------------------------------
 
@@ -228,6 +235,7 @@ class Switchboard:
         return None
 
     async def _listen(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
+        turn = time.monotonic()
         async for batch in session.events():
             refusal = self.gate(name)
             if refusal is not None:  # what is said to us is no longer ours to act on
@@ -235,6 +243,9 @@ class Switchboard:
             for event in batch:
                 if refusal is None and line.session is session:
                     self._hear(name, line, session, event, listener)
+                if time.monotonic() - turn > TURN:
+                    await asyncio.sleep(0.0 if len(self._lines) == 1 else TURN)
+                    turn, refusal = time.monotonic(), self.gate(name)
 
     async def _prepare(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
         began = time.monotonic()

@@ -20,6 +20,7 @@ from controller.switch.commands_api import (
     SchedHangup,
     ShowChannels,
     Status,
+    StopRecorders,
     UuidBreak,
     UuidBuglist,
     UuidDump,
@@ -104,6 +105,7 @@ __all__ = [
     "Source",
     "Spoken",
     "Status",
+    "StopRecorders",
     "Subscribe",
     "Templates",
     "Tone",
@@ -152,12 +154,16 @@ _HEARD: dict[str, Callable[[str, str], ApiCommand]] = {RINGBACK: SetRingback.par
 _API: dict[str, Callable[..., ApiCommand]] = {
     "sched_del": SchedDel,
     "sched_hangup": lambda seconds, leg, cause: SchedHangup(leg, int(seconds), Cause(cause)),
-    "uuid_record": lambda leg, action, path, limit=NET_LIMIT, variables=None: UuidRecord(
-        leg,
-        Action(action),
-        path,
-        None if variables is None else RecordingVariables.parse(variables),
-        int(limit),
+    "uuid_record": lambda leg, action, path, limit=NET_LIMIT, variables=None: (
+        StopRecorders.parse(leg, action, path)
+        if path == "all"
+        else UuidRecord(
+            leg,
+            Action(action),
+            path,
+            None if variables is None else RecordingVariables.parse(variables),
+            int(limit),
+        )
     ),
     "uuid_setvar_multi": lambda leg, pairs: UuidSetvars(
         leg,

@@ -75,6 +75,24 @@ class UuidRecord(LegCommand):
         return f"uuid_record {self.leg} {self.action} {self.path}{tail}"
 
 
+@dataclass(frozen=True, slots=True)
+class StopRecorders(LegCommand):
+    """Stop every recording of a leg; the only way to stop one that followed a transfer to it (spec 1.11)."""
+
+    leg: str
+
+    def api_text(self) -> str:
+        """``uuid_record <leg> stop all``."""
+        return f"uuid_record {self.leg} stop all"
+
+    @classmethod
+    def parse(cls, leg: str, action: str, which: str) -> StopRecorders:
+        """Read back from the arguments that printing made; ValueError for anything else."""
+        if (action, which) != ("stop", "all"):
+            raise ValueError("uuid_record: of all recordings it is stop")
+        return cls(leg)
+
+
 _SETTABLE: Mapping[str, frozenset[str | None]] = {
     **{name: frozenset({None}) for name in RELEASE_VARIABLES},
     **{name: frozenset({value, None}) for name, value in TAKEOVER_VARIABLES.items()},

@@ -23,6 +23,7 @@ The calling *function* is not compared: it was renamed between FreeSWITCH's vers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 
 from controller.recordings.facts import Cause
 from controller.switch import facts_clean as clean
@@ -57,6 +58,7 @@ from controller.switch.facts_types import (
     LegMoved,
     LegParked,
     LegUnparked,
+    RecorderAttached,
     RecordStarted,
     RecordStopped,
     Unusable,
@@ -85,6 +87,7 @@ __all__ = [
     "NoSuchLegError",
     "RecordStarted",
     "RecordStopped",
+    "RecorderAttached",
     "Refusal",
     "ReplyError",
     "Unusable",
@@ -109,10 +112,10 @@ def _leg(event: _Event, header: str = "Unique-ID") -> str:
     return value
 
 
-def _path(event: _Event) -> str:
-    value = clean.string(event, "Record-File-Path")
+def _path(event: _Event, header: str = "Record-File-Path") -> str:
+    value = clean.string(event, header)
     if value is None or not clean.is_plain(value, clean.LONG):
-        raise _NoFactError("Record-File-Path is missing or no path")
+        raise _NoFactError(f"{header} is missing or no path")
     return value
 
 
@@ -161,6 +164,14 @@ def _stopped(event: _Event, at: float) -> Fact:
     return RecordStopped(_leg(event), at, _path(event), _recording(event), cause, is_hanging_up(event))
 
 
+def _attached(event: _Event, at: float) -> Fact | None:
+    if event.get("Media-Bug-Function") != "session_record":
+        return None
+    path = _path(event, "Media-Bug-Target")
+    name = PurePosixPath(path).stem.replace("-", "")
+    return RecorderAttached(_leg(event), at, path, name if is_hex_id(name) else None)
+
+
 def _heartbeat(event: _Event, at: float) -> Fact:
     uptime_ms = clean.count(event, "Uptime-msec")
     return Heartbeat(
@@ -176,7 +187,7 @@ def _heartbeat(event: _Event, at: float) -> Fact:
 _OWN_HOLD = "switch_channel.c"
 """Where the events of a phone come from that holds its own call."""
 
-_KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact]]] = {
+_KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact | None]]] = {
     "CHANNEL_PARK": (frozenset({"switch_ivr.c"}), _parked),
     "CHANNEL_UNPARK": (frozenset({"switch_ivr.c"}), lambda event, at: LegUnparked(_leg(event), at)),
     "CHANNEL_ANSWER": (frozenset({"switch_channel.c"}), lambda event, at: LegAnswered(_leg(event), at)),
@@ -212,6 +223,7 @@ _KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact]]] = {
     "DTMF": (frozenset({"switch_channel.c", "switch_ivr_async.c"}), _digit),
     "RECORD_START": (frozenset({"switch_ivr_async.c"}), _started),
     "RECORD_STOP": (frozenset({"switch_ivr_async.c"}), _stopped),
+    "MEDIA_BUG_START": (frozenset({"switch_core_media_bug.c"}), _attached),
     "HEARTBEAT": (frozenset({"switch_core.c"}), _heartbeat),
 }
 """Event name → the core's files that fire it (each place in its source was looked up), and how it is read."""

@@ -37,7 +37,12 @@ def text(source: Mapping[str, object], header: str, limit: int = TEXT) -> str:
     what was apart, and ``10<LF>01`` would match a route for 1001.
     """
     value = string(source, header)
-    return "" if value is None else _UNSEEN.sub("\ufffd", value[:limit])
+    return "" if value is None else seen(value, limit)
+
+
+def seen(value: str, limit: int = TEXT) -> str:
+    """Return a text as ``text`` does."""
+    return _UNSEEN.sub("\ufffd", value[:limit])
 
 
 def is_plain(value: str, limit: int) -> bool:

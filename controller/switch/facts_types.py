@@ -21,6 +21,7 @@ EVENTS: tuple[str, ...] = (
     "DTMF",
     "RECORD_START",
     "RECORD_STOP",
+    "MEDIA_BUG_START",
     "HEARTBEAT",
     "BACKGROUND_JOB",
 )
@@ -226,6 +227,19 @@ class LegBridged:
 
 
 @dataclass(frozen=True, slots=True)
+class RecorderAttached:
+    """MEDIA_BUG_START of a background recorder: at its start, and when it follows a transfer to another leg.
+
+    Of that nothing else is told (spec 1.11). ``recording`` is our id, as its file is named; None if it isn't ours.
+    """
+
+    leg: str
+    at: float
+    path: str
+    recording: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LegHeld:
     """CHANNEL_HOLD or CHANNEL_UNHOLD: others hold a leg (``uuid_hold``), or let it go; nothing of its sound is read.
 
@@ -265,6 +279,7 @@ Fact = (
     | DigitPressed
     | RecordStarted
     | RecordStopped
+    | RecorderAttached
     | Heartbeat
     | Forged
     | Unusable

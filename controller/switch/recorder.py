@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from controller.recordings import model
 from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
 from controller.recordings.silence import timeouts
 from controller.switch.board import Switchboard
-from controller.switch.commands import Action, RecordingVariables, RecordSession, UuidBuglist, UuidRecord
+from controller.switch.commands import (
+    Action,
+    RecordingVariables,
+    RecordSession,
+    StopRecorders,
+    UuidBuglist,
+    UuidGetvar,
+    UuidRecord,
+)
 from controller.switch.commands_values import Track, silence_threshold
-from controller.switch.facts import BadReplyError, NoSuchLegError, parse_buglist
+from controller.switch.facts import BadReplyError, NoSuchLegError, ReplyError, parse_buglist
 from controller.switch.link import JobRefused, JobTimeout, LegBusy, LinkLost, PacketRefused
 
 JOB_WITHIN = 8.0
@@ -21,6 +31,9 @@ Shorter than a caller waits for its wish, so that it hears what became of it."""
 
 SETTLE = 1.0
 """Seconds until an absent recorder is believed: the switch takes it off its list before it fires RECORD_STOP."""
+
+LAST_PARTNER = "last_bridge_to"
+"""The variable that names the leg which a leg was connected with last."""
 
 _TRACKS = {
     model.Track.INBOUND: Track.READ,
@@ -75,7 +88,7 @@ class EslRecorder:
             return
         try:
             command = RecordSession(
-                leg=recording.owner.leg,
+                leg=recording.leg,
                 event_uuid=recording.id,
                 path=recording.path,
                 variables=recording_variables(recording),
@@ -95,8 +108,18 @@ class EslRecorder:
             raise SwitchAway(str(failure)) from None
 
     async def stop(self, recording: model.Recording) -> float:
-        """``bgapi uuid_record … stop``."""
-        return await self._act(recording, Action.STOP)
+        """``bgapi uuid_record … stop``; of one that followed a transfer all of the leg, where it is the only one."""
+        if not recording.followed:
+            return await self._act(recording, Action.STOP)
+        try:
+            others = [path for path in await self._recorders(recording) if path != recording.path]
+        except LinkLost as lost:
+            raise SwitchAway(str(lost)) from None
+        except (ValueError, ReplyError) as failure:
+            raise CommandFailed(str(failure)) from None
+        if others:
+            raise CommandFailed("it followed a transfer to a leg with other recordings: it ends with that leg")
+        return await self._run(recording, StopRecorders(recording.leg))
 
     async def mask(self, recording: model.Recording) -> float:
         """``bgapi uuid_record … mask``; it fires no event, the job's end tells when."""
@@ -108,12 +131,10 @@ class EslRecorder:
 
     async def inquire(self, recording: model.Recording) -> Presence:
         """``uuid_buglist``, and a fence: the reply overtakes the events that explain it (DESIGN section 5)."""
-        leg = recording.owner.leg
         try:
             session = self.board.session(recording.owner.switch)
-            reply = await session.send(UuidBuglist(leg))
             try:
-                presence = Presence(recorder=recording.path in parse_buglist(reply.text), leg=True)
+                presence = await self._presence(recording)
             except NoSuchLegError:
                 presence = Presence(recorder=False, leg=False)
             if not presence.recorder:
@@ -131,11 +152,37 @@ class EslRecorder:
         """Return the switch's clock."""
         return self.board.now(switch)
 
+    async def _presence(self, recording: model.Recording) -> Presence:
+        """Look on its leg, then on the one that this was connected with last: it may have followed a transfer."""
+        if recording.path in await self._recorders(recording):
+            return Presence(recorder=True, leg=True)
+        reply = await self.board.session(recording.owner.switch).send(UuidGetvar(recording.leg, LAST_PARTNER))
+        with contextlib.suppress(NoSuchLegError, ValueError):  # gone, or nobody
+            if recording.path in await self._recorders(recording, reply.text.strip()):
+                return Presence(recorder=True, leg=True, followed=reply.text.strip())
+        return Presence(recorder=False, leg=True)
+
+    async def _recorders(self, recording: model.Recording, leg: str = "") -> Collection[str]:
+        """Return the paths recorded on a leg, its own by default.
+
+        Raises LinkLost, ValueError, BadReplyError, NoSuchLegError.
+        """
+        reply = await self.board.session(recording.owner.switch).send(UuidBuglist(leg or recording.leg))
+        return parse_buglist(reply.text)
+
     async def _act(
         self, recording: model.Recording, action: Action, variables: RecordingVariables | None = None
     ) -> float:
+        if recording.followed:  # its path names nothing there (spec 1.11), and on its former leg what is no more
+            raise CommandFailed("it followed a transfer to another leg, where FreeSWITCH can only stop it")
         try:
-            command = UuidRecord(recording.owner.leg, action, recording.path, variables)
+            command = UuidRecord(recording.leg, action, recording.path, variables)
+        except (PacketRefused, ValueError) as failure:
+            raise CommandFailed(str(failure)) from None
+        return await self._run(recording, command)
+
+    async def _run(self, recording: model.Recording, command: UuidRecord | StopRecorders) -> float:
+        try:
             session = self.board.session(recording.owner.switch)
             async with session.urgent():
                 result = await session.job(command, deadline=JOB_WITHIN)

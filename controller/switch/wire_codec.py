@@ -118,9 +118,11 @@ class FrameReader:
     def feed(self, data: bytes) -> list[Item]:
         """Take bytes and give the items they complete, those before an error included."""
         items: list[Item] = []
+        if self.error:
+            return items
         buffer = self._buffer
         buffer += data
-        if self.error or len(buffer) < self._awaited:
+        if len(buffer) < self._awaited:
             return items
         with memoryview(buffer) as view:
             try:

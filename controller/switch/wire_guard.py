@@ -19,6 +19,7 @@ from gevent import socket
 from gevent.event import AsyncResult, Event
 from greenswitch import InboundESL
 
+from controller.switch import facts_clean
 from controller.switch.wire_codec import Frame, FrameError, FrameReader, Item, Limits, encode_packet
 
 READ_SIZE: Final = 262_144
@@ -261,7 +262,7 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             self._auth_request_event.set()
         elif kind == "text/disconnect-notice":
             if event.header("Content-Disposition") != "linger":
-                said = " ".join((event.body or "").split())[:200]
+                said = facts_clean.seen(" ".join((event.body or "").split()), 200)
                 raise WireClosed(f"the switch disconnected us: {said}" if said else "the switch disconnected us")
         elif kind == "text/rude-rejection":
             raise WireRefused(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from controller.recordings.model import Delivery, Recording, StatusTarget, Transcription, TranscriptionState
-from controller.recordings.ports import LedgerFailed, NotPossible, TooMany
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, TooMany
 from controller.telemetry import Hook
 from controller.transcription import refusals
 from controller.transcription.events import (
@@ -61,7 +61,8 @@ class Terms:
 class TranscriptionDesk:
     """Transcribes what waits in the ledger, by ``engine`` (None: everything fails, and says why).
 
-    ``told`` renders what is over. ``run`` does the work; ``wake`` says that there may be some.
+    ``told`` renders what is over. ``run`` does the work; ``wake`` says that there may be some, or time for it again:
+    while ``busy`` none is begun.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class TranscriptionDesk:
         observe: Hook = lambda _: None,
         stalled: float = STALLED,
         progress: float = PROGRESS,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._engine = engine
@@ -86,6 +88,7 @@ class TranscriptionDesk:
         self._observe = observe
         self._stalled = stalled
         self._progress = progress
+        self._busy = busy
         self._awake = asyncio.Event()
         self._asked = asyncio.Lock()  # of two who ask at once, the second finds what the first has begun
         self._given = asyncio.Lock()  # while work is given out nothing is deleted: it would come back
@@ -184,7 +187,7 @@ class TranscriptionDesk:
             for one in excess:
                 await self._finish(one, await self._ledger.recording(one.recording), error=self._full())
             self.wake()
-        if len(self._running) == terms.workers:
+        if len(self._running) == terms.workers or self._busy():
             return
         for one in await self._ledger.unfinished(terms.workers + len(self._running) + BATCH):
             if len(self._running) == terms.workers:
@@ -244,7 +247,7 @@ class TranscriptionDesk:
         """Return what is said. Raises TranscriptionFailed."""
         assert self._engine is not None  # noqa: S101 - looked at by _refused
         try:
-            path = await self._sounds.wav_of(recording)
+            path = await self._surely(one.recording, lambda: self._sounds.wav_of(recording))
         except (OSError, KeyError, ValueError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "its switch is no longer served"
             raise TranscriptionFailed(f"the recording's file can't be had: {why}") from None
@@ -316,11 +319,11 @@ class TranscriptionDesk:
         return stored
 
     async def _surely(self, recording: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the ledger until it answers."""
+        """Ask the ledger, or the media, until they answer."""
         while True:
             try:
                 return await ask()
-            except LedgerFailed as failure:
+            except (LedgerFailed, MediaAway) as failure:
                 self._observe(TranscriptionStalled(recording, str(failure)))
                 await asyncio.sleep(self._stalled)
 

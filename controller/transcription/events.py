@@ -58,7 +58,10 @@ class TranscriptionUnrendered:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionStalled:
-    """The store did not take or give what is transcribed; it is tried again. ``recording`` is empty for the queue."""
+    """The store, or the media store, did not take or give what is transcribed; it is tried again.
+
+    ``recording`` is empty for the queue.
+    """
 
     recording: str
     error: str

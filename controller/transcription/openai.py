@@ -116,7 +116,9 @@ class OpenAi:
 
     async def _post(self, form: aiohttp.FormData, recording: str) -> str:
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(
+                cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, headers={"Accept-Encoding": "identity"}
+            )
         timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT)
         async with self._session.post(
             self._url, data=form, headers=self._headers, allow_redirects=False, timeout=timeout

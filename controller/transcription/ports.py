@@ -63,7 +63,7 @@ class Sounds(Protocol):
     """The files of recordings (``media.examine.DiskMedia``)."""
 
     def wav_of(self, recording: Recording) -> Awaitable[Path]:
-        """Return the WAV of a recording as it is served. Raises KeyError, ValueError, OSError."""
+        """Return the WAV of a recording as it is served. Raises KeyError, ValueError, OSError, MediaAway."""
         ...
 
 

@@ -233,8 +233,9 @@ class Outbox:
         """Start attempts, one of each origin in turn, up to the caps."""
         full = 0
         while self._turns and full < len(self._turns) and not self._stopping:
-            # While the store is slow those that wait for it pile up; beyond this bound nothing more is sent.
-            if self._sending >= self._settings.in_flight or self._storing >= 2 * self._settings.in_flight:
+            # What was sent and is not stored comes twice after a kill: beyond this bound nothing more is sent.
+            unstored = self._storing + len(self._ended)
+            if self._sending >= self._settings.in_flight or unstored >= max(self._settings.in_flight // 4, 1):
                 return
             name = next(iter(self._turns))
             del self._turns[name]
@@ -286,6 +287,7 @@ class Outbox:
             origin.storing -= 1
             self._busy.discard(row.id)
             self._forget(row.origin, origin)
+        self._start()
         self.wake()
 
     async def _stored(self, ended: list[_Ended], failures: int) -> bool:

@@ -142,6 +142,21 @@ async def test_one_call_too_many_is_turned_away() -> None:
     assert world.legs["fourth"].marker is not None
 
 
+@virtual
+async def test_when_there_is_too_much_to_do_new_legs_are_turned_away() -> None:
+    """With why, and theirs alone: the call that lives goes on, and the next is taken when there is time again."""
+    world = await started()
+    world.busy = "the store has been stalled for 10 s"
+    world.park("second")
+    await world.settle()
+    assert (world.legs["second"].cause, world.legs["leg"].alive) == (CONGESTED, True)
+    assert world.of(CallTurnedAway) == [CallTurnedAway(SWITCH, "second", "the store has been stalled for 10 s")]
+    world.busy = None
+    world.park("third")
+    await world.settle()
+    assert world.legs["third"].marker is not None
+
+
 # --- documents ------------------------------------------------------------------------------------------------------
 
 

@@ -490,6 +490,7 @@ class World:
     deaf: set[str] = field(default_factory=set)
     answers: bool = True
     full: str | None = None
+    busy: str | None = None
     reports: float = 0.0
     """Seconds from a leg's hangup until its end is told: whoever it is reported to may be slow."""
     media: FakeMedia = field(default_factory=FakeMedia)
@@ -766,7 +767,7 @@ class Daemon:
             media=world.media,
             telemetry=telemetry,
             path_of=lambda _switch, identity: f"/{identity}.wav",
-            admit=lambda _switch: world.full,
+            admit=lambda _switch, _request: world.full,
         )
         claim = Claim(ACCOUNT, world.source, world.fallback, world.method, hangup_url=world.hangup_url)
         self.rooms = Rooms(
@@ -788,6 +789,7 @@ class Daemon:
             claims=lambda _leg: claim if world.claimed else None,
             telemetry=telemetry,
             limit=world.limit,
+            refuse=lambda _switch: world.busy,
         )
 
     async def connected(self) -> None:

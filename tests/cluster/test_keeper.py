@@ -30,13 +30,13 @@ async def both(*switches: str) -> tuple[Table, Daemon, Daemon]:
 async def test_one_daemon_holds_everything() -> None:
     """Within two looks, and for as long as it runs."""
     daemon = await Daemon(Table(), "a", ["fs1", "fs2"]).start()
-    assert daemon.keeper.problems() == [f"switch {name}: no daemon is known to hold it" for name in ("fs1", "fs2")]
+    assert daemon.keeper.unserved() == dict.fromkeys(("fs1", "fs2"), "no daemon is known to hold it")
     await asyncio.sleep(2.1)
     assert daemon.duties.serving == {"fs1", "fs2"}
     await asyncio.sleep(3600)
     assert daemon.duties.told == ["begin fs1", "begin fs2"]
     assert daemon.keeper.epochs == {"fs1": 1, "fs2": 1}
-    assert daemon.keeper.problems() == []
+    assert daemon.keeper.unserved() == {}
     assert daemon.keeper.refusal("fs1") is None
     assert daemon.keeper.refusal("fs3") == "switch fs3: this daemon does not hold its lease"
     await daemon.stop()
@@ -47,7 +47,7 @@ async def test_one_holder_at_a_time() -> None:
     """Who comes later says who holds the switch, and that is no problem."""
     _, first, second = await both("fs1")
     assert (first.keeper.holds("fs1"), second.keeper.holds("fs1")) == (True, False)
-    assert (second.keeper.elsewhere, second.keeper.problems()) == ({"fs1": "first"}, [])
+    assert (second.keeper.elsewhere, second.keeper.unserved()) == ({"fs1": "first"}, {})
     assert (first.keeper.elsewhere, list(first.keeper.held)) == ({}, ["fs1"])
     await asyncio.sleep(600)
     assert second.duties.told == []
@@ -102,7 +102,7 @@ async def test_a_database_that_goes_away() -> None:
     assert (daemon.duties.serving, daemon.duties.lapses) == (set(), 1)
     reason = "its lease was not renewed in time: the database is away"
     assert daemon.duties.told[-1] == f"let go fs1: {reason}"
-    assert daemon.keeper.problems() == ["switch fs1: no daemon is known to hold it: the database is away"]
+    assert daemon.keeper.unserved() == {"fs1": "no daemon is known to hold it: the database is away"}
     assert len([event for event in daemon.seen if isinstance(event, LeasesUnreachable)]) == 1
     daemon.rows.away = False
     await asyncio.sleep(2)

@@ -1,5 +1,5 @@
-"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `need_sipp`, `postgres`, `postgres_url`,
-`place` (a store on both databases).
+"""Fixtures: `switch` (soft and live), `live`, `soft`, `receiver`, `bucket`, `faulty`, `need_sipp`, `postgres`,
+`postgres_url`, `place` (a store on both databases).
 
 Registered by `pytest_plugins = ("tests.harness.fixtures",)`. A test that takes `switch` runs twice: on the embedded
 softswitch, and, marked `live`, on a real FreeSWITCH. Without one the latter is skipped and says so;
@@ -21,6 +21,7 @@ from tests.harness.freeswitch import FreeSwitch
 from tests.harness.live import LiveSwitch
 from tests.harness.postgres import PostgresServer
 from tests.harness.receiver import Receiver
+from tests.harness.s3 import Bucket, FaultyS3, S3Server
 from tests.harness.sip import sipp
 from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
@@ -111,6 +112,29 @@ async def receiver() -> AsyncIterator[Receiver]:
     """A callback receiver on loopback."""
     async with Receiver() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A server that speaks S3, in a process of its own; the same for all tests of this worker."""
+    server = S3Server()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest_asyncio.fixture
+async def bucket(s3_server: S3Server) -> Bucket:
+    """An empty bucket."""
+    return await Bucket(s3_server.url).make()
+
+
+@pytest_asyncio.fixture
+async def faulty(s3_server: S3Server) -> AsyncIterator[FaultyS3]:
+    """A proxy before that server, which makes it fail as a test says."""
+    async with FaultyS3(s3_server.url).running() as proxy:
+        yield proxy
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from controller.http.app import HttpRooms, Listener, build_app
+from controller.http.app import HttpRooms, build_app
+from controller.http.listener import Listener
 from controller.recordings.model import (
     Channels,
     Measured,
@@ -80,7 +81,7 @@ class Rooms:
     recordings: dict[str, Recording] = field(default_factory=dict)
     lookups: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    elsewhere: dict[str, str] = field(default_factory=dict)
+    held_elsewhere: dict[str, str] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
     open_now: int = 0
     opening: Callable[[], None] = lambda: None
@@ -121,7 +122,7 @@ class Rooms:
             "find": self.find,
             "opened": self.opened,
             "problems": lambda: self.problems,
-            "elsewhere": lambda: self.elsewhere,
+            "held_elsewhere": lambda: self.held_elsewhere,
             "exposition": lambda: b"# nothing\n",
             "observe": self.events.append,
         }

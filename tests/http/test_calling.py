@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
+from controller.http.basic import DOOR, Door
 from controller.http.calling import (
     DOCUMENTED,
     MAX_BODY,
@@ -36,7 +37,7 @@ from controller.recordings.model import (
     State,
     Track,
 )
-from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway
+from controller.recordings.ports import LedgerFailed, NoRoom, NotPossible, SwitchAway
 
 ACME = Account("acme", "signalwire", "project-1", "space-1", token="token-1")
 OTHER = Account("other", "signalwire", "project-2", "space-2", token="tökén:2")
@@ -128,6 +129,7 @@ def control() -> Control:
 @pytest.fixture
 async def client(control: Control) -> AsyncIterator[Client]:
     app = web.Application()
+    app[DOOR] = Door()
     register(app, control, ACCOUNTS)
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -217,7 +219,10 @@ async def test_strangers_are_told_nothing(client: Client, control: Control, auth
 )
 def test_credentials_name_their_account(authorization: str, account: Account) -> None:
     """The scheme's case means nothing, a token may hold a colon and any letter."""
-    assert authenticate(authorization, (ACME, OTHER)) is account
+    app = web.Application()
+    app[DOOR] = Door()
+    request = make_mocked_request("GET", "/", {"Authorization": authorization}, app=app)
+    assert authenticate(request, (ACME, OTHER)) is account
 
 
 MISSING, INVALID, UNKNOWN = "missing_required_parameter", "invalid_parameter", "invalid_command_attempted"
@@ -366,6 +371,7 @@ async def test_another_accounts_call_does_not_exist(client: Client, control: Con
             "switch_unavailable",
             "the call's switch cannot be reached now; try again later",
         ),
+        (NoRoom("the disk is full"), 503, "no_room", "no recording can be started now: the disk is full"),
         (LedgerFailed("disk full"), 503, "store_unavailable", "the command could not be stored; try again later"),
     ],
 )

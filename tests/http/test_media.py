@@ -112,7 +112,8 @@ async def test_ranges(rooms: Rooms, serve: Serve, asked: str, status: int, span:
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_parts_make_the_whole(tmp_path_factory: pytest.TempPathFactory, borders: list[int]) -> None:
     """However a file is fetched in parts, put together they are the file."""
-    from controller.http.app import Listener, build_app
+    from controller.http.app import build_app
+    from controller.http.listener import Listener
 
     async def fetch() -> bytes:
         rooms = Rooms(tmp_path_factory.mktemp("parts"))
@@ -270,8 +271,8 @@ async def test_downloads_may_need_leave(rooms: Rooms, serve: Serve) -> None:
     """The hook sees request and recording; its answer is sent instead of the file, which isn't opened."""
     seen = []
 
-    async def authorize(request: web.Request, recording: Recording) -> web.StreamResponse | None:
-        seen.append(recording.id)
+    async def authorize(request: web.Request, recording: Recording | None) -> web.StreamResponse | None:
+        seen.append(recording and recording.id)
         if request.headers.get("Authorization") == "Basic eDp5":
             return None
         return error_response(401, "who is it?", {"WWW-Authenticate": 'Basic realm="fsrec"'})
@@ -284,7 +285,9 @@ async def test_downloads_may_need_leave(rooms: Rooms, serve: Serve) -> None:
     assert (refused.status, refused.headers["Www-Authenticate"]) == (401, 'Basic realm="fsrec"')
     assert opened == []
     assert (await ask(port, "GET", url(recording), {"Authorization": "Basic eDp5"})).body == CONTENT
-    assert seen == [recording.id] * 2
+    unknown = "/api/v1/recordings/11111111-1111-4111-8111-111111111111/download"
+    assert (await ask(port, "GET", unknown)).status == 401, "whether it exists is told before who asks is known"
+    assert seen == [recording.id, recording.id, None]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from controller.calls.audio import AudioFetched, AudioRefused
+from controller.calls.events import CallTurnedAway
 from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.http.base import DownloadBroken, RequestFailed, RequestRefused, RequestServed
+from controller.media.archive import RecordingStored, UploadFailed
 from controller.media.clearing import ClearingFailed
 from controller.media.decoders import DecoderLost
 from controller.media.encoders import DerivativeFailed, DerivativeMade, EncoderLost
 from controller.media.master import MasterExamined
 from controller.metrics import Metrics, table
+from controller.overload.admission import OverloadBegan
+from controller.retention.sweeper import ExpiryFailed, RecordingExpired
 from controller.telemetry import FactOrphaned, FactUnexpected, LedgerStalled, RecordingChanged, RecordingFinished
 from controller.transcription.events import TranscriberLost, TranscriptionFinished
 
@@ -51,9 +55,23 @@ EVENTS: list[tuple[Any, dict[tuple[str, tuple[str, ...]], float]]] = [
         },
     ),
     (FactUnexpected("id", "completed", "Stopped"), {("fsrec_facts_unexpected_total", ("completed",)): 1}),
+    (CallTurnedAway("fs1", "leg", "why"), {("fsrec_calls_turned_away_total", ("fs1",)): 1}),
+    (OverloadBegan("loop_lag", "starts", "why"), {("fsrec_overloads_total", ("starts",)): 1}),
+    (RecordingExpired("id", "acme"), {("fsrec_recordings_expired_total", ()): 1}),
+    (ExpiryFailed("id", "acme", "why"), {("fsrec_recordings_expiry_failed_total", ()): 1}),
     (LedgerStalled("id", "disk full"), {("fsrec_ledger_stalls_total", ()): 1}),
     (FactOrphaned("fs1", "leg", "Started"), {("fsrec_facts_orphaned_total", ("fs1",)): 1}),
     (ClearingFailed("id", "why"), {("fsrec_clearings_failed_total", ()): 1}),
+    (
+        RecordingStored("id", 5000, 2, 1.5),
+        {
+            ("fsrec_recordings_stored_total", ()): 1,
+            ("fsrec_stored_bytes_total", ()): 5000,
+            ("fsrec_upload_duration_seconds_sum", ()): 1.5,
+            ("fsrec_upload_duration_seconds_count", ()): 1,
+        },
+    ),
+    (UploadFailed("id", "why"), {("fsrec_uploads_failed_total", ()): 1}),
     (
         MasterExamined("id", 2.0, 1, mended=True, cut_seconds=1.5, missed_pauses=2, trimmed_seconds=0.25),
         {

@@ -316,12 +316,12 @@ async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypat
         assert (await media.examine(made[1])).measured is not None
         for _ in range(2):
             with pytest.raises(OSError, match="does not answer"):
-                await media.problems("dead")
-        assert await media.problems("good") == ()
+                await media.room("dead")
+        assert await media.room("good")
     assert not hanging.done()
     freed.set()
     assert (await hanging).measured is not None
-    assert await media.problems("dead") == ()
+    assert await media.room("dead")
     media.close()
 
 
@@ -437,19 +437,22 @@ async def test_names_are_made_of_ids_alone(disk: Disk, identity: str) -> None:
 
 async def test_the_directory_is_checked(disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thing wrong with a recording directory is told with its fix; free space is what is free."""
-    assert await disk.media.problems("fs1") == ()
-    assert 0 < await disk.media.free_bytes("fs1") <= os.statvfs(disk.local).f_blocks * os.statvfs(disk.local).f_frsize
+    whole = os.statvfs(disk.local)
+    room = await disk.media.room("fs1")
+    assert 0 < room.free <= whole.f_blocks * whole.f_frsize
+    assert room.files is None or 0 < room.files <= whole.f_files
+    assert room.device == disk.local.stat().st_dev
+    assert (await disk.media.room_for_copies()).device == room.device
     (disk.local / "8000").mkdir()
     monkeypatch.setattr(os, "access", lambda *_: False)
-    unreadable, rate = await disk.media.problems("fs1")
-    assert "group of FreeSWITCH" in unreadable
-    assert "8000 exists" in rate
+    with pytest.raises(OSError, match=r"group of FreeSWITCH.*; .*8000 exists"):
+        await disk.media.room("fs1")
     (tmp_path / "plain").touch()
     others = DiskMedia({"gone": Root("/r", tmp_path / "gone"), "plain": Root("/r", tmp_path / "plain")}, disk.derived)
-    assert "does not exist" in (await others.problems("gone"))[0]
-    assert "no directory" in (await others.problems("plain"))[0]
-    with pytest.raises(FileNotFoundError):
-        await others.free_bytes("gone")
+    with pytest.raises(OSError, match="does not exist"):
+        await others.room("gone")
+    with pytest.raises(OSError, match="no directory"):
+        await others.room("plain")
     others.close()
 
 

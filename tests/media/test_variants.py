@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from controller.media import encode, wav
+from controller.media.copies import FORMATS
 from controller.media.encoders import Encoders
-from controller.media.examine import FORMATS
 from controller.media.job import Job
 from controller.media.variants import Variants
 from controller.recordings.model import Measured, Recording, State, new_id
@@ -187,6 +187,22 @@ async def test_more_than_may_wait_are_told_to_come_again(tmp_path: Path) -> None
     slow.free.set()
     assert await asyncio.gather(*asking)
     await ask(variants, new_id())
+    variants.close()
+
+
+async def test_none_is_made_while_there_is_too_much_to_do(tmp_path: Path) -> None:
+    """Who asks is told why; what is there already is had all the same."""
+    quick = Slow()
+    quick.free.set()
+    busy: list[str | None] = [None]
+    variants = Variants(tmp_path / "v", quick, busy=lambda: busy[0])
+    kept = new_id()
+    await ask(variants, kept)
+    busy[0] = "fsrec is 2 s late all the time"
+    assert (await ask(variants, kept)).exists()
+    with pytest.raises(MediaAway, match="fsrec is 2 s late all the time; come again in a minute"):
+        await ask(variants, new_id())
+    assert quick.began == 1
     variants.close()
 
 

@@ -21,6 +21,7 @@ from controller.recordings.facts import (
     LookDue,
     Masked,
     MaskRefused,
+    Moved,
     NotThere,
     PauseWished,
     ResumeWished,
@@ -389,6 +390,12 @@ def cases() -> list[Case]:
     row_after(91, stopped, StillRuns(AT), PRO, revision=7)
     row_after(92, stopped, LookDue(AT), PRO, revision=7)
     row_after(93, stopped, StartOver(AT), PRO, revision=7)
+    # followed a transfer
+    for number, state in enumerate((REQ, REC, PAU, STO), 94):
+        row_after(number, recording(state), Moved(AT, "other"), state, followed="other", leg="other")
+        home = replace(recording(state), followed="other")
+        row_after(number, home, Moved(AT, home.owner.leg), state, followed="", leg=home.owner.leg)
+    row_after(98, stopped, Moved(AT, "other"), PRO, revision=7)
     unstarted = replace(stopped, started_at=None)
     row_after(
         76, unstarted, Examined(AT, Found(FOUND)), State.COMPLETED, N.COMPLETED, (), started_at=115.0, ended_at=120.0
@@ -460,6 +467,7 @@ LATE = (
     Masked(AT, SKIP),
     Unmasked(AT),
     MaskRefused(AT, "no"),
+    Moved(AT, "other"),
 )
 
 
@@ -537,6 +545,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(Unmasked, moments),
     st.builds(MaskRefused, moments, st.just("no"), st.booleans()),
     st.builds(LimitReached, moments),
+    st.builds(Moved, moments, st.sampled_from(("other", "leg"))),
 )
 longer = st.one_of(  # as facts, but those that end a life are seldom
     *(st.builds(kind, moments) for kind in (Started, StillRuns, ResumeWished, Unmasked, LimitReached)),

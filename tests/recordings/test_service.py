@@ -33,6 +33,7 @@ from controller.recordings.model import (
     PauseBehavior,
     Recording,
     State,
+    Stored,
 )
 from controller.recordings.ports import (
     CommandFailed,
@@ -242,7 +243,7 @@ async def test_a_start_without_caller_that_cannot_be_stored_leaves_nothing() -> 
 async def test_what_may_not_start() -> None:
     """The name of an active recording, one too many on a call, a switch that admits none: each says why."""
     full: dict[str, str] = {}
-    bench = Bench(per_call=2, admit=full.get)
+    bench = Bench(per_call=2, admit=lambda switch, _request: full.get(switch))
     first = await bench.running(reference="a")
     with pytest.raises(NotPossible, match="'a' is active on this call already"):
         await bench.start(reference="a")
@@ -258,6 +259,25 @@ async def test_what_may_not_start() -> None:
     full["fs1"] = "the disk is full"
     with pytest.raises(NotPossible, match="the disk is full"):
         await bench.service.start(owner(call="another"), replace(REQUEST, reference="d"), core_uuid="core")
+
+
+@virtual
+async def test_what_may_not_start_is_told_where_nobody_waits_for_an_answer() -> None:
+    """A document's recording for which there is no room fails and is told; nothing is commanded, nothing precedes."""
+    bench = Bench(admit=lambda switch, request: f"{switch} has no room for {request.reference}")
+    made = await bench.service.start(
+        owner(),
+        replace(REQUEST, reference="a"),
+        core_uuid="core",
+        along=lambda alongs: alongs.append("row"),
+        prelude=lambda: bench.log.append("prelude"),
+        told=True,
+    )
+    failed = await bench.service.finished(made.id)
+    assert failed is not None
+    assert (failed.state, failed.reason, failed.error) == (State.FAILED, EndReason.ERROR, "fs1 has no room for a")
+    assert (bench.log, bench.ledger.alongs, bench.ledger.told) == ([], ["row"], [NoticeKind.FAILED])
+    assert bench.service.get(made.id) is None
 
 
 @virtual
@@ -1223,12 +1243,15 @@ async def test_facts_of_nobody_and_facts_nobody_expects() -> None:
 
 @virtual
 async def test_knows_only_its_own_path() -> None:
-    """A recorder's event speaks for a recording only with the path that we gave."""
+    """A switch's event speaks for its own recordings only, a recorder's with the path that we gave."""
     bench = Bench()
     identity = await bench.start()
-    assert bench.service.knows(identity, f"/fs1/{identity}.wav")
-    assert not bench.service.knows(identity, "/etc/passwd")
-    assert not bench.service.knows("unknown", f"/fs1/{identity}.wav")
+    assert bench.service.knows(identity, "fs1", f"/fs1/{identity}.wav")
+    assert bench.service.knows(identity, "fs1")
+    assert not bench.service.knows(identity, "fs2")
+    assert not bench.service.knows(identity, "fs2", f"/fs1/{identity}.wav")
+    assert not bench.service.knows(identity, "fs1", "/etc/passwd")
+    assert not bench.service.knows("unknown", "fs1", f"/fs1/{identity}.wav")
 
 
 @virtual
@@ -1416,6 +1439,21 @@ async def test_a_trimmed_one_is_cleared_once_it_is_final() -> None:
     await settled()
     assert bench.media.cleared == [bench.row(identity)]
     assert bench.row(identity).state is State.COMPLETED
+
+
+@virtual
+async def test_where_it_is_is_in_its_last_row() -> None:
+    """Media's word of the media store is stored with the end; what is there is cleared here, what waits is not."""
+    bench = Bench()
+    there = (Stored("wav", 32044, '"e"', 1.0),)
+    bench.media.found = Found(Measured(2.0, 32044), stored=there)
+    stored = await ended(bench)
+    assert (bench.row(stored).stored, bench.row(stored).unstored) == (there, False)
+    assert bench.media.cleared == [bench.row(stored)]
+    bench.media.found = Found(Measured(2.0, 32044), unstored=True)
+    waiting = await ended(bench)
+    assert (bench.row(waiting).stored, bench.row(waiting).unstored) == ((), True)
+    assert bench.media.cleared == [bench.row(stored)]
 
 
 @virtual

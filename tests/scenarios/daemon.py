@@ -24,11 +24,13 @@ import pytest_asyncio
 import yaml
 
 from controller.app import App
+from controller.logs import secrets_of
 from controller.settings import Settings, parse
 from controller.switch.link import Timings
 from controller.telemetry import Telemetry
 from tests.harness.receiver import Receiver, Request
 from tests.harness.switch import Switch
+from tests.scenarios.logged import Log, clean
 
 PROJECT = "5f0c1e9a-52f1-4b8e-9a3e-0d3a52d1c001"
 SPACE = "5f0c1e9a-52f1-4b8e-9a3e-0d3a52d1c002"
@@ -99,7 +101,8 @@ class Callbacks:
 class Daemon:
     """A daemon's settings and what tests do with it; `start` and `stop` run it in this process.
 
-    `changes` replace sections of the settings, `options` are further arguments of the App in this process.
+    `changes` replace sections of the settings, `options` are further arguments of the App in this process. What it
+    logs is looked through when it is closed, in each scenario: `log` is of the daemon in this process.
     """
 
     switch: Switch
@@ -108,6 +111,7 @@ class Daemon:
     changes: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     events: list[object] = field(default_factory=list)
+    log: Log = field(default_factory=Log)
     app: App | None = None
     process: asyncio.subprocess.Process | None = None
     module: str = "controller.cli"
@@ -171,12 +175,13 @@ class Daemon:
     async def start(self, *, ready: bool = True) -> None:
         telemetry = Telemetry()
         telemetry.subscribe(self.events.append)
+        telemetry.subscribe(self.log.hook(self.settings()))
         self._stack = contextlib.AsyncExitStack()
         self.app = await self._stack.enter_async_context(
             App(self.settings(), telemetry, base=self.directory, timings=QUICK, **self.options).running()
         )
         if ready:
-            await self.until(lambda: not self._app.problems())
+            await self.until(lambda: not self._app.problems() and not self._app.board.problems())
 
     async def stop(self) -> None:
         if self._stack is not None:
@@ -276,6 +281,9 @@ class Daemon:
         if self.process is not None and self.process.returncode is None:
             self.process.terminate()
             await self.process.wait()
+        self.log.check()
+        with contextlib.suppress(FileNotFoundError):
+            clean((self.directory / "daemon.log").read_bytes().decode(), secrets_of(self.settings()))
 
 
 def _free_port() -> int:

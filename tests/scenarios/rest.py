@@ -89,9 +89,11 @@ class Line:
         return self.identity if self.tenant is LAML else "CA" + self.identity.replace("-", "")
 
 
-async def line(daemon: Daemon, switch: Switch, tenant: Tenant, *, answered: bool = True) -> Line:
+async def line(
+    daemon: Daemon, switch: Switch, tenant: Tenant, *, answered: bool = True, script: Script = TALK
+) -> Line:
     """Call a tenant's destination; returns when the daemon has the call in its store, and it is answered or not."""
-    caller = await switch.call(tenant.destination, TALK)
+    caller = await switch.call(tenant.destination, script)
     identity = ""
 
     def known() -> bool:

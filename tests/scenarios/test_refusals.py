@@ -183,15 +183,17 @@ async def test_one_switch_that_refuses_leaves_the_other_served(
     async with SoftSwitch(tmp_path / "refusing") as other, refusing(other, why) as address:
         daemon.changes["switches"] = [entry(daemon), entry(daemon, address, name="fs2")]
         await daemon.start(ready=False)
-        await daemon.until(lambda: len(daemon.problems()) == 1 and "refused" in daemon.problems()[0])
+        assert daemon.app is not None
+        degraded = daemon.app.degraded
+        await daemon.until(lambda: not daemon.problems() and len(degraded()) == 1 and "refused" in degraded()[0])
         call = await switch.call()
         await callbacks.wait("finished")
         assert await call.ended() == "NORMAL_CLEARING"
         status, answer = await get(daemon, "/readyz")
-        assert status == 503
-        assert len(answer["problems"]) == 1
-        for words in ("switch fs2", *WHYS[why]):
-            assert words in answer["problems"][0]
+        assert (status, answer["status"], answer["problems"]) == (200, "degraded", [])
+        (told,) = answer["degraded"]
+        for words in ("switch fs2", *WHYS[why], "its calls are not served"):
+            assert words in told
         assert address.password not in str(answer)
         assert [refused.switch for refused in daemon.seen(SwitchRefused)] == ["fs2"]
         await daemon.close()
@@ -221,7 +223,11 @@ async def test_the_daemon_starts_without_a_switch(daemon: Daemon, switch: Switch
         assert (await get(daemon, "/healthz"))[0] == 200
         assert await get(daemon, "/readyz") == (
             503,
-            {"status": "not ready", "problems": ["switch fs1: not connected"]},
+            {
+                "status": "not ready",
+                "problems": ["switch fs1: not connected: its calls are not served"],
+                "degraded": [],
+            },
         )
         before, began = there.came, time.monotonic()
         await asyncio.sleep(3.0)
@@ -323,13 +329,13 @@ async def test_a_missing_directory_fails_the_method_until_it_is_there(
     assert str(place) in daemon.problems()[0]
     first = await switch.call()
     assert await first.ended() == "USER_BUSY"
-    assert daemon.receiver.to() == []
+    await callbacks.wait("error")
     place.symlink_to(switch.recordings)
     await daemon.until(lambda: not daemon.problems())
     second = await switch.call()
     assert await second.ended() == "USER_BUSY"
     await callbacks.wait("finished")
-    assert callbacks.states() == ["recording", "finished"]
+    assert callbacks.states() == ["error", "recording", "finished"]
 
 
 async def test_a_directory_removed_under_the_daemon(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
@@ -376,16 +382,18 @@ async def test_a_directory_that_the_switch_cannot_write(
     assert daemon.unfinished() == []
 
 
-async def test_too_little_free_space_refuses_recordings(daemon: Daemon, switch: Switch) -> None:
-    """Below limits.min_free_disk nothing starts: told with both numbers, the document goes on."""
+async def test_too_little_free_space_refuses_recordings(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """Below limits.min_free_disk nothing starts: told with both numbers, and its receiver; the document goes on."""
     daemon.say(record_call(daemon.receiver), {"sleep": 100}, BUSY)
     daemon.changes["limits"] = {"min_free_disk": "900TiB"}
     await daemon.start(ready=False)
-    await daemon.until(lambda: len(daemon.problems()) == 1 and "bytes are free" in daemon.problems()[0])
+    await daemon.until(lambda: len(daemon.problems()) > 0 and "bytes are free" in daemon.problems()[0])
     assert str(900 * 1024**4) in daemon.problems()[0]
     call = await switch.call()
     assert await call.ended() == "USER_BUSY"
-    assert daemon.receiver.to() == []
+    await callbacks.wait("error")
+    assert callbacks.states() == ["error"]
+    assert list(switch.recordings.glob("*.wav")) == []
 
 
 @contextlib.contextmanager
@@ -412,20 +420,21 @@ def small_disk(directory: Path, size: str) -> Iterator[None]:
 async def test_a_disk_that_fills_up(daemon: Daemon, switch: SoftSwitch, callbacks: Callbacks) -> None:
     """The switch tells more than the disk took: the callback tells what is in the file, and it can be fetched."""
     switch.inner.faults.disk_full_after = 16384
+    await daemon.start()
     await _fill(daemon, switch, callbacks)
 
 
 @pytest.mark.parametrize("switch", ["soft", pytest.param("live", marks=pytest.mark.live)], indirect=True)
 async def test_a_file_system_that_fills_up(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     """As before, on a file system of 16 KiB."""
-    daemon.changes["limits"] = {"min_free_disk": "1KiB"}
+    daemon.options["look_at_disks"] = 3600.0  # what it believes is the disk that was there before
+    await daemon.start()
     with small_disk(switch.recordings, "16k"):
         await _fill(daemon, switch, callbacks)
 
 
 async def _fill(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
     daemon.say(record_call(daemon.receiver), {"sleep": 2500}, {"stop_record_call": {}}, {"sleep": 100}, BUSY)
-    await daemon.start()
     call = await switch.call(script=LONG)
     end = await callbacks.wait("finished")
     assert await call.ended() == "USER_BUSY"

@@ -1,6 +1,7 @@
 """The event socket: framing, authentication, subscriptions, filters, order, ends (spec/freeswitch.md 3)."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -360,3 +361,20 @@ async def test_stop_tells_everybody(tmp_path: Path) -> None:
         await client.gone()
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection("127.0.0.1", switch.port)
+
+
+@pytest.mark.parametrize("sent", [b"a" * 65_536, b"auth x\nContent-Length: 999999999\n\n" + b"a" * 65_000])
+async def test_a_stranger_is_not_listened_to_for_ever(soft_switch: Softswitch, sent: bytes) -> None:
+    """Without the password, what has no end is cut off after a megabyte, before it fills the memory."""
+    _, writer = await asyncio.open_connection("127.0.0.1", soft_switch.port)
+
+    async def send() -> None:
+        for _ in range(1000):
+            writer.write(sent if not writer.transport.get_write_buffer_size() else b"a" * 65_536)
+            await writer.drain()
+
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(send(), 20)
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()

@@ -263,6 +263,23 @@ async def test_a_stalled_disk_delays_only_its_waiters(store: Store) -> None:
     await gate.passed
 
 
+async def test_a_long_read_holds_up_no_other(store: Store) -> None:
+    """While a list is read that takes its time, small reads are answered."""
+    entered, opened = threading.Event(), threading.Event()
+
+    def long(reader: Reader) -> bool:
+        reader.unfinished("fs1")
+        entered.set()
+        return opened.wait(DEADLINE)
+
+    waiting = asyncio.ensure_future(store.read(long))
+    assert await asyncio.to_thread(entered.wait, DEADLINE)
+    for _ in range(5):
+        assert await store.read(lambda reader: reader.unfinished("fs1")) == []
+    opened.set()
+    assert await waiting
+
+
 @sqlite_only
 async def test_a_full_disk_fails_writes_until_there_is_room(store: Store) -> None:
     """Waiters get the cause, what was stored stays readable, and writing goes on when there is room."""
@@ -317,6 +334,40 @@ async def test_a_database_locked_by_another_fails_all_once(store: Store, told: T
     other.close()
     await store.write(save(recording()))
     assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 1
+
+
+@sqlite_only
+async def test_a_stall_is_counted_until_it_ends(store: Store, place: str) -> None:
+    """From the oldest work that waits, on through refusals, until one is taken; a work's own fault is no stall."""
+    await store.write(save(recording()))
+    assert (store.waiting, store.stalled) == (0, 0.0)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Transaction) -> None:
+        entered.set()
+        go_on.wait(20)
+
+    first, second = store.write(slow), store.write(save(recording()))
+    await asyncio.to_thread(entered.wait, 20)
+    assert (store.waiting, store.stalled > 0) == (2, True)
+    go_on.set()
+    await asyncio.gather(first, second)
+    assert (store.waiting, store.stalled) == (0, 0.0)
+    with pytest.raises(ZeroDivisionError):
+        await store.write(lambda _: 1 / 0)
+    assert store.stalled == 0.0
+    other = sqlite3.connect(place, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFailed):
+        await store.write(save(recording()))
+    await store.probe()  # refused as well, and tells nobody
+    stalled = store.stalled
+    assert stalled >= 0.1  # two patiences
+    assert store.waiting == 0
+    other.execute("ROLLBACK")
+    other.close()
+    await store.probe()
+    assert store.stalled == 0.0
 
 
 async def test_a_database_that_stops_being_writable_fails_the_rest_at_once(

@@ -46,6 +46,7 @@ from controller.switch.commands import (
     SilenceStream,
     Spoken,
     Status,
+    StopRecorders,
     Subscribe,
     Tone,
     Track,
@@ -342,6 +343,7 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
     "UuidRecord start": st.builds(
         UuidRecord, good_legs, st.just(Action.START), good_paths, recording_variables, st.integers(1, 86_400)
     ),
+    "StopRecorders": st.builds(StopRecorders, good_legs),
     "UuidRecord": st.builds(
         UuidRecord, good_legs, st.sampled_from([Action.STOP, Action.MASK, Action.UNMASK]), good_paths
     ),
@@ -405,7 +407,7 @@ def test_what_no_command_prints_is_refused(kind: str, data: st.DataObject) -> No
         "api system touch /tmp/x",
         "api uuid_record",
         f"api uuid_record {LEG} pause {PATH}",
-        f"api uuid_record {LEG} stop all",
+        f"api uuid_record {LEG} mask all",
         f"api uuid_record {LEG} start {PATH} 0 {{RECORD_STEREO=true}}",
         f"api uuid_kill {LEG} NONSENSE",
         f"api uuid_setvar_multi {LEG} api_hangup_hook=system",

@@ -35,6 +35,7 @@ from controller.switch.facts import (
     LegUnparked,
     NoCoreSqlError,
     NoSuchLegError,
+    RecorderAttached,
     RecordStarted,
     RecordStopped,
     Refusal,
@@ -85,6 +86,15 @@ def changed(name: str, headers: dict[str, object]) -> dict[str, Any]:
         ("DTMF", DigitPressed(LEG, 1795147987.902393, "5", 0.25)),
         ("RECORD_STOP", RecordStopped(LEG, 1795147988.202492, WAV, RECORDING, Cause.MAXTIME, hangup=False)),
         (
+            "MEDIA_BUG_START",
+            RecorderAttached(
+                "9e113f22-48b2-4edc-be99-b48b371bf462",
+                1795144240.864757,
+                "/var/lib/fsrec/recordings/session.wav",
+                None,
+            ),
+        ),
+        (
             "HEARTBEAT",
             Heartbeat(
                 1795147995.262396,
@@ -104,6 +114,22 @@ def changed(name: str, headers: dict[str, object]) -> dict[str, Any]:
 def test_each_event_becomes_its_fact(name: str, fact: Fact) -> None:
     """Events as a real switch wrote them are read to the microsecond and the letter."""
     assert facts.parse(BY_NAME[name]) == fact
+
+
+@pytest.mark.parametrize(
+    ("path", "recording"),
+    [
+        ("/r/97218f89-a50b-4ea2-89cc-1c38fad98216.wav", "97218f89a50b4ea289cc1c38fad98216"),
+        ("/r/97218f89-a50b-4ea2-89cc-1c38fad98216", "97218f89a50b4ea289cc1c38fad98216"),
+        ("/r/mine.wav", None),
+    ],
+)
+def test_whose_recorder_is_on_a_leg(path: str, recording: str | None) -> None:
+    """A recorder of ours is known by its file's name; taps of another kind are none."""
+    fact = facts.parse(changed("MEDIA_BUG_START", {"Media-Bug-Target": path}))
+    assert isinstance(fact, RecorderAttached)
+    assert (fact.path, fact.recording) == (path, recording)
+    assert facts.parse(changed("MEDIA_BUG_START", {"Media-Bug-Function": "eavesdrop"})) is None
 
 
 def test_a_parked_leg_is_told_with_all_that_is_known() -> None:

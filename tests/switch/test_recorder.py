@@ -261,23 +261,59 @@ async def test_a_job_that_is_not_taken_or_does_not_end(monkeypatch: pytest.Monke
 # --- inquiries ------------------------------------------------------------------------------------------------------
 
 
+PARTNER = "0b0c0d0e-4a8c-4c8c-800c-88bd3014e327"
+FOLLOWED = Presence(recorder=True, leg=True, followed=PARTNER)
+
+
 @pytest.mark.parametrize(
-    ("list_of_bugs", "presence"),
+    ("here", "partner", "there", "presence"),
     [
-        (bugs(PATH), Presence(recorder=True, leg=True)),
-        (bugs("/other.wav", PATH), Presence(recorder=True, leg=True)),
-        (bugs("/other.wav"), Presence(recorder=False, leg=True)),
-        (bugs(), Presence(recorder=False, leg=True)),
-        ("-ERR no reply\n", Presence(recorder=False, leg=False)),
-        ("-ERR No such channel!\n", Presence(recorder=False, leg=False)),
+        (bugs(PATH), None, None, Presence(recorder=True, leg=True)),
+        (bugs("/other.wav", PATH), None, None, Presence(recorder=True, leg=True)),
+        (bugs("/other.wav"), "_undef_", None, Presence(recorder=False, leg=True)),
+        (bugs(), "a b", None, Presence(recorder=False, leg=True)),
+        (bugs(), PARTNER, bugs(PATH), FOLLOWED),
+        (bugs(), PARTNER, bugs("/other.wav"), Presence(recorder=False, leg=True)),
+        (bugs(), PARTNER, "-ERR no reply\n", Presence(recorder=False, leg=True)),
+        ("-ERR no reply\n", None, None, Presence(recorder=False, leg=False)),
+        ("-ERR No such channel!\n", None, None, Presence(recorder=False, leg=False)),
     ],
 )
-async def test_what_an_inquiry_finds(list_of_bugs: str, presence: Presence) -> None:
-    """The list of the leg's recorders decides, and a fence follows it."""
-    answers = Answers({"api uuid_buglist": list_of_bugs})
+async def test_what_an_inquiry_finds(here: str, partner: str | None, there: str | None, presence: Presence) -> None:
+    """The leg's list of recorders decides, or that of whom it was connected with last; a fence follows them."""
+    answers = Answers(
+        {
+            f"api uuid_buglist {LEG}": here,
+            f"api uuid_buglist {PARTNER}": there or "",
+            "api uuid_getvar": partner or "",
+        }
+    )
     async with connected(answers) as board:
         assert await EslRecorder(board).inquire(RECORDING) == presence
-    assert answers.lines == [f"api uuid_buglist {LEG}", "bgapi echo fence"]
+    asked = [] if partner is None else [f"api uuid_getvar {LEG} last_bridge_to"]
+    asked += [] if there is None else [f"api uuid_buglist {PARTNER}"]
+    assert answers.lines == [f"api uuid_buglist {LEG}", *asked, "bgapi echo fence"]
+
+
+MOVED = replace(RECORDING, followed=PARTNER)
+
+
+async def test_what_followed_a_transfer_is_stopped_where_it_is() -> None:
+    """FreeSWITCH knows it there only among all; with others there it refuses, and masks are not asked for at all."""
+    answers = Answers({"api uuid_buglist": bugs(PATH)})
+    async with connected(answers) as board:
+        await EslRecorder(board).stop(MOVED)
+        assert answers.lines == [f"api uuid_buglist {PARTNER}", f"bgapi uuid_record {PARTNER} stop all"]
+        answers.table["api uuid_buglist"] = bugs(PATH, "/other.wav")
+        with pytest.raises(CommandFailed, match="other recordings"):
+            await EslRecorder(board).stop(MOVED)
+        answers.table["api uuid_buglist"] = "-ERR no reply\n"
+        with pytest.raises(CommandFailed, match="gone"):
+            await EslRecorder(board).stop(MOVED)
+        for command in (EslRecorder(board).mask, EslRecorder(board).unmask):
+            with pytest.raises(CommandFailed, match="only stop it"):
+                await command(MOVED)
+    assert len(answers.lines) == 4
 
 
 async def test_an_absent_recorder_is_believed_only_after_what_explains_it(monkeypatch: pytest.MonkeyPatch) -> None:

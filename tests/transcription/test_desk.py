@@ -25,7 +25,7 @@ from controller.recordings.model import (
     TranscriptionState,
     TranscriptionWish,
 )
-from controller.recordings.ports import LedgerFailed, NotPossible, TooMany
+from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, TooMany
 from controller.store.ledger import StoreLedger
 from controller.store.store import Store, open_store
 from controller.store.tables import RECORDINGS
@@ -248,6 +248,21 @@ async def test_workers(world: World) -> None:
     assert desk.waiting == 0
 
 
+async def test_none_is_begun_while_there_is_too_much_to_do(world: World) -> None:
+    """What waits goes on waiting and is heard when it is said that there is time again."""
+    busy = [True]
+    looked: list[None] = []
+    made = await world.recorded()
+    desk = world.desk(busy=lambda: looked.append(None) or busy[0])  # type: ignore[func-returns-value]
+    async with asyncio.timeout(10):
+        while not looked:
+            await asyncio.sleep(0.005)
+    assert (desk.running, desk.waiting, world.engine.heard) == (0, 1, [])
+    busy[0] = False
+    desk.wake()
+    assert (await world.over(made)).state is TranscriptionState.DONE
+
+
 async def test_a_full_queue(world: World) -> None:
     """One more than may wait fails at once, the last one asked for; those before it lose nothing."""
     world.terms = Terms(queue=2)
@@ -307,6 +322,23 @@ async def test_files_that_are_not_there(world: World) -> None:
     left = await world.recorded()
     world.desk(sounds=Gone())
     assert (await world.over(left)).error == "the recording's file can't be had: its switch is no longer served"
+
+
+async def test_a_media_store_that_is_away(world: World) -> None:
+    """A file that can't be had now is waited for, told, at no cost of a try."""
+    away = [MediaAway("does not answer")] * 3
+
+    class Away:
+        async def wav_of(self, of: Recording) -> Path:
+            if away:
+                raise away.pop()
+            return await world.wav_of(of)
+
+    made = await world.recorded()
+    world.desk(sounds=Away())
+    over = await world.over(made)
+    assert (over.text, over.tries) == ("Hello.", 1)
+    assert len([event for event in world.events if isinstance(event, TranscriptionStalled)]) == 3
 
 
 async def test_no_engine(world: World) -> None:

@@ -113,12 +113,16 @@ class PlivoProgram:
         if state.text:
             program._document = read(state.text, "a document that came in the call")
         awaits = state.asked in {"step", MUSIC, SOUND}
-        if not 0 <= state.at < len(program._document.instructions) + (not awaits):
+        if not 0 <= state.at < len(program._document.instructions) + (not awaits and not state.sorry):
             raise BadSnapshot("its place is not in the document")
+        if state.sorry and "invalidDigitsSound" not in program._document.instructions[state.at].values:
+            raise BadSnapshot("it is sorry where its document has no sound for that")
         try:
             program._pending()
-        except (AssertionError, KeyError, TypeError, ValueError):
-            raise BadSnapshot("the recording that waits for an answer is none") from None
+            for kind in (MUSIC, SOUND):
+                program._sounds(kind)
+        except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
+            raise BadSnapshot("its sounds, or the recording that waits for an answer, are none") from None
         return program
 
     def farewell(self, outcome: Outcome | None) -> Tell | None:

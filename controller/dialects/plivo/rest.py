@@ -25,15 +25,17 @@ Parameters = Mapping[str, Sequence[str]]
 FORMATS = ("mp3", "wav")
 TIME_LIMIT, LONGEST = 60, 86_400
 """Seconds: of a recording that says nothing, and the longest: clients write more, and mean for ever."""
+TRANSCRIPTIONS = ("auto", "hybrid")
+"""The second is the first, since 2020."""
 LARGEST_PAGE = 20
 DAY = 86_400.0
 
-_ANY_NUMBER = 999_999_999
-_CHANNELS = {"mono": Channels.MONO, "stereo": Channels.DUAL}
+ANY_NUMBER = 999_999_999
+CHANNELS = {"mono": Channels.MONO, "stereo": Channels.DUAL}
 _WHOLE = re.compile(r"[0-9]{1,9}\Z")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _CURSOR = re.compile(r"([0-9]{1,9})-([0-9a-f-]{36})\Z")
-_NOWHERE = ("subaccount", "conference_name", "conference_uuid", "mpc_name", "mpc_uuid")
+NOWHERE = ("subaccount", "conference_name", "conference_uuid", "mpc_name", "mpc_uuid")
 """Filters that no recording fits: there are neither conferences nor subaccounts here."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -60,14 +62,14 @@ def creation(parameters: Parameters, account: Account, api_id: str) -> Recording
     default, other than ``<Record>``'s.
     """
     form = _choice(parameters, "file_format", FORMATS, FORMATS[0])
-    channels = _choice(parameters, "record_channel_type", tuple(_CHANNELS), "mono")
+    channels = _choice(parameters, "record_channel_type", tuple(CHANNELS), "mono")
     return RecordingRequest(
-        channels=_CHANNELS[channels],
+        channels=CHANNELS[channels],
         track=Track.BOTH,
         format=form,
         reference=api_id,
         source=API,
-        max_length=float(min(LONGEST, _number(parameters, "time_limit", TIME_LIMIT, 1, _ANY_NUMBER))),
+        max_length=float(min(LONGEST, _number(parameters, "time_limit", TIME_LIMIT, 1, ANY_NUMBER))),
         status=_target(parameters, ("callback_url",), "callback_method"),
         absent_below=account.absent_below,
         absent_when_silent=account.absent_when_silent,
@@ -76,7 +78,7 @@ def creation(parameters: Parameters, account: Account, api_id: str) -> Recording
 
 
 def _transcription(parameters: Parameters) -> TranscriptionWish | None:
-    kind = _choice(parameters, "transcription_type", ("auto", "hybrid"), "")  # hybrid is auto since 2020
+    kind = _choice(parameters, "transcription_type", TRANSCRIPTIONS, "")
     target = _target(parameters, ("transcription_url",), "transcription_method")
     return TranscriptionWish(target) if kind or target is not None else None
 
@@ -116,13 +118,13 @@ class Listing:
     nothing: bool = False
 
 
-_COMPARISONS = ("", "__gt", "__gte", "__lt", "__lte")
+COMPARISONS = ("", "__gt", "__gte", "__lt", "__lte")
 _FILTERS = (
     "call_uuid",
     "from_number",
     "to_number",
-    *(f"{name}{how}" for name in ("add_time", "recording_storage_duration") for how in _COMPARISONS),
-    *_NOWHERE,
+    *(f"{name}{how}" for name in ("add_time", "recording_storage_duration") for how in COMPARISONS),
+    *NOWHERE,
 )
 
 
@@ -131,7 +133,7 @@ def listing(parameters: Parameters, now: float) -> Listing:
     filters = tuple((name, value) for name in _FILTERS if (value := one(parameters, name)))
     since, until = _bounds(parameters, now)
     call = one(parameters, "call_uuid")
-    offset, cursor = _number(parameters, "offset", 0, 0, _ANY_NUMBER), None
+    offset, cursor = _number(parameters, "offset", 0, 0, ANY_NUMBER), None
     if written := one(parameters, "cursor"):
         matched = _CURSOR.match(written)
         if matched is None:
@@ -147,7 +149,7 @@ def listing(parameters: Parameters, now: float) -> Listing:
         until=until,
         callers=_spellings(one(parameters, "from_number")),
         callees=_spellings(one(parameters, "to_number")),
-        nothing=any(one(parameters, name) for name in _NOWHERE) or bool(call and identity(call) is None),
+        nothing=any(one(parameters, name) for name in NOWHERE) or bool(call and identity(call) is None),
     )
 
 
@@ -173,7 +175,7 @@ def _spellings(number: str | None) -> tuple[str, ...]:
 def _bounds(parameters: Parameters, now: float) -> tuple[float | None, float | None]:
     since: list[float] = []
     until: list[float] = []
-    for how in _COMPARISONS:
+    for how in COMPARISONS:
         if value := one(parameters, f"add_time{how}"):
             moment = _moment(f"add_time{how}", value)
             if how in {"", "__gt", "__gte"}:
@@ -218,7 +220,7 @@ def transcription(parameters: Parameters) -> StatusTarget | None:
 
     Plivo's clients call its URL ``transcription_callback_url``.
     """
-    _choice(parameters, "type", ("auto", "hybrid"), "auto")
+    _choice(parameters, "type", TRANSCRIPTIONS, "auto")
     names = ("transcription_url", "transcription_callback_url")
     return _target(parameters, names, "transcription_method", "method")
 

@@ -19,7 +19,7 @@ from controller.recordings.model import Recording, Transcription, TranscriptionS
 
 STARTED, TRANSCRIBING, ACCEPTED = "call recording started", "transcription in progress", "request accepted"
 
-_STATUS = {
+STATUS = {
     TranscriptionState.WAITING: "in-progress",
     TranscriptionState.RUNNING: "in-progress",
     TranscriptionState.DONE: "success",
@@ -102,7 +102,7 @@ def transcribed(transcription: Transcription, recording: Recording) -> dict[str,
         "rate": transcription.rate,
         "recording_duration_ms": milliseconds(length_of(recording)),
         "recording_start_ms": _span(recording)[0],
-        "status": _STATUS[transcription.state],
+        "status": STATUS[transcription.state],
         "transcription": transcription.text if transcription.state is TranscriptionState.DONE else None,
         "type": "auto",
         **failed,

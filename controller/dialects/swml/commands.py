@@ -35,9 +35,10 @@ DEFAULTS: dict[str, bool | float | str | None] = {
 _ROWS = {row.name: row for row in RECORD_CALL.properties}
 
 
-def _row(name: str) -> Property:
-    row = _ROWS[name]
-    return replace(row, above=None, at_least=0.0) if name == "max_length" else row
+def row(name: str) -> Property:
+    """Return the row of a property of ``record.audio``."""
+    found = _ROWS[name]
+    return replace(found, above=None, at_least=0.0) if name == "max_length" else found
 
 
 class CommandWrong(Exception):
@@ -59,7 +60,7 @@ def record(params: Mapping[str, Any]) -> RecordingRequest:
         audio = _object(params.get("record", {}), "record", ("audio",)).get("audio", {})
     audio = _object(audio, where, DEFAULTS)
     values: dict[str, Any] = {
-        name: default if audio.get(name) is None else _value(_row(name), audio[name], f"{where}.{name}")
+        name: default if audio.get(name) is None else _value(row(name), audio[name], f"{where}.{name}")
         for name, default in DEFAULTS.items()
     }
     url = params.get("status_url")

@@ -25,7 +25,7 @@ STATUS = {
 }
 """No source lists the words of `status`; `completed` is its example."""
 
-_LEGS = {"phone": "relay_pstn_leg_id", "sip": "relay_sip_leg_id", "webrtc": "relay_webrtc_leg_id"}
+LEGS = {"phone": "relay_pstn_leg_id", "sip": "relay_sip_leg_id", "webrtc": "relay_webrtc_leg_id"}
 
 
 def shape(recording: Recording, call: Call | None, account: Account, public_url: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def shape(recording: Recording, call: Call | None, account: Account, public_url:
         "url": recording_url(public_url, recording),
         "stereo": recording.request.channel_count == 2,
         "track": recording.request.track.value,
-        _LEGS["sip" if call is None else leg_type(call)]: recording.owner.call,
+        LEGS["sip" if call is None else leg_type(call)]: recording.owner.call,
     }
     if measured is not None:
         shown["byte_size"] = measured.size

@@ -32,7 +32,9 @@ def read(text: str) -> Node:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         line = min(mark.line, text.count("\n")) + 1 if mark else 0
         raise Unreadable(line, f"not readable as YAML: {said}") from None
-    except (yaml.YAMLError, UnicodeEncodeError):
+    except Unreadable:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError):  # the latter two are of PyYAML's own int() and chr()
         raise Unreadable(_line_of_unprintable(text), "a character that a document may not hold") from None
 
 

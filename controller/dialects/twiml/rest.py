@@ -24,6 +24,11 @@ Parameters = Mapping[str, Sequence[str]]
 EVENTS = ("in-progress", "completed", "absent")
 LARGEST_PAGE = 1000
 PAGE = 50
+ANY_NUMBER = 999_999_999
+"""What a number of a query may be: of nine digits."""
+STATUSES = ("paused", "in-progress", "stopped")
+"""What an update may make of a recording."""
+TRIMS = CUT, KEPT = "trim-silence", "do-not-trim"
 CURRENT = "Twilio.CURRENT"
 """In place of a recording's sid: the only one that runs on the call."""
 
@@ -38,12 +43,13 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 
 
 class RestError(Exception):
-    """A request that is answered with an error; ``body`` is Twilio's shape of it."""
+    """A request that is answered with an error; ``body`` is Twilio's shape of it, ``headers`` go with it."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(self, status: int, code: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.headers = headers or {}
 
     def body(self, vendor: Vendor) -> dict[str, Any]:
         """Return the error as the vendor writes it."""
@@ -96,15 +102,14 @@ def creation(parameters: Parameters, account: Account, reference: str) -> Record
         raise RestError(400, INVALID, "RecordingConfigurationId is not supported: there are no configurations here")
     track = _word(parameters, "RecordingTrack", tuple(Track), Track.BOTH)
     channels = _word(parameters, "RecordingChannels", tuple(Channels), Channels.MONO)
-    kept, cut = "do-not-trim", "trim-silence"
-    trim = _word(parameters, "Trim", (cut, kept), cut if vendor.trim else kept, BAD_TRIM)
+    trim = _word(parameters, "Trim", TRIMS, CUT if vendor.trim else KEPT, BAD_TRIM)
     return RecordingRequest(
         channels=Channels(channels),
         track=Track(track),
         format="wav",
         reference=reference,
         source=vendor.source,
-        trim=trim == cut,
+        trim=trim == CUT,
         status=_status(parameters),
         absent_below=account.absent_below,
         absent_when_silent=account.absent_when_silent,
@@ -143,7 +148,7 @@ def update(parameters: Parameters) -> Update:
     """Return what an update asks for. Raises RestError."""
     if not one(parameters, "Status"):
         raise RestError(400, MISSING, "Missing required parameter Status in the post body")
-    status = _word(parameters, "Status", ("paused", "in-progress", "stopped"), "")
+    status = _word(parameters, "Status", STATUSES, "")
     behavior = _word(parameters, "PauseBehavior", tuple(PauseBehavior), PauseBehavior.SILENCE)
     return Update(status, PauseBehavior(behavior))
 
@@ -247,7 +252,7 @@ def _number(parameters: Parameters, name: str, default: int, least: int, code: i
     if not value:
         return default
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < least:
-        raise RestError(400, code, f"{name} must be a whole number of at least {least}; got {value[:64]!r}")
+        raise RestError(400, code, f"{name} must be a whole number from {least} to {ANY_NUMBER}; got {value[:64]!r}")
     return int(value)
 
 
