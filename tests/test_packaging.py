@@ -177,7 +177,7 @@ async def test_another_process_watchdog_is_not_ours(manager: socket.socket, tmp_
 
 
 def test_alive(tmp_path: Path) -> None:
-    """Exit 1 where nothing answers; where a daemon does: the scenarios' of a process of its own."""
+    """Exit 1 where nothing answers; that a daemon does is shown in test_log_lines."""
     config = tmp_path / "fsrec.yaml"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

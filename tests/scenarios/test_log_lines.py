@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller.cli import main
 from controller.softswitch.script import Tone
 from tests.harness.receiver import Answer
 from tests.harness.switch import Switch
@@ -121,6 +122,7 @@ async def test_a_whole_runs_log(daemon: Daemon, switch: Switch, form: str) -> No
     await knock(daemon)
     await asyncio.gather(*(call.ended(60) for call in calls[:6]))
     await daemon.receiver.wait("/status", 3, timeout=30)
+    assert await asyncio.to_thread(main, ["alive", "--config", str(daemon.directory / "fsrec.yaml")]) == 0
     assert daemon.process is not None
     daemon.process.terminate()
     assert await daemon.process.wait() == 0
