@@ -34,6 +34,7 @@ _BREATH = 0.02  # seconds between two looks into the store: what ends or comes m
 _GATHER = 0.01  # seconds that an ended attempt waits for others before it is stored
 _AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
 _ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
+_UNSTORED = 50  # attempts that may wait to be stored before no more are made: after a kill they come twice
 _PARTING = 2.0  # seconds for giving back what is not delivered, at the end
 _STALLED = (1.0, 5.0, 30.0)  # seconds between tries while the store fails
 _REMEMBERED = 1000  # origins without work whose silence is remembered
@@ -233,9 +234,8 @@ class Outbox:
         """Start attempts, one of each origin in turn, up to the caps."""
         full = 0
         while self._turns and full < len(self._turns) and not self._stopping:
-            # What was sent and is not stored comes twice after a kill: beyond this bound nothing more is sent.
             unstored = self._storing + len(self._ended)
-            if self._sending >= self._settings.in_flight or unstored >= max(self._settings.in_flight // 4, 1):
+            if self._sending >= self._settings.in_flight or unstored >= _UNSTORED:
                 return
             name = next(iter(self._turns))
             del self._turns[name]
