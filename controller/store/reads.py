@@ -89,8 +89,8 @@ class ReadThreads:
                 fault = self._database.fault(error)
                 if fault is Fault.LOST and known:  # it may have been lost long ago
                     continue
-                self._away = fault is Fault.LOST
                 if fault is Fault.REFUSED or not next(rests, False):
+                    self._away = fault is Fault.LOST  # only now: others that read meanwhile have patience as well
                     raise
             else:
                 self._away = False

@@ -7,6 +7,7 @@ from dataclasses import replace
 from controller.recordings.model import Recording, State, Stored
 from controller.recordings.ports import Shelf
 from controller.store import Store, StoreLedger
+from tests.store.conftest import sqlite_only
 from tests.store.values import recording
 
 THERE = (Stored("wav", 44, '"e"', 1000.0),)
@@ -54,6 +55,7 @@ async def test_a_deleted_one_is_not_there(store: Store) -> None:
     assert await shelf.unstored(10) == []
 
 
+@sqlite_only
 async def test_they_are_found_along_an_index(store: Store) -> None:
     """Looking for them touches no other row, however many there are."""
     text = "SELECT id, unstored_on FROM recordings WHERE unstored_on IS NOT NULL ORDER BY finished_at, id LIMIT 5"
