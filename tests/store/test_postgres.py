@@ -37,6 +37,8 @@ from tests.store.conftest import Told, postgres_only
 from tests.store.values import call, delivery, notice, recording
 
 DEADLINE = 20.0
+FULL = """CREATE FUNCTION filled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"""
 
 
 @dataclass
@@ -446,6 +448,33 @@ async def test_a_network_that_hangs_is_given_up(postgres_url: str, wire: Wire) -
     wire.cut()
     await waiting
     assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 2
+    await store.close()
+
+
+async def test_a_server_without_room_is_stalled_until_there_is_some(
+    new_postgres_url: str, postgres: PostgresServer
+) -> None:
+    """Where every write is refused, in whichever way it writes, it says so, as where there is no server."""
+    store = await open_store(new_postgres_url)
+    database = urlsplit(new_postgres_url).path[1:]
+    await postgres.executed(FULL, database)
+    for table in ("recordings", "texts"):
+        await postgres.executed(f"CREATE TRIGGER filled BEFORE INSERT ON {table} EXECUTE FUNCTION filled()", database)
+
+    def reads_too(transaction: Transaction) -> None:
+        transaction.save_recording(recording())
+        transaction.recording("")
+
+    for work in (partial(Transaction.save_recording, recording=recording()), reads_too):
+        with pytest.raises(StoreFailed, match="No space left"):
+            await store.write(work)
+        assert store.stalled > 0
+        await store.probe()
+        assert store.stalled > 0
+    await postgres.executed("DROP FUNCTION filled CASCADE", database)
+    await store.probe()
+    assert store.stalled == 0
+    assert await store.read(lambda reader: reader.connection.scalar(text("SELECT count(*) FROM texts"))) == 0
     await store.close()
 
 
