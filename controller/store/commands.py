@@ -137,7 +137,8 @@ class StoreCommands:
 
     async def clear(self, age: float) -> int:
         """Remove commands whose deadline passed ``age`` seconds ago; return how many there were."""
-        statement = delete(COMMANDS).where(COMMANDS.c.deadline < database_now() - age)
+        before = select(database_now() - age).scalar_subquery()  # once: else no index is used
+        statement = delete(COMMANDS).where(COMMANDS.c.deadline < before)
         return await self._store.write(lambda transaction: transaction.connection.execute(statement).rowcount)
 
 
