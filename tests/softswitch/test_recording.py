@@ -225,7 +225,7 @@ async def test_discarded(client: Client, soft_switch: Softswitch, tmp_path: Path
 
 
 async def test_the_journal_tells_at_once(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
-    """Of a recording when it begins and when it is over, of a hangup: whoever writes that down needs no orderly end."""
+    """A recording when it begins and when it is over, a hangup: whoever writes them down needs no orderly end."""
     told: list[tuple[str, bool]] = []
     soft_switch.journal.tell = lambda entry: told.append(
         (type(entry).__name__, isinstance(entry, RecordingEntry) and entry.stopped_at is not None)
