@@ -19,6 +19,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from controller.http import health, media, metrics
 from controller.http.base import RequestFailed, RequestRefused, RequestServed, error_response
+from controller.recordings.ports import LedgerFailed
 
 SERVER = "fsrec"
 """The Server header: aiohttp's own tells every version to whoever asks."""
@@ -98,6 +99,8 @@ def _bounds(observe: Observe, body_timeout: float) -> Middleware:
                 raise
             kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
             response = error_response(answer.status, answer.reason, kept)
+        except LedgerFailed:  # a read's: what a verb may meet, its route tells in its own words
+            response = error_response(503, "the store does not answer; try again", {"Retry-After": "1"})
         except Exception as error:  # nothing of it may reach the client
             if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
                 response = error_response(499, "the client went away")
