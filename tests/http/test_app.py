@@ -49,7 +49,8 @@ def routes(router: web.UrlDispatcher, _: object) -> None:
 
     router.add_post("/echo/{id}", echo)
     for name, handler in {
-        "raises": raises, "refuses": refuses, "own": own, "moved": moved, "link": broken_link, "stalled": stalled, "cached": cached,
+        "raises": raises, "refuses": refuses, "own": own, "moved": moved, "link": broken_link, "cached": cached,
+        "stalled": stalled,
     }.items():  # fmt: skip
         router.add_get(f"/{name}", handler)
 
