@@ -70,6 +70,7 @@ ROUTES: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "/healthz": ("", []),
     "/readyz": ("", []),
     "/metrics": ("", []),
+    "/openapi.json": ("", []),
 }
 """Each route that the daemon has: whose it is, and what may be asked of it that is somebody's."""
 
