@@ -84,7 +84,7 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> list[web.Application]:
         built.append(build_app(*args, **options))
         return built[-1]
 
-    monkeypatch.setattr("controller.app.build_app", build)
+    monkeypatch.setattr("controller.composition.serving.build_app", build)
     return built
 
 
