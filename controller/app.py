@@ -524,8 +524,9 @@ class App:
     # --- files and disks --------------------------------------------------------------------------------------
 
     def _mine(self, switch: str) -> bool:
-        """Tell whether what is to be done for old recordings of a switch is for this daemon: nobody serves others."""
-        return self.cluster.holds(switch) or all(switch != known.name for known in self.settings.switches)
+        """Tell whether what is to be done for old recordings of a switch is for this daemon."""
+        known = any(switch == known.name for known in self.settings.switches)
+        return self.cluster.holds(switch) or not (known or self.cluster.foreign(switch))
 
     async def _find(self, identity: str) -> Recording | None:
         return await self.store.read(lambda reader: reader.recording(identity))
