@@ -56,7 +56,7 @@ class _Lease:
 
 
 @dataclass(slots=True)
-class Keeper:
+class LeaseKeeper:
     """Implements ``Cluster``, and the store's ``Fence``. ``daemon`` is this process's id, which no other ever has."""
 
     daemon: str

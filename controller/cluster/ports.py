@@ -24,7 +24,7 @@ class Holding(Protocol):
 
 
 class Cluster(Holding, Protocol):
-    """The whole of it, as the composition root sees it: ``Keeper`` or ``Alone``."""
+    """The whole of it, as the composition root sees it: ``LeaseKeeper`` or ``Alone``."""
 
     def refusal(self, switch: str) -> str | None:
         """Say why nothing may be commanded on a switch now; None where it may. From any thread."""

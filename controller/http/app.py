@@ -17,6 +17,7 @@ from controller.http import health, media, metrics
 from controller.http.base import RequestFailed, RequestServed, error_response
 from controller.http.basic import DOOR, Authorize, Door, Network
 from controller.http.listener import SERVER, Observe
+from controller.recordings.ports import LedgerFailed
 
 CLIENT_MAX_SIZE = 1 << 20
 BODY_TIMEOUT = 15.0
@@ -103,6 +104,8 @@ def _bounds(observe: Observe, body_timeout: float) -> Middleware:
                 raise
             kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
             response = error_response(answer.status, answer.reason, kept)
+        except LedgerFailed:  # a read's: what a verb may meet, its route tells in its own words
+            response = error_response(503, "the store does not answer; try again", {"Retry-After": "1"})
         except Exception as error:  # nothing of it may reach the client
             if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
                 response = error_response(499, "the client went away")

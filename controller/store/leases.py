@@ -1,6 +1,7 @@
 """The rows of daemons and leases, over connections of their own: no queue of writes delays a renewal.
 
-Times in them are the database's, taken when a statement runs; nobody's lease ends by them (``cluster.keeper``). Statements are few and short; each has its deadline.
+Times in them are the database's, taken when a statement runs; no lease ends by them (``cluster.keeper``). Statements
+are few and short; each has its deadline.
 """
 
 from __future__ import annotations

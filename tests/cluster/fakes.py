@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from controller.cluster.keeper import Keeper, LeaseTerms
+from controller.cluster.keeper import LeaseKeeper, LeaseTerms
 from controller.recordings.ports import LedgerFailed
 from controller.store.leases import Sight, Standing
 
@@ -135,7 +135,7 @@ class Daemon:
         self.duties = Log()
         self.seen: list[object] = []
         self.frozen: float | None = None
-        self.keeper = Keeper(
+        self.keeper = LeaseKeeper(
             name,
             switches,
             self.rows,

@@ -15,6 +15,7 @@ from aiohttp import web
 from controller.http.app import HttpRooms, build_app
 from controller.http.base import RequestFailed, RequestRefused, RequestServed, json_response
 from controller.http.listener import Listener
+from controller.recordings.ports import LedgerFailed
 from tests.http.conftest import Rooms, Serve, ask, exchange, parse, until
 
 DATA = Path(__file__).parent / "data"
@@ -41,12 +42,16 @@ def routes(router: web.UrlDispatcher, _: object) -> None:
     async def broken_link(_: web.Request) -> web.Response:
         raise ConnectionRefusedError("the store is down")
 
+    async def stalled(_: web.Request) -> web.Response:
+        raise LedgerFailed("postgresql://db.internal is away")
+
     async def cached(_: web.Request) -> web.Response:
         return web.Response(headers={"Cache-Control": "max-age=5"})
 
     router.add_post("/echo/{id}", echo)
     for name, handler in {
         "raises": raises, "refuses": refuses, "own": own, "moved": moved, "link": broken_link, "cached": cached,
+        "stalled": stalled,
     }.items():  # fmt: skip
         router.add_get(f"/{name}", handler)
 
@@ -61,6 +66,7 @@ ANSWERS: list[tuple[str, str, int, object]] = [
     ("GET", "/nowhere", 404, {"code": 404, "message": "Not Found"}),
     ("PUT", "/echo/1", 405, {"code": 405, "message": "Method Not Allowed"}),
     ("GET", "/raises", 500, {"code": 500, "message": "internal error"}),
+    ("GET", "/stalled", 503, {"code": 503, "message": "the store does not answer; try again"}),
     ("GET", "/link", 500, {"code": 500, "message": "internal error"}),
     ("GET", "/refuses", 401, {"code": 401, "message": "Unauthorized"}),
     ("GET", "/own", 409, {"own": 1}),
