@@ -84,6 +84,8 @@ from controller.webhooks.client import CallbackClient
 from controller.webhooks.outbox import Outbox
 from controller.webhooks.outbox import WebhookSettings as OutboxSettings
 
+TIDY = 600.0
+"""Seconds between two looks for copies of recordings that nobody asks for any more."""
 LAST_DELIVERIES = 3.0
 """Seconds that deliveries in flight are given at a stop."""
 
@@ -330,6 +332,7 @@ class App:
             path_of=self.media.master_path,
             admit=self.disks.admit,
             per_call=settings.limits.recordings_per_call,
+            clock=self.clock,
         )
         stack.push_async_callback(self.recordings.close)
         await self._build_audio(stack, guard, roots)
@@ -463,6 +466,7 @@ class App:
         sounds = PlayedSounds(roots, decoders, least_free=settings.limits.min_free_disk)
         stack.push_async_callback(sounds.close)
         await sounds.start()
+        await self._start(stack, self._tidy(sounds))
         self.audio = CallAudio(self.dialects, self.recordings, self.media, downloads, sounds, observe)
 
     async def _last_deliveries(self, delivering: asyncio.Task[None]) -> None:
@@ -529,6 +533,13 @@ class App:
 
     async def _find(self, identity: str) -> Recording | None:
         return await self.store.read(lambda reader: reader.recording(identity))
+
+    async def _tidy(self, sounds: PlayedSounds) -> None:
+        while True:
+            for tidy in (self.media.tidy, sounds.tidy):
+                with contextlib.suppress(OSError):  # whoever needs that disk says so
+                    await tidy()
+            await asyncio.sleep(TIDY)
 
     async def _watch_disks(self) -> None:
         while True:

@@ -210,13 +210,15 @@ class Objects:
         except StopAsyncIteration:
             raise
         except TimeoutError:
-            raise MediaAway(f"{self.place} does not answer a {what} within {within:g} s") from None
+            raise MediaAway(f"{self.place} does not answer a {what} in time") from None
         except FileNotFoundError as error:
             if _CODE.search(str(error)) and "NoSuchBucket" in str(error):
                 raise MediaAway(f"{self.place}: a {what} failed: {_why(error)}") from None
             raise FileNotFoundError(f"{self.place} has no such object") from None
         except (BaseError, OSError, ValueError, RuntimeError) as error:
-            raise MediaAway(f"{self.place}: a {what} failed: {_why(error)}") from None
+            if (why := _why(error)).endswith("timed out"):  # obstore's own clock, which may be the first to run out
+                raise MediaAway(f"{self.place} does not answer a {what} in time") from None
+            raise MediaAway(f"{self.place}: a {what} failed: {why}") from None
 
 
 def _of_bucket(endpoint: str, bucket: str) -> str:

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from controller.recordings.model import Recording, State, Stored
 from controller.recordings.ports import Shelf
-from controller.store import Store, StoreLedger
+from controller.store import Reader, Store, StoreLedger
+from tests.store.conftest import Asked, sqlite_only
 from tests.store.values import recording
 
 THERE = (Stored("wav", 44, '"e"', 1000.0),)
@@ -52,11 +53,19 @@ async def test_a_deleted_one_is_not_there(store: Store) -> None:
     assert await shelf.unstored(10) == [(made.id, "fs1")]
     assert await shelf.stored(made.id, ()) == replace(made, unstored=False)
     assert await shelf.unstored(10) == []
+    assert await shelf.stored(made.id, THERE) == made  # an upload that took longer than that: to be removed again
+    assert await shelf.unstored(10) == [(made.id, "fs1")]
 
 
+@sqlite_only
 async def test_they_are_found_along_an_index(store: Store) -> None:
     """Looking for them touches no other row, however many there are."""
-    text = "SELECT id, unstored_on FROM recordings WHERE unstored_on IS NOT NULL ORDER BY finished_at, id LIMIT 5"
-    plan = await store.read(lambda reader: reader._view().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}").all())
-    assert "recordings_unstored" in str(plan)
-    assert "TEMP B-TREE" not in str(plan)
+
+    def planned(reader: Reader) -> str:
+        asked = Asked(reader)
+        asked.unstored(5)
+        return str(asked.explained("EXPLAIN QUERY PLAN"))
+
+    plan = await store.read(planned)
+    assert "COVERING INDEX recordings_unstored" in plan
+    assert "TEMP B-TREE" not in plan
