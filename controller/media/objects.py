@@ -95,7 +95,7 @@ class Objects:
 
     def _store(self, whole: float) -> S3Store:
         place, patience = self.place, self._patience
-        config: dict[str, Any] = {"unsigned_payload": False}
+        config: dict[str, Any] = {"unsigned_payload": False, "disable_bulk_delete": True}
         path_style = place.endpoint is not None if place.path_style is None else place.path_style
         config["virtual_hosted_style_request"] = not path_style
         if place.endpoint is not None:
