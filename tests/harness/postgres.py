@@ -7,6 +7,7 @@ else an installed one. It refuses to run as root: then it runs as ``nobody``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,6 +53,13 @@ def _with_us() -> list[str]:
     """Return what a command begins with that is to end when this process does, however that ends."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "INT"] if setpriv else []
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Give every process of this machine, and its parent."""
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield int(place.parent.name), int(place.read_text().rpartition(")")[2].split()[1])
 
 
 class PostgresServer:
@@ -111,6 +120,22 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """Have it and all its processes say nothing meanwhile, as on a disk or machine that hangs; then go on."""
+        assert self._process is not None
+        parent = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # first: it makes no more of them
+        parts = [parent, *(pid for pid, its in _parents() if its == parent)]
+        try:
+            for pid in parts:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in parts:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it as a crash would, which is quick, and remove its files."""
