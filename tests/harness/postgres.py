@@ -7,6 +7,7 @@ else an installed one. It refuses to run as root: then it runs as ``nobody``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -62,6 +64,13 @@ def _free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Give every process of this machine, and its parent."""
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            yield int(place.parent.name), int(place.read_text().rpartition(")")[2].split()[1])
 
 
 class PostgresServer:
@@ -123,6 +132,22 @@ class PostgresServer:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """Have it and all its processes say nothing meanwhile, as on a disk or machine that hangs; then go on."""
+        assert self._process is not None
+        parent = self._process.pid
+        self._process.send_signal(signal.SIGSTOP)  # first: it makes no more of them
+        parts = [parent, *(pid for pid, its in _parents() if its == parent)]
+        try:
+            for pid in parts:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in parts:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def remove(self) -> None:
         """Stop it as a crash would, which is quick, and remove its files."""
