@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Row, Select
+from sqlalchemy import Row, Select, text
 
 from controller.store import Reader, Store, open_store
 
@@ -40,6 +41,19 @@ class Asked(Reader):
         engine = self.connection.engine
         texts = [query.compile(engine, compile_kwargs={"literal_binds": True}) for query in self.queries]
         return [list(self.connection.exec_driver_sql(f"{how} {text}")) for text in texts]
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+async def until_waiting(store: Store, work: asyncio.Future[Any], deadline: float = 20.0) -> None:
+    """Wait until something waits for a lock in PostgreSQL, which is what ``work`` should do, and not be done."""
+    async with asyncio.timeout(deadline):
+        while not await store.read(lambda reader: reader.connection.scalar(_WAITING)):
+            assert not work.done()
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

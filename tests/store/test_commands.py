@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
+import asyncpg
 import pytest
 from sqlalchemy import select, text
 
@@ -17,7 +18,7 @@ from controller.store.postgres import PostgresDatabase
 from controller.store.statements import database_now
 from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
-from tests.store.conftest import postgres_only
+from tests.store.conftest import postgres_only, until_waiting
 
 END_LISTENING = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
 
@@ -138,6 +139,24 @@ async def test_one_is_taken_back(store: Store) -> None:
 
 
 @postgres_only
+async def test_what_another_takes_is_left(place: str, store: Store) -> None:
+    """Two that take at the same moment do not wait for each other, nor take the same."""
+    await hold(store, "fs1", "b")
+    asker, holder = StoreCommands(store, "a"), StoreCommands(store, "b")
+    first = await asker.ask("fs1", "stop", "{}", 60.0)
+    connection = await asyncpg.connect(place)
+    taking = connection.transaction()
+    await taking.start()
+    await connection.execute("UPDATE commands SET taken_by = 'c' WHERE id = $1", first)
+    second = await asker.ask("fs1", "stop", "{}", 60.0)
+    async with asyncio.timeout(10):
+        assert [one.id for one in await holder.take(9)] == [second]
+    await taking.rollback()
+    await connection.close()
+    assert [one.id for one in await holder.take(9)] == [first]
+
+
+@postgres_only
 async def test_taking_back_waits_for_what_becomes_durable(place: str, store: Store) -> None:
     """Either it is durable when it was taken back, or it never is: there is no time between."""
     await hold(store, "fs1", "b")
@@ -157,8 +176,7 @@ async def test_taking_back_waits_for_what_becomes_durable(place: str, store: Sto
     storing = other.write(work)
     await asyncio.to_thread(looked.wait, 10)
     taking = asyncio.ensure_future(asker.take_back(identity, begun=True))
-    _, waiting = await asyncio.wait((taking,), timeout=0.1)
-    assert waiting
+    await until_waiting(store, taking)
     go.set()
     await storing
     assert await taking

@@ -21,6 +21,7 @@ from controller.store import (
     DeliveryState,
     OutcomeUnknown,
     Reader,
+    StaleRevision,
     Store,
     StoreError,
     StoreFailed,
@@ -33,7 +34,7 @@ from controller.store.events import GroupCommitted, GroupRetried
 from controller.store.places import database_at
 from controller.store.tables import METADATA
 from tests.harness.postgres import PostgresServer
-from tests.store.conftest import Told, postgres_only
+from tests.store.conftest import Told, postgres_only, until_waiting
 from tests.store.values import call, delivery, notice, recording
 
 DEADLINE = 20.0
@@ -342,6 +343,23 @@ async def test_two_writers_about_one_subject(store: Store, place: str) -> None:
     await other.close()
 
 
+@postgres_only
+async def test_two_writers_of_one_recording(store: Store, place: str) -> None:
+    """Who is late with an older revision is told so, also where the newer one was not there yet as it began."""
+    made = recording()
+    await store.write(partial(Transaction.save_recording, recording=made))
+    connection = await asyncpg.connect(place)
+    newer = connection.transaction()
+    await newer.start()
+    await connection.execute("UPDATE recordings SET revision = 9")
+    late = store.write(partial(Transaction.save_recording, recording=replace(made, revision=5)))
+    await until_waiting(store, late)
+    await newer.commit()
+    await connection.close()
+    with pytest.raises(StaleRevision, match="revision 5 would overwrite revision 9"):
+        await late
+
+
 # --- how it goes away ---------------------------------------------------------------------------------------------
 
 
@@ -426,7 +444,8 @@ async def test_a_server_that_stays_away_is_told_at_once_the_second_time(postgres
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a server that hangs less long."""
+    """Wait for a server that hangs less long, and have it end no transaction by itself."""
+    monkeypatch.setattr(postgres, "_SESSION", postgres._SESSION.replace("'5000'", "'60000'"))
     monkeypatch.setattr(postgres, "CONNECTING", 0.5)
     monkeypatch.setattr(postgres, "COMMAND", 0.5)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import replace
 from functools import partial
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +28,8 @@ from controller.store import Attempt, DeliveryState, Reader, Store, StoreLedger,
 from controller.store.codec import decode, encode
 from controller.store.events import RowUnreadable
 from controller.store.tables import TRANSCRIPTIONS
-from tests.store.conftest import Asked, Told, sqlite_only
+from controller.store.transcriptions import StoreTranscriptions
+from tests.store.conftest import Asked, Told, postgres_only, sqlite_only, until_waiting
 from tests.store.values import NUMBER, REQUEST, TEXT, WHOLE, delivery, notice, recording, transcription
 
 TARGET = StatusTarget("http://127.0.0.1:9/text", "GET")
@@ -177,6 +181,50 @@ async def test_a_deleted_recordings_goes_too(store: Store) -> None:
     stranger = recording()
     assert await store.write(lambda t: t.save_transcription(transcription(stranger), delivery())) is False
     assert await waiting(store) == [other.id]
+
+
+@postgres_only
+async def test_deleting_waits_for_what_is_being_stored(place: str, store: Store) -> None:
+    """Of a recording that another daemon deletes meanwhile no transcription stays."""
+    made, other = recording(state=State.COMPLETED), await open_store(place)
+    await saved(store, made)
+    entered, go = threading.Event(), threading.Event()
+
+    def stores(transaction: Transaction) -> None:
+        assert transaction.save_transcription(transcription(made, state=DONE, finished_at=6.0))
+        entered.set()
+        go.wait(4.0)  # the server ends a transaction that is idle for five seconds
+
+    storing = store.write(stores)
+    await asyncio.to_thread(entered.wait, 10)
+    gone = replace(made, deleted_at=5.0, revision=made.revision + 1)
+    deleting = other.write(partial(Transaction.save_recording, recording=gone))
+    await until_waiting(other, deleting)
+    go.set()
+    await asyncio.gather(storing, deleting)
+    assert await found(store, made.id) is None
+    await other.close()
+
+
+@postgres_only
+async def test_what_is_another_daemons_meanwhile_is_not_stored(place: str, store: Store) -> None:
+    """Whoever claims it while its former daemon is about to store it has it."""
+    made = recording()
+    row = transcription(made)
+    await saved(store, made, row)
+    one = StoreTranscriptions(store, lambda: None, "one")
+    assert await one.claim(row) == row
+    connection = await asyncpg.connect(place)
+    claiming = connection.transaction()
+    await claiming.start()
+    await connection.execute("UPDATE transcriptions SET claimed_by = 'two'")
+    saving = asyncio.ensure_future(one.save(replace(row, state=DONE, finished_at=9.0), delivery()))
+    await until_waiting(store, saving)
+    await claiming.commit()
+    await connection.close()
+    assert not await saving
+    assert await found(store, made.id) == row
+    assert await store.read(lambda reader: reader.deliveries_of(made.id)) == []
 
 
 async def test_one_is_forgotten(store: Store) -> None:
