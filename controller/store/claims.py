@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from controller.store.reader import Reader
 from controller.store.statements import DUE_IDS, LIVING, chunks
-from controller.store.tables import DELIVERIES
+from controller.store.tables import DAEMONS, DELIVERIES
 from controller.store.transaction import Transaction
 from controller.store.values import OutboxRow
 
@@ -24,9 +24,10 @@ _FREE = (
     .returning(DELIVERIES.c.id)
 )
 _RELEASE = _FREE.where(_OURS)
+_LIVES = LIVING.where(DAEMONS.c.id == bindparam("daemon")).exists()
 _CLAIM = (
     update(DELIVERIES)
-    .where(DELIVERIES.c.id == _FREE_DUE.c.id)
+    .where(DELIVERIES.c.id == _FREE_DUE.c.id, _LIVES)
     .values(claimed_by=bindparam("daemon"))
     .returning(DELIVERIES.c.id)
 )
@@ -45,7 +46,10 @@ def free_void(transaction: Transaction) -> None:
 
 
 def claim(transaction: Transaction, daemon: str, origin: str, now: float, most: int) -> list[OutboxRow]:
-    """Claim and return deliveries of an origin that are due at ``now`` and nobody's, longest due first."""
+    """Claim and return deliveries of an origin that are due at ``now`` and nobody's, longest due first.
+
+    None for a daemon that the others take for gone: they would free them and deliver them as well.
+    """
     found = transaction.run(_CLAIM, {"daemon": daemon, "of": origin, "now": now, "most": most})
     return transaction.deliveries_by_id(row.id for row in found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from controller.store import (
     Attempt,
@@ -30,8 +31,10 @@ from controller.store import (
     open_store,
     postgres,
 )
+from controller.store.database import Fault
 from controller.store.events import GroupCommitted, GroupRetried
 from controller.store.places import database_at
+from controller.store.postgres import PostgresDatabase
 from controller.store.tables import METADATA
 from tests.harness.postgres import PostgresServer
 from tests.store.conftest import Told, postgres_only, until_waiting
@@ -358,6 +361,49 @@ async def test_two_writers_of_one_recording(store: Store, place: str) -> None:
     await connection.close()
     with pytest.raises(StaleRevision, match="revision 5 would overwrite revision 9"):
         await late
+
+
+class Said(Exception):
+    """What the server said, by its SQLSTATE."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.sqlstate = state
+
+
+@pytest.mark.parametrize(
+    ("states", "fault"),
+    [
+        (("40001", "40P01", "55P03"), Fault.AGAIN),
+        (("25006", "25P03", "53300", "57P01", "57P03", "08006"), Fault.LOST),
+        (("53100", "22P02", "42501", ""), Fault.REFUSED),
+    ],
+)
+def test_what_errors_mean(states: Sequence[str], fault: Fault) -> None:
+    """Others in the way, a server or a connection that is of no use now, and what would be refused again."""
+    database = PostgresDatabase("postgresql://h/db")
+    assert {database.fault(DBAPIError(None, None, Said(state))) for state in states} == {fault}
+
+
+async def test_what_a_failover_has_lost_is_not_committed(postgres_url: str) -> None:
+    """The new primary does not know a number so high yet."""
+    database = PostgresDatabase(postgres_url)
+    told: list[bool | None] = []
+
+    def ask() -> None:
+        with database.writer().connect() as connection, connection.begin():
+            told.append(database.committed(connection, "99999999999"))
+
+    await asyncio.to_thread(database.run, ask)
+    assert told == [False]
+
+
+async def test_a_server_that_syncs_no_commit_syncs_ours(postgres_url: str) -> None:
+    """Whatever it is set to do for others."""
+    store = await open_store(f"{postgres_url}?synchronous_commit=off")
+    asked = text("SHOW synchronous_commit")
+    assert await store.write(lambda transaction: transaction.connection.scalar(asked)) == "on"
+    await store.close()
 
 
 # --- how it goes away ---------------------------------------------------------------------------------------------

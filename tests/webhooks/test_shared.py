@@ -246,6 +246,19 @@ async def test_the_claims_of_a_daemon_that_is_no_more_are_void(shared: Store, ho
     assert ids((await two.fetch(100.0, ALL)).rows) == set(lost)
 
 
+async def test_who_is_taken_for_gone_claims_nothing(shared: Store) -> None:
+    """The others would deliver it as well; what it had is free, and it has more as soon as it lives again."""
+    one, two = SharedQueue(shared, daemon="one"), SharedQueue(shared, daemon="two")
+    sent = await put(shared, "http://a/x", "http://a/y")
+    had = await one.fetch(100.0, Wanted(1, {}, 9, frozenset(), ""))
+    await shared.write(partial(live, daemon="one", until=5.0))
+    for _ in range(2):
+        assert ids((await one.fetch(100.0, ALL)).rows) == set()
+    assert ids((await two.fetch(100.0, Wanted(1, {}, 9, frozenset(), ""))).rows) == ids(had.rows)
+    await shared.write(partial(live, daemon="one", until=1e12))
+    assert ids((await one.fetch(100.0, ALL)).rows) == set(sent) - ids(had.rows)
+
+
 async def test_what_was_claimed_unawares_is_given_back(shared: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A claim whose commit seemed to fail holds up nothing: at the next look all goes back that is not in hand."""
     one = SharedQueue(shared, daemon="one")
