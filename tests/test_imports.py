@@ -59,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
 """Every room, and the rooms it may import. Whole rooms, except as ONLY says."""
 
 ALL = {
-    *("app", "cli", "demo"),
+    *("app", "cli", "composition", "demo"),
     "doctor",
 }
 """What puts the rooms together, and what looks at all of them."""
