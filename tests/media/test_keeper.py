@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from controller.media import durable
-from controller.media.archive import UploadFailed
+from controller.media.archive import Archive, File, UploadFailed
 from controller.media.encoders import Encoders, Unencodable
 from controller.media.job import Job
 from controller.media.keeper import Keeper
-from controller.recordings.model import Recording, State, Stored
+from controller.media.objects import Objects
+from controller.recordings.model import Recording, State, Stored, new_id
 from controller.recordings.ports import LedgerFailed, MediaAway
 from tests.harness.s3 import Asked, Bucket, FaultyS3
-from tests.media.test_archive import World, until
+from tests.media.test_archive import SOUND, World, until
 
 
 @pytest.fixture
@@ -168,6 +169,58 @@ async def test_one_that_moves_before_it_is_encoded(world: World) -> None:
     world.encoders = Slower(world, recording)
     world.again()
     assert (await world.media.variant(recording, "mp3")).path.exists()
+
+
+async def test_a_second_examination_has_the_last_word(
+    world: World, tmp_path: Path, bucket: Bucket, faulty: FaultyS3
+) -> None:
+    """An upload that hangs is waited for before the next one of the same recording: it can't come after that."""
+    archive = Archive(Objects(bucket.place(faulty.url)), wait=0.2)
+    identity, first, second = new_id(), tmp_path / "1.wav", tmp_path / "2.wav"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    slow = [1.0]
+    faulty.rule = lambda asked: slow.pop() if slow and asked.method == "PUT" else None
+    assert await archive.soon(identity, [File("wav", first)]) == ()
+    await archive.soon(identity, [File("wav", second)])
+    await until(lambda: len([asked for asked in faulty.obeyed if asked.method == "PUT"]) == 2)
+    assert (await bucket.get(f"rec/{identity}.wav"))[1] == b"second"
+    archive.close()
+
+
+async def test_what_is_just_being_stored_stays_noted(world: World, faulty: FaultyS3) -> None:
+    """What else is removed meanwhile takes no note along that the files here are to go."""
+    faulty.rule = lambda _: "503"
+    world.wait = 0.0
+    world.again()
+    recording = await world.finished(world.recorded(trim=True))
+    faulty.rule = lambda _: None
+    while True:
+        try:
+            await world.media.keep(recording)
+        except MediaAway:
+            continue
+        break
+    await world.media.clear(recording)
+    assert world.notes() == [f"{recording.id}.stored"]
+
+
+async def test_what_is_not_what_was_told_is_not_stored(
+    world: World, tmp_path: Path, bucket: Bucket, faulty: FaultyS3
+) -> None:
+    """A master that changed after its end was told makes another copy: not that of this recording."""
+    faulty.rule = lambda _: "503"
+    world.wait = 0.0
+    world.again()
+    recording = await world.finished(world.recorded(trim=True))
+    (world.local / f"{recording.id}.wav").write_bytes(SOUND[: len(SOUND) // 2])
+    other = World(tmp_path, bucket, bucket.server, "b")
+    try:
+        with pytest.raises(ValueError, match="is not what it was"):
+            await other.media.keep(recording)
+    finally:
+        await other.close()
+    assert await bucket.names() == []
 
 
 class Refusing:
