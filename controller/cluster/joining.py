@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection
 
 from controller.cluster.alone import Alone
-from controller.cluster.keeper import Keeper, LeaseTerms
+from controller.cluster.keeper import LeaseKeeper, LeaseTerms
 from controller.cluster.ports import Duties
 from controller.store.leases import LeaseRows
 from controller.store.places import database_at
@@ -22,10 +22,10 @@ def new_daemon_id() -> str:
 
 def join(
     place: str, daemon: str, switches: Collection[str], duties: Duties, observe: Hook, terms: LeaseTerms | None = None
-) -> Keeper | Alone:
+) -> LeaseKeeper | Alone:
     """Return who says which switches are this daemon's, with a store at ``place``. Raises StoreError."""
     database = database_at(place)
     if not isinstance(database, PostgresDatabase):
         return Alone(switches, duties)
     terms = terms or LeaseTerms()
-    return Keeper(daemon, switches, LeaseRows(database, daemon, terms.lasts), duties, observe, terms)
+    return LeaseKeeper(daemon, switches, LeaseRows(database, daemon, terms.lasts), duties, observe, terms)

@@ -15,6 +15,7 @@ from aiohttp import web
 from controller.http.app import HttpRooms, build_app
 from controller.http.base import RequestFailed, RequestRefused, RequestServed, json_response
 from controller.http.listener import Listener
+from controller.recordings.ports import LedgerFailed
 from tests.http.conftest import Rooms, Serve, ask, exchange, parse, until
 
 DATA = Path(__file__).parent / "data"
@@ -41,12 +42,16 @@ def routes(router: web.UrlDispatcher, _: object) -> None:
     async def broken_link(_: web.Request) -> web.Response:
         raise ConnectionRefusedError("the store is down")
 
+    async def stalled(_: web.Request) -> web.Response:
+        raise LedgerFailed("postgresql://db.internal is away")
+
     async def cached(_: web.Request) -> web.Response:
         return web.Response(headers={"Cache-Control": "max-age=5"})
 
     router.add_post("/echo/{id}", echo)
     for name, handler in {
         "raises": raises, "refuses": refuses, "own": own, "moved": moved, "link": broken_link, "cached": cached,
+        "stalled": stalled,
     }.items():  # fmt: skip
         router.add_get(f"/{name}", handler)
 
@@ -61,6 +66,7 @@ ANSWERS: list[tuple[str, str, int, object]] = [
     ("GET", "/nowhere", 404, {"code": 404, "message": "Not Found"}),
     ("PUT", "/echo/1", 405, {"code": 405, "message": "Method Not Allowed"}),
     ("GET", "/raises", 500, {"code": 500, "message": "internal error"}),
+    ("GET", "/stalled", 503, {"code": 503, "message": "the store does not answer; try again"}),
     ("GET", "/link", 500, {"code": 500, "message": "internal error"}),
     ("GET", "/refuses", 401, {"code": 401, "message": "Unauthorized"}),
     ("GET", "/own", 409, {"own": 1}),
@@ -127,6 +133,30 @@ async def test_bodies_are_bounded(port: int) -> None:
     assert (slow.status, orjson.loads(slow.body)["message"]) == (408, "the body did not arrive within 0.1 s")
     got = parse(await exchange(port, start + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"))
     assert got.status == 400
+
+
+async def test_requests_that_wait_are_bounded(serve: Serve) -> None:
+    """Whoever waits for what stalls is counted though he left; beyond the bound 503, while /readyz answers."""
+    release, waiting = asyncio.Event(), list[web.Request]()
+
+    def slow(router: web.UrlDispatcher, _: object) -> None:
+        async def wait(request: web.Request) -> web.Response:
+            waiting.append(request)
+            await release.wait()
+            return json_response({})
+
+        router.add_get("/slow", wait)
+
+    port = (await serve(register=[slow], most_at_once=3)).port
+    for count in range(1, 4):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(waiting) >= count)  # noqa: B023 - it is awaited here
+        writer.close()
+    for path, status in (("/slow", 503), ("/nowhere", 503), ("/healthz", 200), ("/readyz", 200), ("/metrics", 200)):
+        assert (await ask(port, "GET", path)).status == status, path
+    release.set()
+    assert (await ask(port, "GET", "/slow")).status == 200
 
 
 async def test_a_client_that_leaves_amid_its_body(rooms: Rooms, port: int) -> None:

@@ -261,7 +261,7 @@ async def test_a_document_goes_on_beside(line: Callable[..., Any], switch: Switc
 async def test_who_was_dialled(line: Callable[..., Any], daemon: Daemon) -> None:
     """Recorded and stopped by DialBLegUUID: what is recorded of the call that dialled goes on."""
     told = daemon.receiver.url("/dial")
-    up = await line(f"<Record recordSession='true'/><Dial callbackUrl='{told}'><Number>2001</Number></Dial>")
+    up = await line(f"<Record recordSession='true'/><Dial callbackUrl='{told}'><Number>2000</Number></Dial>")
     [answered] = await daemon.receiver.wait("/dial", 1)
     other = answered.form["DialBLegUUID"]
     started = (await up.ask(up.client.calls.record, other, time_limit=300)).recording_id

@@ -634,7 +634,7 @@ async def test_a_document_that_breaks_its_reader_hangs_the_call_up(
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
     await daemon.start()
     assert daemon.app is not None
-    monkeypatch.setattr(type(daemon.app.dialects["swml"]), "start", lambda *_: 1 / 0)
+    monkeypatch.setattr(type(daemon.app.tenants.dialects["swml"]), "start", lambda *_: 1 / 0)
     assert await (await switch.call()).ended() == TEMPORARY
     assert reported == ["a document could not be begun"]
 

@@ -70,6 +70,7 @@ ROUTES: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "/healthz": ("", []),
     "/readyz": ("", []),
     "/metrics": ("", []),
+    "/openapi.json": ("", []),
 }
 """Each route that the daemon has: whose it is, and what may be asked of it that is somebody's."""
 
@@ -83,7 +84,7 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> list[web.Application]:
         built.append(build_app(*args, **options))
         return built[-1]
 
-    monkeypatch.setattr("controller.app.build_app", build)
+    monkeypatch.setattr("controller.composition.serving.build_app", build)
     return built
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from plivo import plivoxml
 
-from controller import app as composition
 from controller.calls.events import CallTaken
+from controller.composition import aftermath
 from controller.softswitch.script import Digits, Hangup, Pcm, Script, Silence, Speech
 from controller.transcription.events import TranscriptionBegun
 from tests.harness.speech import need_speech, spoken, word_error_rate
@@ -115,7 +115,7 @@ async def test_what_can_not_be_understood(app: Application, switch: Switch, monk
     wanted(app)
     engine = Gated()
     engine.gate.set()
-    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    monkeypatch.setattr(aftermath, "engine_of", lambda *_, **__: engine)
     await app.start()
     silent = await call(switch, Silence(1.5))
     short = await call(switch)
@@ -143,7 +143,7 @@ async def test_a_file_that_was_lost_meanwhile(
     """Issue 5: "transcription of a silent, too short, truncated or missing file: `error`, the call unharmed"."""
     wanted(app, workers=1)
     engine = Gated()
-    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    monkeypatch.setattr(aftermath, "engine_of", lambda *_, **__: engine)
     await app.start()
     first = await call(switch, Speech(1.0))
     await app.daemon.until(lambda: bool(app.daemon.seen(TranscriptionBegun)), timeout=20)
@@ -162,7 +162,7 @@ async def test_through_a_restart(app: Application, switch: Switch, monkeypatch: 
     """A daemon that stops amid a transcription leaves it to the next one, which tells it, once."""
     wanted(app)
     engine = Gated()
-    monkeypatch.setattr(composition, "engine_of", lambda *_, **__: engine)
+    monkeypatch.setattr(aftermath, "engine_of", lambda *_, **__: engine)
     await app.start()
     made = await call(switch, Speech(1.0))
     await app.daemon.until(lambda: bool(app.daemon.seen(TranscriptionBegun)), timeout=20)

@@ -224,6 +224,24 @@ async def test_discarded(client: Client, soft_switch: Softswitch, tmp_path: Path
     assert (tmp_path / "b.wav").exists()
 
 
+async def test_the_journal_tells_at_once(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
+    """A recording when it begins and when it is over, a hangup: whoever writes them down needs no orderly end."""
+    told: list[tuple[str, bool]] = []
+    soft_switch.journal.tell = lambda entry: told.append(
+        (type(entry).__name__, isinstance(entry, RecordingEntry) and entry.stopped_at is not None)
+    )
+    leg = await soft_switch.call("1001", TALKER, answered=True)
+    await record(client, leg, tmp_path / "a.wav")
+    leg.hangup()
+    await leg.wait_hangup()
+    about = ("RecordingEntry", "HangupEntry")
+    assert [one for one in told if one[0] in about] == [
+        ("RecordingEntry", False),
+        ("HangupEntry", False),
+        ("RecordingEntry", True),
+    ]
+
+
 async def test_limit(client: Client, soft_switch: Softswitch, tmp_path: Path) -> None:
     """A limit of n ends within (n-1, n] seconds, by the wall clock's whole seconds, cause as a manual stop's."""
     leg = await soft_switch.call("1001", TALKER, answered=True)

@@ -325,12 +325,16 @@ async def test_an_absent_recorder_is_believed_only_after_what_explains_it(monkey
         await conn.send(api(bugs()))
         fired.set()
 
+    sleep = asyncio.sleep
+
     async def stop_then_settle(seconds: float) -> None:
-        assert seconds == 0.01
+        if seconds != recorder.SETTLE:  # the board's
+            return await sleep(seconds)
         await fired.wait()
         assert answers.conn is not None
         await answers.conn.send(core_event("RECORD_STOP", Record_File_Path=PATH))
         order.append("settled")
+        return None
 
     answers = Answers({"api uuid_buglist": gone})
     async with connected(answers, heard=heard) as board:
@@ -348,8 +352,11 @@ async def test_a_present_recorder_needs_no_settling(monkeypatch: pytest.MonkeyPa
     async def there(conn: Conn) -> None:
         await conn.send(api(bugs(PATH)), core_event("CHANNEL_HANGUP_COMPLETE"))
 
-    async def never(_seconds: float) -> None:
-        raise AssertionError("it settled")
+    sleep = asyncio.sleep
+
+    async def never(seconds: float) -> None:
+        assert seconds != recorder.SETTLE, "it settled"
+        await sleep(seconds)
 
     async with connected(Answers({"api uuid_buglist": there}), heard=heard) as board:
         monkeypatch.setattr("controller.switch.recorder.asyncio.sleep", never)
