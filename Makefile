@@ -38,9 +38,10 @@ check: $(STAMP)  ## lint and strict types
 live: $(STAMP) $(SDK_STAMPS)  ## the scenarios on a real FreeSWITCH (FSREC_FREESWITCH=binary or FSREC_ESL=host:port:password)
 	$(BIN)/python -m pytest -m live -rs $(ARGS)
 
-faults: $(STAMP)  ## seeded faults: 1,000 recordings, none lost (SEED=17 STORE=sqlite for one alone, ARGS=--help); then two daemons
+faults: $(STAMP)  ## seeded faults: 1,000 recordings, none lost (SEED=17 STORE=sqlite for one alone, ARGS=--help); two daemons; too much of all
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(STORE),--store $(STORE)) $(ARGS)
 	$(if $(SEED),,$(BIN)/python -m pytest -m "faults and not live" -s)
+	$(if $(SEED),,$(BIN)/python -m tests.faults.overload)
 
 demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)

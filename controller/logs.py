@@ -55,8 +55,7 @@ _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|token|signing_?key|authori[sz]ation|credential|cookie", re.IGNORECASE
 )
 _USER_INFO = re.compile(r"(?<=://)[^/?#\s]+(?=@)")
-_QUERY = re.compile(r"(?<=://)([^\s?#\"'<>]*\?)[^\s\"'<>]+")
-"""Of a URL: many applications keep a key in it, of which the settings know nothing."""
+_URL = re.compile(r"://[^\s\"'<>]+")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
 _RESERVED = frozenset({"event", "level", "timestamp", "logger", "exc_info", "stack_info", "exception", "stack"})
 _SHORT_SECRET = 4
@@ -192,10 +191,16 @@ class Sanitizer:
         if self._within is not None:
             text = self._within.sub(REDACTED, text)
         if "://" in text:
-            text = _QUERY.sub(rf"\1{REDACTED}", _USER_INFO.sub(REDACTED, text))
+            text = _URL.sub(_without_query, _USER_INFO.sub(REDACTED, text))
         if len(text) > MAX_CHARACTERS:
             text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
         return escaped(text)
+
+
+def _without_query(url: re.Match[str]) -> str:
+    """Return a URL without its query: many applications keep a key in it, of which the settings know nothing."""
+    rest, mark, query = url[0].partition("?")
+    return f"{rest}?{REDACTED}" if mark and query else url[0]
 
 
 def _repr(value: object) -> str:

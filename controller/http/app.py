@@ -21,6 +21,11 @@ from controller.recordings.ports import LedgerFailed
 
 CLIENT_MAX_SIZE = 1 << 20
 BODY_TIMEOUT = 15.0
+MOST_AT_ONCE = 2000
+"""Requests worked on at once, those of clients that are gone too: a store or disk that stalls collects them."""
+TOO_MANY = "too many requests wait for an answer"
+ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Routes that wait for nothing, and are wanted then more than ever."""
 KEPT = ("Allow", "WWW-Authenticate", "Retry-After")
 """Headers of an aiohttp error that ours keeps."""
 
@@ -56,13 +61,16 @@ def build_app(
     client_max_size: int = CLIENT_MAX_SIZE,
     body_timeout: float = BODY_TIMEOUT,
     write_timeout: float = media.WRITE_TIMEOUT,
+    most_at_once: int = MOST_AT_ONCE,
 ) -> web.Application:
     """Build the application.
 
     ``client_max_size`` bounds a body in bytes and ``body_timeout`` the seconds it may take: handlers find it read.
-    ``write_timeout`` is what a client may take for 64 KiB of a download.
+    ``write_timeout`` is what a client may take for 64 KiB of a download. Of requests that are worked on
+    ``most_at_once``, all others are 503.
     """
-    app = web.Application(client_max_size=client_max_size, middlewares=[_bounds(rooms.observe, body_timeout)])
+    bounds = _bounds(rooms.observe, body_timeout, most_at_once)
+    app = web.Application(client_max_size=client_max_size, middlewares=[bounds])
     app[DOOR] = Door(rooms.proxies)
     app.on_response_prepare.append(_headers)
     downloads = media.Downloads(
@@ -88,16 +96,24 @@ async def _headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.setdefault("Cache-Control", "no-store")
 
 
-def _bounds(observe: Observe, body_timeout: float) -> Middleware:
+def _bounds(observe: Observe, body_timeout: float, most_at_once: int) -> Middleware:
+    under_way = 0
+
     @web.middleware
     async def bounds(request: web.Request, handler: Handler) -> web.StreamResponse:
         """Read the body within its bounds, and make one shape of every error."""
+        nonlocal under_way
         loop = asyncio.get_running_loop()
         began = loop.time()
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
+        under_way += 1
+        response: web.StreamResponse
         try:
-            response = await _answered(request, handler, body_timeout)
+            if under_way > most_at_once and route not in ALWAYS:
+                response = _closing(error_response(503, TOO_MANY, {"Retry-After": "10"}))
+            else:
+                response = await _answered(request, handler, body_timeout)
         except web.HTTPException as answer:
             if answer.status < 400 or answer.content_type == "application/json":
                 observe(RequestServed(request.method, route, answer.status, loop.time() - began))
@@ -112,6 +128,8 @@ def _bounds(observe: Observe, body_timeout: float) -> Middleware:
             else:
                 observe(RequestFailed(request.method, route, error))
                 response = error_response(500, "internal error")
+        finally:
+            under_way -= 1
         observe(RequestServed(request.method, route, response.status, loop.time() - began))
         return response
 

@@ -148,10 +148,9 @@ class DiskMedia:
         raise FileNotFoundError(errno.ENOENT, "its file is not there")
 
     async def _local_wav(self, recording: Recording) -> Path:
-        root = self._root_of(recording)
-        if root is None:
-            raise KeyError(recording.owner.switch)
-        return await self._in_thread(root, lambda: self._wav_of(recording, recording.measured))
+        return await self._in_thread(
+            self._root_of(recording), lambda: self._wav_of(recording, recording.measured)
+        )
 
     def seen_by(self, switch: str, recording: Recording) -> str | None:
         """Return the path on a switch of a master that is served as it is; None where the switch does not see it.
@@ -323,6 +322,10 @@ class DiskMedia:
         path = await self._variants.made(recording.id, source, frames, form, wanted, mono=not same)
         return Variant(path, form, mark)
 
+    async def tidy(self) -> None:
+        """Remove variants that nobody has asked for lately. Raises OSError."""
+        await self._variants.tidy()
+
     # --- what is removed --------------------------------------------------------------------------------------
 
     async def delete(self, recording: Recording) -> None:
@@ -331,12 +334,19 @@ class DiskMedia:
             await self._archive.forget(recording.id)
         await self._variants.forget(recording.id)
         root = self._root_of(recording)
-        await self._in_thread(root, lambda: self._removal.delete(recording, root))
-        if recording.stored or recording.unstored:
-            if self._archive is None:
-                raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
-            await self._archive.delete(recording)
+        try:
+            left = await self._in_thread(root, lambda: self._removal.delete(recording, root))
+            if left is not None:
+                self._observe(ClearingFailed(recording.id, left))
+        finally:
+            if recording.stored or recording.unstored:
+                await self._delete_objects(recording)
         await self._in_thread(root, lambda: self._removal.clear(recording, root))
+
+    async def _delete_objects(self, recording: Recording) -> None:
+        if self._archive is None:
+            raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
+        await self._archive.delete(recording)
 
     async def condemn(self, recording: Recording) -> None:
         """Note that a recording is about to be deleted. Raises MediaAway."""
@@ -362,7 +372,8 @@ class DiskMedia:
                     await asyncio.sleep(self._linger)
             await self._in_thread(root, lambda: self._removal.clear(recording, root))
         except (OSError, ValueError, MediaAway) as error:
-            self._uncleared.add(recording.id)
+            if not recording.unstored:  # else its row says what is left to do
+                self._uncleared.add(recording.id)
             self._observe(ClearingFailed(recording.id, f"{type(error).__name__}: {error}"))
 
     async def to_clear(self) -> Sequence[str]:
@@ -394,12 +405,10 @@ class DiskMedia:
             return True
 
     def _root_of(self, recording: Recording) -> Root | None:
-        """Return the directory of a recording's switch, or, where that left the settings, the one it lies in."""
-        root = self._roots.get(recording.owner.switch)
-        if root is None:
-            above = PurePosixPath(recording.path).parent
-            root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
-        return root
+        """Return the directory that a recording lies in, its switch's first; that one where it lies in none."""
+        own, above = self._roots.get(recording.owner.switch), PurePosixPath(recording.path).parent
+        known = (root for root in (own, *self._roots.values()) if root is not None)
+        return next((root for root in known if above == PurePosixPath(root.switch_path)), own)
 
     async def room(self, switch: str) -> Room:
         """Return the room on the disk where a switch's masters lie.
@@ -439,9 +448,14 @@ class DiskMedia:
         if measured is not None and measured.derived:
             return self._copy_of(recording)
         root = self._root_of(recording)
-        if root is None:
-            raise KeyError(recording.owner.switch)
-        return root.local(recording.path)
+        try:
+            if root is None:
+                raise KeyError(recording.owner.switch)
+            return root.local(recording.path)
+        except (KeyError, ValueError):
+            if not recording.stored:
+                raise
+            return self._copy_of(recording)  # its directory left the settings: the media store has it
 
     def _measure(self, recording: Recording, path: Path | None) -> tuple[Measured, master.MasterExamined]:
         measured, examined = master.measure(recording, path, self._copy_of(recording))

@@ -40,7 +40,7 @@ class Signal:
     """One thing that can become too much: ``value`` at each look, against a bound for each thing to give up.
 
     ``bounds`` are for EXTRAS, STARTS, CALLS, rising, NEVER for what it does not ask for. What was given up comes back
-    when the value falls below ``calm`` times its bound. ``words`` say it of a value.
+    when the value falls below ``calm`` times its bound. ``words`` say it of a value, at each look.
     """
 
     name: str
@@ -49,17 +49,18 @@ class Signal:
     words: Callable[[float], str]
     calm: float = 0.5
     level: Shed = Shed.NOTHING
-    last: float = 0.0
+    said: str = ""
 
     def look(self) -> Shed:
         """Read the value; return what it asks for now."""
-        self.last = value = self.value()
+        value = self.value()
         while self.level and value < self.bounds[self.level - 1] * self.calm:
             self.level = Shed(self.level - 1)
         for asked, bound in zip((Shed.EXTRAS, Shed.STARTS, Shed.CALLS), self.bounds, strict=True):
             if value >= bound:
                 self.level = max(self.level, asked)
+        self.said = self.words(value) if self.level else ""
         return self.level
 
     def __str__(self) -> str:
-        return self.words(self.last)
+        return self.said

@@ -62,7 +62,6 @@ def store_backlog(store: Stalls) -> Signal:
         lambda: store.waiting,
         (2000, 5000, 10_000),
         lambda waiting: f"{waiting:.0f} changes wait for the store",
-        calm=0.25,
     )
 
 
@@ -101,7 +100,8 @@ def data_disk(disks: Disks) -> Signal:
 class Held:
     """Seconds for which reading from a switch was held in every look: its events come faster than they are taken.
 
-    At most 50,000 events or 128 MiB of a switch are in memory (``switch.wire.Marks``), then the switch keeps them.
+    Of a switch 5,000 events or 16 MiB are read ahead, 50,000 or 128 MiB while a reply is waited for among them
+    (``switch.wire.Marks``); then the switch keeps them. As objects they are five times as large.
     """
 
     switch: str

@@ -117,12 +117,6 @@ class Reader:
         ordered = query.order_by(RECORDINGS.c.finished_at, RECORDINGS.c.id)
         return [(row.id, row.unstored_on) for row in self._rows(ordered.limit(limit))]
 
-    def unstored_count(self) -> int:
-        """Return how many of them there are."""
-        query = select(func.count()).select_from(RECORDINGS).where(RECORDINGS.c.unstored_on.is_not(None))
-        count: int = self._scalar(query)
-        return count
-
     def unfinished_of(self, call: str) -> list[Recording]:
         """Return the recordings told as a call's whose state is not final, oldest first."""
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(

@@ -26,10 +26,14 @@ Read = Callable[[Reader], Any]
 class _Waiting:
     work: Read
     future: asyncio.Future[Any]
+    since: float
 
 
 class ReadThreads:
-    """Runs reads in ``threads`` threads; one whose connection is lost is tried on others for ``patience`` seconds."""
+    """Runs reads in ``threads`` threads; one whose connection is lost is tried on others for ``patience`` seconds.
+
+    Where the database does not come back meanwhile, all that waited fail with it: to try each would take its time.
+    """
 
     def __init__(
         self, database: Database, loop: asyncio.AbstractEventLoop, observe: Hook, *, threads: int, patience: float
@@ -38,7 +42,7 @@ class ReadThreads:
         self._loop = loop
         self._observe = observe
         self._patience = patience
-        self._away = False
+        self._away: tuple[float, BaseException] | None = None  # when a read last failed by that, and how
         self._closed = False
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._threads = [
@@ -53,7 +57,7 @@ class ReadThreads:
         if self._closed:
             raise StoreFailed("the store is closed")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(_Waiting(work, future))
+        self._queue.put(_Waiting(work, future, time.monotonic()))
         return future
 
     async def close(self) -> None:
@@ -69,15 +73,19 @@ class ReadThreads:
         while (waiting := self._queue.get()) is not None:
             if waiting.future.cancelled():
                 continue
-            try:
-                result, error = self._read(line, waiting.work), None
-            except BaseException as raised:  # whatever it is belongs to the waiter, the thread goes on
-                result, error = None, failure(raised, self._database, "not read")
+            result, error, away = None, None, self._away
+            if away is not None and waiting.since < away[0]:
+                error = failure(away[1], self._database, "not read")
+            else:
+                try:
+                    result = self._read(line, waiting.work)
+                except BaseException as raised:  # whatever it is belongs to the waiter, the thread goes on
+                    error = failure(raised, self._database, "not read")
             self._call(_settle, waiting.future, result, error)
         line.close()
 
     def _read(self, line: _Line, work: Read) -> Any:
-        rests = pauses(time.monotonic() + (0.0 if self._away else self._patience))
+        rests = pauses(time.monotonic() + (self._patience if self._away is None else 0.0))
         while True:
             known = line.connected
             try:
@@ -89,11 +97,11 @@ class ReadThreads:
                 fault = self._database.fault(error)
                 if fault is Fault.LOST and known:  # it may have been lost long ago
                     continue
-                self._away = fault is Fault.LOST
                 if fault is Fault.REFUSED or not next(rests, False):
+                    self._away = (time.monotonic(), error) if fault is Fault.LOST else None
                     raise
             else:
-                self._away = False
+                self._away = None
                 return result
 
     def _tell(self, event: object) -> None:

@@ -1,6 +1,6 @@
 """Too much of everything (`make faults`): what is given up, what is lost (nothing), and what it costs in memory.
 
-    python -m tests.faults.overload [burst|silent|stall|http|events …] [--stall SECONDS]
+    python -m tests.faults.overload [burst|silent|stall|halt|http|events …] [--stall SECONDS]
 
 A daemon as a process of its own on the embedded softswitch. Each part prints one line with the daemon's greatest
 resident size, and fails where a caller is left in silence, a recording or callback is missing, or memory grows past a
@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 
 from controller.recordings.model import Delivery, NoticeKind, State, new_id
 from controller.softswitch.script import Tone
 from controller.store import Transaction, open_store
+from tests.harness.postgres import PostgresServer
 from tests.harness.receiver import Answer, Receiver
 from tests.harness.soft import SoftCall, SoftSwitch
 from tests.scenarios.daemon import Daemon, record_call
@@ -197,6 +199,73 @@ async def stall(seconds: float) -> str:
         )
 
 
+async def halt(seconds: float) -> str:
+    """PostgreSQL is halted while calls come and clients ask and go: a lease may be lost, no recording is."""
+    server = PostgresServer.find(durable=True)
+    assert server is not None, "no PostgreSQL to be had"
+    try:
+        await asyncio.to_thread(server.start)
+        return await _halted(server, seconds, await asyncio.to_thread(server.create))
+    finally:
+        await asyncio.to_thread(server.remove)
+
+
+async def _halted(server: PostgresServer, seconds: float, name: str) -> str:
+    async with world(store=server.url(name)) as here:
+        here.daemon.say(record_call(here.receiver), FOREVER)
+        await here.daemon.spawn()
+        before = here.memory("VmRSS")
+        here.calls = [await here.switch.call(script=TALK) for _ in range(50)]
+        await here.until(lambda: len(here.states()) == 50)
+        url = f"{here.daemon.url}/api/v1/recordings/{next(iter(here.states()))}/download"
+        over, statuses = asyncio.Event(), Counter[int]()
+
+        async def impatient() -> None:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(1)) as session:
+                while not over.is_set():
+                    with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+                        async with session.get(url) as response:
+                            await response.read()
+                    await asyncio.sleep(0.01)
+
+        with server.halted():
+            clients = [asyncio.create_task(impatient()) for _ in range(200)]
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                here.calls.append(SoftCall(await here.switch.inner.call("1001", TALK)))
+                if len(here.calls) % 10 == 0:
+                    statuses[(await here.ready())[0]] += 1
+                    for call in [call for call in here.calls if not call.inner.gone][:1]:
+                        await call.hangup()
+                await asyncio.sleep(0.1)
+        over.set()
+        await asyncio.gather(*clients)
+        await here.recovered()
+        alive = [call for call in here.calls if not call.inner.gone]
+        await here.until(lambda: all(call.inner.answered or call.inner.gone for call in alive))
+        recording = len(alive) + sum(call.inner.gone for call in here.calls[:50])
+        await here.until(lambda: len(here.states()) >= recording)
+        await asyncio.gather(*(call.hangup() for call in alive))
+        await here.until(lambda: all(one[-1] == "finished" for one in here.states().values()))
+        left = (
+            "SELECT (SELECT count(*) FROM recordings WHERE unfinished_on IS NOT NULL) + (SELECT count(*) FROM calls"
+        )
+        connection = await asyncpg.connect(server.url(name))
+        try:
+            async with asyncio.timeout(60):
+                while await connection.fetchval(f"{left} WHERE live_on IS NOT NULL)"):
+                    await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+        grown = here.memory() - before
+        # Two thousand requests that wait, 9 kB each, a thousand calls of 40 kB; three connections more than before.
+        assert grown < 120 * MIB, grown
+        return (
+            f"PostgreSQL halted {seconds:g} s: {len(here.calls)} calls came, {dict(here.causes())}, "
+            f"{len(here.states())} recordings told to their end, /readyz {dict(statuses)}, {grown / MIB:.0f} MiB more"
+        )
+
+
 async def http() -> str:
     """Two thousand clients who ask and ask: connections are bounded, a call is recorded and told meanwhile."""
     async with world() as here:
@@ -261,7 +330,8 @@ async def events() -> str:
 async def main() -> int:
     """Run what is asked for; the number of parts that failed."""
     parts: dict[str, Callable[[], Awaitable[str]]] = {
-        "burst": burst, "silent": silent, "stall": lambda: stall(options.stall), "http": http, "events": events,
+        "burst": burst, "silent": silent, "stall": lambda: stall(options.stall),
+        "halt": lambda: halt(options.stall), "http": http, "events": events,
     }  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m tests.faults.overload", description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help="all by default")

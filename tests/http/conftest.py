@@ -159,7 +159,7 @@ async def serve(rooms: Rooms) -> AsyncIterator[Serve]:
     ) -> Listener:
         bounds = {
             name: options.pop(name)
-            for name in ("client_max_size", "body_timeout", "write_timeout")
+            for name in ("client_max_size", "body_timeout", "write_timeout", "most_at_once")
             if name in options
         }
         built = app or build_app(rooms.http(**options), **bounds)

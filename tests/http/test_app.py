@@ -135,6 +135,30 @@ async def test_bodies_are_bounded(port: int) -> None:
     assert got.status == 400
 
 
+async def test_requests_that_wait_are_bounded(serve: Serve) -> None:
+    """Whoever waits for what stalls is counted though he left; beyond the bound 503, while /readyz answers."""
+    release, waiting = asyncio.Event(), list[web.Request]()
+
+    def slow(router: web.UrlDispatcher, _: object) -> None:
+        async def wait(request: web.Request) -> web.Response:
+            waiting.append(request)
+            await release.wait()
+            return json_response({})
+
+        router.add_get("/slow", wait)
+
+    port = (await serve(register=[slow], most_at_once=3)).port
+    for count in range(1, 4):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await until(lambda: len(waiting) >= count)  # noqa: B023 - it is awaited here
+        writer.close()
+    for path, status in (("/slow", 503), ("/nowhere", 503), ("/healthz", 200), ("/readyz", 200), ("/metrics", 200)):
+        assert (await ask(port, "GET", path)).status == status, path
+    release.set()
+    assert (await ask(port, "GET", "/slow")).status == 200
+
+
 async def test_a_client_that_leaves_amid_its_body(rooms: Rooms, port: int) -> None:
     """A body that breaks off is nobody's failure and leaves nothing behind."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)

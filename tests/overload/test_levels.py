@@ -77,6 +77,17 @@ def test_the_order_of_what_is_given_up() -> None:
     ]
 
 
+def test_a_refusal_has_the_words_of_its_look() -> None:
+    """Between two looks it goes on to be refused, for the reason that was: never for none."""
+    dial, words = Dial(30), ["full"]
+    admission = Admission((Signal("disk", dial, (10, 20, 30), lambda _: words[0]),), {}, lambda _: None)
+    admission.look()
+    dial.value, words[0] = 0, ""
+    assert admission.refusal(C) == "full"
+    admission.look()
+    assert admission.refusal(C) is None
+
+
 def test_one_switch_costs_no_other() -> None:
     """What one switch does is refused on it alone, and makes the whole give nothing up."""
     dial = Dial(30)

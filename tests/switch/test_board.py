@@ -19,7 +19,7 @@ from controller.switch.board import (
     SwitchRefused,
 )
 from controller.switch.commands_api import UuidExists
-from controller.switch.facts import LegAnswered, LegParked, RecordStopped
+from controller.switch.facts import Fact, LegAnswered, LegParked, RecordStopped
 from controller.switch.link import ConnectFailed, JobTimeout, LinkDown, LinkLost, LinkRefused, SwitchAddress
 from controller.telemetry import Telemetry
 from tests.recordings.fakes import Caught
@@ -96,6 +96,31 @@ async def test_a_listener_that_fails_costs_one_fact() -> None:
             await eventually(lambda: len(heard.facts) == 2)
     assert [type(error) for error in caught.errors] == [ZeroDivisionError] * 2
     assert heard.connects == [CORE]
+
+
+async def test_many_events_leave_others_their_turn() -> None:
+    """A flood is taken a few milliseconds at a time: whatever else the loop has to do comes in between."""
+    turns, taken = 0, list[int]()
+
+    class Slow(Heard):
+        def fact(self, switch: str, core_uuid: str, fact: Fact) -> None:
+            time.sleep(0.0005)  # of a turn of two milliseconds: it has five of these at most
+            taken.append(turns)
+
+    answers = Answers()
+    async with connected(answers, heard=Slow()):
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        counting = asyncio.create_task(count())
+        await say(answers, core_event("CHANNEL_ANSWER") * 200)
+        await eventually(lambda: len(taken) == 200)
+        counting.cancel()
+    assert max(taken.count(turn) for turn in set(taken)) <= 6
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------
