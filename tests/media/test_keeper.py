@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.media import durable
 from controller.media.archive import UploadFailed
 from controller.media.encoders import Encoders, Unencodable
 from controller.media.job import Job
-from controller.recordings.ports import LedgerFailed
+from controller.media.keeper import Keeper
+from controller.recordings.model import Recording, State, Stored
+from controller.recordings.ports import LedgerFailed, MediaAway
 from tests.harness.s3 import Asked, Bucket, FaultyS3
 from tests.media.test_archive import World, until
 
@@ -50,7 +53,7 @@ async def test_what_can_not_be_made_again_holds_up_nobody(
         async with other.keeping() as keeper:
             await until(lambda: world.rows[plain.id].stored)
             await until(lambda: [event for event in other.of(UploadFailed) if "no codec" in str(event)])
-            assert keeper.waiting == 1
+            await until(lambda: keeper.waiting == 1)
     finally:
         await other.close()
     assert world.rows[lost.id].unstored
@@ -66,6 +69,7 @@ async def test_objects_of_a_deleted_recording_go_by_its_row(
     await world.delete(recording)
     other = World(tmp_path, bucket, faulty.url, "b")
     other.rows = world.rows
+    other.settle = 300.0  # is for uploads that may not be over
     faulty.rule = lambda _: None
     try:
         async with other.keeping():
@@ -112,7 +116,7 @@ async def test_a_ledger_that_fails_costs_no_removal(world: World) -> None:
     failing = [LedgerFailed("away")]
     known = world.recording
 
-    async def flaky(identity: str):  # type: ignore[no-untyped-def]
+    async def flaky(identity: str) -> Recording | None:
         if failing:
             raise failing.pop()
         return await known(identity)
@@ -143,3 +147,79 @@ async def test_stored_ones_of_a_switch_that_left_the_settings(world: World) -> N
         variant = await world.media.variant(gone, form)
         assert variant.own == (form == "wav")
     assert (await world.media.wav_of(gone)).exists()
+
+
+class Slower(Encoders):
+    """Encoders whose turn comes when the master has been moved to the media store."""
+
+    def __init__(self, world: World, recording: Recording) -> None:
+        super().__init__()
+        self.world, self.recording = world, recording
+
+    async def encode(self, recording: str, job: Job) -> int:
+        await self.world.media.clear(self.recording)
+        return await super().encode(recording, job)
+
+
+async def test_one_that_moves_before_it_is_encoded(world: World) -> None:
+    """What is asked for while its file goes is made of what the media store has."""
+    recording = await world.finished(world.recorded())
+    await world.encoders.close()
+    world.encoders = Slower(world, recording)
+    world.again()
+    assert (await world.media.variant(recording, "mp3")).path.exists()
+
+
+class Refusing:
+    """A store that refuses all, after a moment; `tried` is what was asked for, and how many of it at a time."""
+
+    away = 1.0
+
+    def __init__(self) -> None:
+        self.tried: list[tuple[str, int]] = []
+        self.now = 0
+
+    async def keep(self, recording: Recording) -> tuple[Stored, ...]:
+        self.now += 1
+        self.tried.append((recording.id, self.now))
+        await asyncio.sleep(0.005)
+        self.now -= 1
+        raise MediaAway("no")
+
+    def uncleared(self) -> Sequence[str]:
+        return ()
+
+
+async def test_a_store_that_is_away_is_asked_by_one_at_a_time(world: World) -> None:
+    """Once it has refused, one recording is tried at each look, each of them in its turn."""
+    for _ in range(4):
+        made = replace(world.recorded(), state=State.COMPLETED, unstored=True)
+        world.rows[made.id] = made
+    files = Refusing()
+    keeper = Keeper(world, files, look=0.01, pause=0.01)  # type: ignore[arg-type] # it is asked for no more than that
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: len(files.tried) >= 10)
+    running.cancel()
+    later = files.tried[2:10]
+    assert {together for _, together in later} == {1}
+    assert {name for name, _ in later[:4]} == set(world.rows)
+
+
+def test_a_second_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link, or a copy where none can be made; nothing of what isn't there."""
+    source, target = tmp_path / "a.wav", tmp_path / "b.wav"
+    assert not durable.linked(source, target)
+    source.write_bytes(b"sound")
+    assert durable.linked(source, target)
+    assert source.stat().st_ino == target.stat().st_ino
+
+    def refused(_target: Path, _path: Path) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert durable.linked(source, target)
+    assert source.stat().st_ino != target.stat().st_ino
+    source.unlink()
+    assert target.read_bytes() == b"sound"
+    assert not durable.linked(source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.wav"]
