@@ -57,5 +57,5 @@ def test_a_port_that_another_takes_first(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_place_without_a_server_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """It is not looked for elsewhere, nor copied."""
     monkeypatch.setenv("FSREC_POSTGRES", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match="FSREC_POSTGRES=.*: there is no initdb"):
+    with pytest.raises(FileNotFoundError, match=r"FSREC_POSTGRES=.*: there is no initdb"):
         programs()

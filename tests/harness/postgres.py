@@ -99,22 +99,15 @@ class PostgresServer:
                 os.chown(self._home, self._user.pw_uid, self._user.pw_gid)
                 self._make_readable()
             made = ["-D", str(self._home / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-            command = [self._programs / "initdb", *made, "--no-locale", "--wal-segsize=1"]
+            command = [str(self._programs / "initdb"), *made, "--no-locale", "--wal-segsize=1"]
             run = subprocess.run(command, check=False, capture_output=True, text=True, **self._become())
             if run.returncode != 0:
                 raise RuntimeError(f"{command[0]} failed ({run.returncode}): {run.stderr[-2000:]}")
-        if self.port:  # it comes back where it was, whatever of its connections lingers there
-            tries = 1
-        else:
-            tries = 5  # another process may take a free port before the server does
-        while tries:
-            tries -= 1
-            self.port = self.port or _free_port()
+        for port in [self.port] if self.port else (_free_port() for _ in range(5)):  # it comes back where it was
+            self.port = port
             self._run()
-            if self._answers():
+            if self._answers():  # else another process has taken the port, maybe
                 return
-            if tries:
-                self.port = 0
         raise RuntimeError(f"PostgreSQL did not start: {self.log()[-2000:]}")
 
     def _run(self) -> None:
