@@ -242,8 +242,9 @@ class App:
         gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
 
     def _mine(self, switch: str) -> bool:
-        """Tell whether what is to be done for old recordings of a switch is for this daemon: nobody serves others."""
-        return self.cluster.holds(switch) or all(switch != known.name for known in self.settings.switches)
+        """Tell whether what is to be done for old recordings of a switch is for this daemon."""
+        known = any(switch == known.name for known in self.settings.switches)
+        return self.cluster.holds(switch) or not (known or self.cluster.foreign(switch))
 
     async def _last_deliveries(self, delivering: asyncio.Task[None]) -> None:
         """Let what is in flight arrive and be noted: what is cut off is delivered again by the next daemon."""

@@ -155,8 +155,10 @@ class FederatedDesk:
             return await self.local.delete(recording_id)
         try:
             return (await self.commands.ask(recording.owner.switch, Delete(recording_id), ANSWER_WITHIN)).done
-        except Unheld:  # of a switch that left the settings: the store says whether it may be
-            return await self.local.delete(recording_id)
+        except Unheld as unheld:
+            if self.holding.foreign(recording.owner.switch):  # its files may be where only that daemon looks
+                raise MediaAway(str(unheld)) from None
+            return await self.local.delete(recording_id)  # the store says whether it may be
         except SwitchAway as away:
             raise MediaAway(str(away)) from None
 

@@ -35,13 +35,14 @@ class Turns:
     @asynccontextmanager
     async def turn(self, had: float = 0.0, party: str = "") -> AsyncIterator[None]:
         """Have a place; ``had`` is what this one had of it up to now, in any unit."""
-        await self._take(had, party)
+        await self.take(had, party)
         try:
             yield
         finally:
-            self._give(party)
+            self.give(party)
 
-    async def _take(self, had: float, party: str) -> None:
+    async def take(self, had: float = 0.0, party: str = "") -> None:
+        """Have a place until ``give`` is called for that party: for who gives it back elsewhere."""
         if self._free and self._held[party] < self._each:
             self._serve(party)
             return
@@ -51,7 +52,7 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():  # given in the same moment
-                self._give(party)
+                self.give(party)
             raise
 
     def _serve(self, party: str) -> None:
@@ -59,7 +60,8 @@ class Turns:
         self._held[party] += 1
         self._last[party] = next(self._order)
 
-    def _give(self, party: str) -> None:
+    def give(self, party: str) -> None:
+        """Give a place back."""
         self._free += 1
         self._held[party] -= 1
         if not self._held[party]:

@@ -13,6 +13,7 @@ from controller.doctor import store
 from controller.doctor.findings import Level
 from controller.settings import Settings, parse
 from controller.store import open_store
+from controller.store.tables import METADATA
 
 GOOD = {
     "version": 16,
@@ -25,6 +26,9 @@ GOOD = {
     "schema": "public",
     "creates": True,
     "made": False,
+    "tables": 0,
+    "denied": [],
+    "written": None,
     "free": 90,
 }
 
@@ -46,7 +50,36 @@ async def test_a_database_before_and_after_its_first_daemon(new_postgres_url: st
     assert "tables will be made" in first.what
     assert "fsync" in unsynced.what
     await (await open_store(new_postgres_url)).close()
-    assert "tables are there" in (await store.database(naming(new_postgres_url)))[0].what
+    there = (await store.database(naming(new_postgres_url)))[0]
+    assert (there.level, f"in public {len(METADATA.tables)} tables are there" in there.what) == (Level.OK, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO visitor", "may not use attempts, calls, "),
+        ("GRANT ALL ON ALL TABLES IN SCHEMA public TO visitor", "may not use attempts_id_seq"),
+        ("GRANT ALL ON ALL TABLES IN SCHEMA public TO visitor; UPDATE schema_version SET version = 99", "version 99"),
+        ("DROP TABLE schema_version; CREATE TABLE schema_version (script TEXT)", "is another program's"),
+    ],
+)
+async def test_tables_that_cannot_be_used(new_postgres_url: str, change: str, words: str) -> None:
+    """Those of another user, of a newer fsrec, and of something else that has a table of that name."""
+    await (await open_store(new_postgres_url)).close()
+    connection = await asyncpg.connect(new_postgres_url)
+    await connection.execute("CREATE ROLE visitor LOGIN")
+    if "version" in change:
+        await connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO visitor")
+    await connection.execute(change)
+    if "script" in change:
+        await connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO visitor")
+    try:
+        found = (await store.database(naming(new_postgres_url.replace("postgres@", "visitor@"))))[0]
+    finally:
+        await connection.execute("DROP OWNED BY visitor")
+        await connection.execute("DROP ROLE visitor")
+        await connection.close()
+    assert (found.level, words in found.what) == (Level.PROBLEM, True), found
 
 
 async def test_a_user_who_may_not(new_postgres_url: str) -> None:
@@ -99,10 +132,10 @@ async def test_one_that_does_not_answer() -> None:
         ({"read_only": True}, 0.0, Level.PROBLEM, "the primary"),
         ({"schema": None, "creates": None}, 0.0, Level.PROBLEM, "none of the schemas in search_path exists"),
         ({"creates": False}, 0.0, Level.PROBLEM, "GRANT CREATE"),
-        ({"creates": False, "made": True}, 0.0, Level.OK, "tables are there"),
+        ({"creates": False, "made": True, "tables": 3, "written": 6}, 0.0, Level.OK, "3 tables are there"),
         ({"synced": False}, 0.0, Level.WARNING, "lose what was acknowledged"),
         ({"whole": False}, 0.0, Level.WARNING, "lose what was acknowledged"),
-        ({"free": 3}, 0.0, Level.WARNING, "raise max_connections"),
+        ({"free": 7}, 0.0, Level.WARNING, "raise max_connections"),
         ({}, 2.5, Level.WARNING, "2.5 s ahead of this machine's"),
         ({}, -2.5, Level.WARNING, "2.5 s behind this machine's"),
     ],

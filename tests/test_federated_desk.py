@@ -121,12 +121,13 @@ class Local:
 
 @dataclass
 class Daemon:
-    """One of two; `holds` says which switches it believes to hold."""
+    """One of two: the switches that it believes to hold, and those that its settings do not have but others' may."""
 
     name: str
     store: Store
     base: Path
     holding: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
     local: Local = field(init=False)
     desk: FederatedDesk = field(init=False)
     task: asyncio.Task[None] | None = None
@@ -139,6 +140,9 @@ class Daemon:
 
     def holds(self, switch: str) -> bool:
         return switch in self.holding
+
+    def foreign(self, switch: str) -> bool:
+        return switch in self.unknown
 
     def run(self) -> None:
         self.task = asyncio.get_running_loop().create_task(self.desk.commands.run(self.desk.carry_out))
@@ -392,12 +396,17 @@ async def test_a_lease_that_went_over(pair: Pair) -> None:
 
 
 async def test_deleting_what_nobody_holds(pair: Pair) -> None:
-    """Of a switch that left the settings any daemon deletes; one whose holder is away says so."""
+    """Of a switch that left all settings any daemon deletes; one whose holder is away, or was just now, says so."""
     await pair.b.stop()
     pair.a.desk.commands.begin_within = 0.01
     with pytest.raises(MediaAway, match="did not take the command in time"):
         await pair.a.desk.delete(pair.ended.id)
     await hold(pair.a.store, "fs1", None)
+    pair.a.unknown = {"fs1"}
+    with pytest.raises(MediaAway, match="no daemon holds switch fs1 now"):
+        await pair.a.desk.delete(pair.ended.id)
+    assert pair.a.local.asked == []
+    pair.a.unknown = set()
     assert await pair.a.desk.delete(pair.ended.id)
     assert pair.a.local.asked == [("delete", pair.ended.id)]
 

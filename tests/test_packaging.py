@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller import supervisor
+from controller.calls.evaluate_process import NAMESPACES
 from controller.cli import CONFIG, main
 
 ROOT = Path(__file__).parent.parent
@@ -47,7 +48,7 @@ HARDENED = {
     "LockPersonality": "yes",
     "MemoryDenyWriteExecute": "yes",
     "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX AF_NETLINK",
-    "RestrictNamespaces": "user net",
+    "RestrictNamespaces": " ".join(NAMESPACES),
     "SystemCallArchitectures": "native",
     "LimitNOFILE": "65536",
     "Restart": "always",
@@ -61,7 +62,7 @@ def test_the_unit_is_hardened() -> None:
     """Each protection is there, once; it starts again after every end but that which a person must mend."""
     found = keys(UNIT)
     assert {name: found.get(name) for name in HARDENED} == {name: [value] for name, value in HARDENED.items()}
-    assert found["SystemCallFilter"] == ["@system-service seccomp", "~@privileged @keyring"]
+    assert found["SystemCallFilter"] == ["@system-service seccomp", "~@privileged @keyring", "@chown"]
     assert found["ExecStart"] == ["/opt/fsrec/bin/fsrec run --config /etc/fsrec/fsrec.yaml"]
 
 

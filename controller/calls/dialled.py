@@ -117,6 +117,10 @@ class DialledLegs:
         while len(self._past) > REMEMBERED:
             del self._past[next(iter(self._past))]
 
+    def let_go(self, switch: str) -> None:
+        """Forget what is under way on a switch: it is not over."""
+        self._attempts = {place: ringing for place, ringing in self._attempts.items() if place[0] != switch}
+
     def past(self, leg: str) -> Call | None:
         """Return one of the last that are over, as a call that has ended, or None."""
         return self._past.get(leg)

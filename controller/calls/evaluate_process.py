@@ -23,7 +23,8 @@ from pathlib import Path
 ADDRESS_SPACE = 512 * 2**20
 """Bytes that the process may map at all, its interpreter included."""
 
-_NEW_USER, _NEW_NET, _NEW_IPC = 0x1000_0000, 0x4000_0000, 0x0800_0000
+NAMESPACES = {"user": 0x1000_0000, "net": 0x4000_0000, "ipc": 0x0800_0000}
+"""What is left (linux/sched.h), all or nothing; systemd/fsrec.service allows these."""
 _SET_DUMPABLE, _SET_NO_NEW_PRIVS = 4, 38
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 _ALLOW, _REFUSE, _KILL = 0x7FFF_0000, 0x0005_0000 | errno.EPERM, 0x8000_0000
@@ -111,7 +112,7 @@ class _Program(ctypes.Structure):
 def keep_apart() -> None:
     """Leave the machine's network and users where that is allowed; called while there is one thread."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).unshare(_NEW_USER | _NEW_NET | _NEW_IPC)  # in many containers refused; the filter holds
+        ctypes.CDLL(None).unshare(sum(NAMESPACES.values()))  # in many containers refused; the filter holds
 
 
 def confine() -> str:

@@ -185,6 +185,7 @@ class Living:
             task.cancel()
         self.runs = {leg: run for leg, run in self.runs.items() if leg[0] != switch}
         self.departed.drop(switch)
+        self.dialled.let_go(switch)
 
     def spawn(self, work: Coroutine[None, None, T], switch: str = "") -> asyncio.Task[T]:
         """Do work that nobody waits for; it ends where the switch is let go."""

@@ -21,6 +21,10 @@ class Alone:
         """Tell whether it is one of the settings."""
         return switch in self.switches
 
+    def foreign(self, _switch: str) -> bool:
+        """There are no other daemons."""
+        return False
+
     def refusal(self, _switch: str) -> str | None:
         """Refuse nothing."""
         return None

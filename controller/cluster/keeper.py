@@ -1,10 +1,11 @@
 """Keeps the leases of a daemon that shares its database (DESIGN section 6).
 
-A switch is held by one daemon, which renews its lease; who finds one that was given back or has expired takes it, and
-its epoch grows by one. That is judged by the database's clock alone. The holder believes in its lease for a little
-less than what it asked for, counted from before it asked, by a clock that goes on while it is stopped: so it has let
-go, and its links refuse to write, before anybody else may take it. What it still has to store carries the epoch that
-it held when it enqueued it, and is refused where that is over (``store.fence``).
+A switch is held by one daemon, which renews its lease; who finds one that was given back, or sees none of its
+renewals for as long as it lasts, takes it, and its epoch grows by one. The holder believes in its lease for a little
+less than that, counted from before it asked, by a clock that goes on while it is stopped: so it has let go, and its
+links refuse to write, before anybody else may take it. Each counts seconds by its own clock alone: those of the
+machines, the database's among them, may differ and be set. What a holder still has to store carries the epoch that it
+held when it enqueued it, and is refused where that is over (``store.fence``).
 
 A lease that is lost (not renewed in time, taken by another, refused by the store) is let go at once; if it is had
 again it is with a new epoch and from the rows, like any other.
@@ -22,7 +23,7 @@ from controller.cluster.clock import boottime
 from controller.cluster.events import LeaseEnded, LeasesUnreachable, LeaseTaken
 from controller.cluster.ports import Duties, Leases
 from controller.recordings.ports import LedgerFailed
-from controller.store.leases import Sight, Standing
+from controller.store.leases import Sight
 from controller.telemetry import Hook
 
 
@@ -31,7 +32,7 @@ class LeaseTerms:
     """Times, in seconds.
 
     Attributes:
-        lasts: a lease, from its renewal on, by the database's clock.
+        lasts: a lease, from when its last renewal was seen.
         margin: by which its holder believes in it for less.
         renew: between renewals.
         look: between looks at the leases of others.
@@ -68,10 +69,12 @@ class LeaseKeeper:
     _leases: Mapping[str, _Lease] = field(default_factory=dict)
     _epochs: Mapping[str, int] = field(default_factory=dict)
     _beginning: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _begun: set[str] = field(default_factory=set)
     _ending: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     _renounced: set[str] = field(default_factory=set)
-    _sight: Sight = field(default_factory=lambda: Sight({}, 1))
+    _sight: Sight = field(default_factory=lambda: Sight({}, (), 1))
     _seen_at: float = -math.inf
+    _since: dict[str, float] = field(default_factory=dict)
     _alive_until: float = math.inf
     _trouble: str = ""
     _closing: bool = False
@@ -91,6 +94,16 @@ class LeaseKeeper:
             return f"switch {switch}: its lease was not renewed in time"
         return None
 
+    def foreign(self, switch: str) -> bool:
+        """Tell whether another daemon holds a switch that is not in our settings, or did within the last minute.
+
+        True as well where that is not known now.
+        """
+        if switch in self.switches or switch in self._leases:
+            return False
+        known = switch in self._sight.leases
+        return not self._fresh() or (known and self._free_for(switch) < self.terms.abandoned)
+
     @property
     def held(self) -> Collection[str]:
         """The switches whose lease is had."""
@@ -103,22 +116,26 @@ class LeaseKeeper:
 
     @property
     def elsewhere(self) -> Mapping[str, str]:
-        """Who else held which switch, when that was last looked at."""
-        if self.clock() - self._seen_at >= self.terms.lasts:
+        """Who else held which switch of the settings, when that was last looked at."""
+        if not self._fresh():
             return MappingProxyType({})
         others = {
-            switch: standing.holder or ""
-            for switch, standing in self._sight.leases.items()
-            if standing.left > 0 and switch not in self._leases
+            switch: self._sight.leases[switch].holder or ""
+            for switch in self._sight.valid
+            if switch in self.switches and switch not in self._leases
         }
         return {switch: holder for switch, holder in others.items() if holder not in {"", self.daemon}}
 
     def unserved(self) -> Mapping[str, str]:
-        """Return the switches that nobody holds as far as is known, and why."""
+        """Return the switches that nobody holds as far as is known, or this daemon has not begun with, and why."""
         elsewhere = self.elsewhere
         lacking = [switch for switch in self.switches if switch not in self._leases and switch not in elsewhere]
         why = f": {self._trouble}" if self._trouble else ""
-        return dict.fromkeys(lacking, f"no daemon is known to hold it{why}")
+        beginning = self._leases.keys() & {*self.switches} - self._begun
+        return {
+            **dict.fromkeys(lacking, f"no daemon is known to hold it{why}"),
+            **dict.fromkeys(beginning, f"it is being taken over{why}"),
+        }
 
     def lost(self, switch: str, epoch: int) -> None:
         """Hear from the store that what carried this epoch was refused: another daemon has the lease."""
@@ -137,7 +154,7 @@ class LeaseKeeper:
 
     async def start(self) -> None:
         """Make this daemon known. Raises LedgerFailed."""
-        await self.rows.renew({})
+        await self._renew()
 
     async def run(self) -> None:
         """Renew, look, and let go, until cancelled."""
@@ -208,29 +225,48 @@ class LeaseKeeper:
             group.create_task(self._again(self._tend_removed, self.terms.abandoned / 4))
 
     async def _look(self) -> None:
-        self._sight = await self.rows.look(self.switches)
-        self._seen_at = self.clock()
+        await self._see(self.switches)
         share = math.ceil(len(self.switches) / max(1, self._sight.daemons))
+        failure: LedgerFailed | None = None
         for switch in self.switches:
-            standing = self._sight.leases.get(switch)
-            if standing is None or switch in self._epochs or switch in self._renounced:
+            if switch in self._epochs or switch in self._renounced:
                 continue
             # Others may have fewer: what is more than a daemon's share it only takes when they left it lying.
             patience = 0.0 if len(self._epochs) < share else self.terms.look
-            if self._free_for(standing) >= patience:
-                await self._take(switch, standing, patience)
+            if self._free_for(switch) >= patience:
+                try:
+                    await self._take(switch)
+                except LedgerFailed as failed:  # what keeps one of them from being taken need not keep the others
+                    failure = failed
+        if failure is not None:
+            raise failure
 
-    def _free_for(self, standing: Standing | None) -> float:
-        """Return for how many seconds a lease could have been taken; less than none where it can't be."""
+    async def _see(self, switches: Collection[str]) -> None:
+        """Look at the leases, and remember since when each stands as it does."""
+        sight = await self.rows.look(switches)
+        former, self._sight, self._seen_at = self._sight.leases, sight, self.clock()
+        self._since = {
+            switch: self._since[switch] if former.get(switch) == standing else self._seen_at
+            for switch, standing in sight.leases.items()
+        }
+
+    def _fresh(self) -> bool:
+        return self.clock() - self._seen_at < self.terms.lasts
+
+    def _free_for(self, switch: str) -> float:
+        """Return for how many seconds a lease could have been taken, as last seen; negative where it can't be."""
+        standing = self._sight.leases.get(switch)
         if standing is None:
             return -math.inf
-        return max(0.0, -standing.left) if standing.holder in {None, self.daemon} else -standing.left
+        unchanged = self._seen_at - self._since[switch]
+        return unchanged if standing.holder in {None, self.daemon} else unchanged - self.terms.lasts
 
-    async def _take(self, switch: str, standing: Standing, after: float) -> None:
+    async def _take(self, switch: str) -> None:
+        standing = self._sight.leases[switch]
         if switch in self._ending:
             await self._ending[switch]
         sent = self.clock()
-        epoch = await self.rows.take(switch, standing.epoch, after)
+        epoch = await self.rows.take(switch, standing)
         if epoch is None:
             return
         if self._closing or self.clock() >= sent + self.terms.lasts - self.terms.margin:
@@ -251,22 +287,24 @@ class LeaseKeeper:
                 context = {"message": "a switch could not be begun with", "exception": error}
                 asyncio.get_running_loop().call_exception_handler(context)
             else:
+                self._begun.add(switch)
                 return
             await asyncio.sleep(self.terms.look)
 
     async def _tend_removed(self) -> None:
         """End what ran on switches that left the settings, each under its lease, once nobody seems to have it."""
         removed = await self.duties.removed()
-        sight = await self.rows.look(removed)
-        for switch, standing in sight.leases.items():
-            if switch not in self._epochs and self._free_for(standing) >= self.terms.abandoned:
-                await self._take(switch, standing, self.terms.abandoned)
+        await self._see({*self.switches, *removed})
+        for switch in removed:
+            if switch not in self._epochs and self._free_for(switch) >= self.terms.abandoned:
+                await self._take(switch)
         for switch in {*removed} & {*self._epochs}:
             await self.duties.give_up(switch)
-        for switch in set(self._epochs) - {*self.switches, *removed}:
-            epoch = self._epochs[switch]
-            self._lose(switch, "nothing of it is left")
-            await self._give_back({switch: epoch}, self._ending[switch])
+        over = {name: epoch for name, epoch in self._epochs.items() if name not in {*self.switches, *removed}}
+        for switch, epoch in over.items():
+            if self._epochs.get(switch) == epoch:  # it may have been lost while others were given back
+                self._lose(switch, "nothing of it is left")
+                await self._give_back({switch: epoch}, self._ending[switch])
 
     # --- steps --------------------------------------------------------------------------------------------------
 
@@ -279,6 +317,7 @@ class LeaseKeeper:
         lease = self._leases[switch]
         self._leases = {name: lease for name, lease in self._leases.items() if name != switch}
         self._epochs = {name: lease.epoch for name, lease in self._leases.items()}
+        self._begun.discard(switch)
         beginning = self._beginning.pop(switch, None)
         if beginning is not None:
             beginning.cancel()

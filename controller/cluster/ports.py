@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Collection, Mapping
 from typing import Protocol
 
-from controller.store.leases import Sight
+from controller.store.leases import Sight, Standing
 
 
 class Holding(Protocol):
@@ -16,6 +16,10 @@ class Holding(Protocol):
 
         With a database of one's own (SQLite) it holds every switch of its settings.
         """
+        ...
+
+    def foreign(self, switch: str) -> bool:
+        """Tell whether a switch that is not in this daemon's settings is, or may be, in those of another."""
         ...
 
 
@@ -100,14 +104,14 @@ class Leases(Protocol):
         ...
 
     async def look(self, switches: Collection[str]) -> Sight:
-        """Look at leases; a switch that has none gets one that nobody holds."""
+        """Look at all leases; a switch that has none gets one that nobody holds."""
         ...
 
-    async def take(self, switch: str, epoch: int, after: float) -> int | None:
-        """Take a lease that stood at ``epoch`` and was given back, has expired, or is this daemon's own.
+    async def take(self, switch: str, seen: Standing) -> int | None:
+        """Take a lease that still stands as it was ``seen``; whether it may be taken is for who has seen it.
 
-        ``after`` are the seconds for which it must have been so. Returns the new epoch; None where another was
-        quicker. Waits for transactions that the former holder has under way.
+        Returns the new epoch; None where another was quicker. Waits for transactions that the former holder has
+        under way.
         """
         ...
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,6 +38,9 @@ from controller.web.ask import RequestClient
 from controller.web.downloads import Downloads
 from controller.web.fetch import DocumentClient
 from controller.web.guard import AddressGuard
+
+TIDY = 600.0
+"""Seconds between two looks for copies of recordings that nobody asks for any more."""
 
 
 class Telephony(NamedTuple):
@@ -77,6 +82,7 @@ async def telephony(
         path_of=files.master_path,
         admit=space.admit,
         per_call=settings.limits.recordings_per_call,
+        clock=site.clock,
     )
     site.stack.push_async_callback(recordings.close)
     fetcher = DocumentClient(guard)
@@ -123,4 +129,13 @@ async def _audio(
     sounds = PlayedSounds(storage.roots(site), decoders, least_free=settings.limits.min_free_disk)
     site.stack.push_async_callback(sounds.close)
     await sounds.start()
+    site.start(_tidy(files, sounds))
     return CallAudio(tenants.dialects, recordings, files, downloads, sounds, site.observe)
+
+
+async def _tidy(files: DiskMedia, sounds: PlayedSounds) -> None:
+    while True:
+        for tidy in (files.tidy, sounds.tidy):
+            with contextlib.suppress(OSError):  # whoever needs that disk says so
+                await tidy()
+        await asyncio.sleep(TIDY)

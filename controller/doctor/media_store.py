@@ -36,12 +36,21 @@ async def store(settings: MediaSettings, patience: Patience | None = None) -> li
         if read != _PROBE[6:12]:
             what = f"{objects.place} gives other bytes than those that are asked for: it does not know ranges"
             return [problem(SUBJECT, what, "downloads need GET with Range: name another store")]
-        if await objects.head(name) is not None:
+        if await _is_there(objects, name):
             what = f"{objects.place} says that it removed {name}, and has it still"
             return [problem(SUBJECT, what, "recordings that are deleted would stay: allow s3:DeleteObject")]
     except (MediaAway, FileNotFoundError, ValueError) as error:
         return [problem(SUBJECT, f"an object can't be {doing}: {error}", _fix(str(error)))]
     return [ok(SUBJECT, f"{objects.place} takes, gives and removes objects")]
+
+
+async def _is_there(objects: Objects, name: str) -> bool:
+    try:
+        return await objects.head(name) is not None
+    except MediaAway as refused:  # a key without s3:ListBucket is told 403, not 404, of what isn't there
+        if "403" in str(refused):
+            return False
+        raise
 
 
 async def _read(count: int, offset: int) -> bytes:

@@ -28,7 +28,7 @@ MAX_LINE = 8190
 MAX_HEADERS = 100
 BACKLOG = 128
 HANDSHAKE = 10.0
-"""Seconds for TLS to be agreed upon."""
+"""Seconds for TLS to be agreed upon, and for the client to take the rest and its end."""
 RELOAD = 30.0
 """Seconds between looks at the certificate's files."""
 LOOPBACK: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -230,6 +230,7 @@ class Listener:
                     client,
                     ssl=self._context,
                     ssl_handshake_timeout=HANDSHAKE if self._context else None,
+                    ssl_shutdown_timeout=HANDSHAKE if self._context else None,
                 )
                 self._connections.add(connection)
                 await connection.lost.wait()

@@ -6,6 +6,7 @@ on being shown, and the files are looked at again.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Certificate:
         self.certificate = certificate
         self.key = key
         self._seen: _Mark = ()
+        self._told: tuple[_Mark, str] | None = None
 
     def load(self) -> ssl.SSLContext:
         """Return a server's context, TLS 1.2 or newer. Raises TlsError."""
@@ -48,25 +50,36 @@ class Certificate:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
         try:
-            self._seen = self._mark()
+            seen = self._mark()
             # Without a password of ours OpenSSL would ask whoever sits at the terminal.
             context.load_cert_chain(self.certificate, self.key, password=lambda: "")
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             both = f"tls_certificate {self.certificate} with tls_key {self.key}"
             raise TlsError(f"{both} can't be used: {words}") from None
+        self._seen = seen
         return context
 
     def reload(self) -> ssl.SSLContext | None:
-        """Return a new context where the files are others than when last read, else None. Raises TlsError."""
+        """Return a new context where the files are others than when last read, else None.
+
+        Raises TlsError, once for each trouble with the same files; they are tried again each time.
+        """
+        mark: _Mark = ()
+        with contextlib.suppress(OSError):
+            mark = self._mark()
+        if mark and mark == self._seen:
+            return None
         try:
-            if self._mark() == self._seen:
+            context = self.load()
+        except TlsError as error:
+            trouble = mark, str(error)
+            if trouble == self._told:
                 return None
-        except OSError:
-            if not self._seen:  # told already
-                return None
-            self._seen = ()
-        return self.load()
+            self._told = trouble
+            raise
+        self._told = None
+        return context
 
     def _mark(self) -> _Mark:
         found = [path.stat() for path in (self.certificate, self.key)]

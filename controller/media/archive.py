@@ -109,7 +109,10 @@ class Archive:
         done, _ = await asyncio.wait((task,), timeout=self._wait)
         try:
             return task.result() if done else ()
-        except (MediaAway, OSError, ValueError):
+        except MediaAway:
+            return ()
+        except (OSError, ValueError) as error:
+            self._observe(UploadFailed(recording, f"{type(error).__name__}: {error}"))
             return ()
         except asyncio.CancelledError:  # the upload, not who waits: the recording was deleted, or we stop
             return ()
@@ -117,7 +120,7 @@ class Archive:
     async def surely(self, recording: str, files: Sequence[File]) -> tuple[Stored, ...]:
         """Put files there, in one try or the one that goes on.
 
-        Raises MediaAway, and OSError and ValueError about the files.
+        Raises MediaAway, which is told, and OSError and ValueError about the files, which are not.
         """
         task = self._uploads.get(recording) or self._begin(recording, self._put(recording, files, self._later))
         await asyncio.wait((task,))
@@ -163,10 +166,6 @@ class Archive:
             except MediaAway as away:
                 self._away_since = self._away_since or _now()
                 self._observe(UploadFailed(recording, str(away)))
-                raise
-            except (OSError, ValueError) as error:
-                why = getattr(error, "strerror", None) or error
-                self._observe(UploadFailed(recording, f"its file can't be read: {why}"))
                 raise
             self._away_since = None
         size = sum(one.size for one in stored)

@@ -82,20 +82,19 @@ class Removal:
         self.condemned: set[str] = set()
         self._derived = derived
 
-    def delete(self, recording: Recording, root: Root | None) -> None:
-        """Remove every file of a recording. Raises OSError, ValueError."""
+    def delete(self, recording: Recording, root: Root | None) -> str | None:
+        """Remove every file of a recording; return what is left alone, and why. Raises OSError, ValueError."""
         for form in FORMATS:
             durable.remove(copy_of(self._derived, recording, form))
-        if root is not None:
-            durable.remove(root.local(recording.path))
+        return _remove_master(recording, root)
 
     def clear(self, recording: Recording, root: Root | None) -> None:
         """Remove what a final recording has no use for, and drop what was noted. Raises OSError, ValueError."""
         noted = self.notes.has(recording.id, Doomed.UNTRIMMED)
         if recording.deleted_at is None and recording.stored:
             self._remove_stored(recording, root)
-        elif recording.deleted_at is None and noted and root is not None and self._unneeded(recording):
-            durable.remove(root.local(recording.path))
+        elif recording.deleted_at is None and noted and self._unneeded(recording):
+            _remove_master(recording, root)
         self.notes.drop(recording.id, Doomed.UNTRIMMED)
         if recording.deleted_at is not None or not recording.unstored:  # else it is noted again, perhaps just now
             self.notes.drop(recording.id, Doomed.STORED)
@@ -118,5 +117,15 @@ class Removal:
         for form in FORMATS:
             durable.remove(copy_of(self._derived, recording, form))
         trimmed = recording.measured is not None and recording.measured.trimmed > 0
-        if root is not None and not (trimmed and self.keep_untrimmed):
+        if not (trimmed and self.keep_untrimmed):
+            _remove_master(recording, root)
+
+
+def _remove_master(recording: Recording, root: Root | None) -> str | None:
+    """Remove it from where it is known to be; return why it isn't, where its directory left the settings."""
+    try:
+        if root is not None:
             durable.remove(root.local(recording.path))
+    except ValueError as error:
+        return f"its master is left alone: {error}"
+    return None

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from controller.media import master, roots, wav
+from controller.media import durable, master, roots, wav
 from controller.media.archive import Archive, File, Remote
 from controller.media.clearing import ClearingFailed, Doomed, Removal
 from controller.media.copies import FORMATS, WAV, copy_of, is_id
@@ -129,15 +129,19 @@ class DiskMedia:
     async def wav_of(self, recording: Recording) -> Path:
         """Return the WAV that is served, or that what is served was made of, fetched where it isn't here.
 
+        With a media store it is a link or copy of our own: its file here may go before it is opened.
         Raises KeyError, ValueError, OSError, MediaAway where it can't be had now.
         """
         path = await self._local_wav(recording)
         archive = self._archive
         if archive is None or not (recording.stored or recording.unstored):
             return path
-        if await self._in_thread(self._root_of(recording), path.exists):
-            return path
-        return await self._variants.fetched(recording.id, lambda target: archive.fetch(recording, WAV, target))
+
+        async def bring(target: Path) -> None:
+            if not await self._in_thread(self._root_of(recording), lambda: durable.linked(path, target)):
+                await archive.fetch(recording, WAV, target)
+
+        return await self._variants.fetched(recording.id, bring)
 
     async def elsewhere(self, recording: Recording, form: str) -> Remote:
         """Return a recording's object in a format, for what is not here. Raises FileNotFoundError, MediaAway."""
@@ -148,10 +152,7 @@ class DiskMedia:
         raise FileNotFoundError(errno.ENOENT, "its file is not there")
 
     async def _local_wav(self, recording: Recording) -> Path:
-        root = self._root_of(recording)
-        if root is None:
-            raise KeyError(recording.owner.switch)
-        return await self._in_thread(root, lambda: self._wav_of(recording, recording.measured))
+        return await self._in_thread(self._root_of(recording), lambda: self._wav_of(recording, recording.measured))
 
     def seen_by(self, switch: str, recording: Recording) -> str | None:
         """Return the path on a switch of a master that is served as it is; None where the switch does not see it.
@@ -323,6 +324,10 @@ class DiskMedia:
         path = await self._variants.made(recording.id, source, frames, form, wanted, mono=not same)
         return Variant(path, form, mark)
 
+    async def tidy(self) -> None:
+        """Remove variants that nobody has asked for lately. Raises OSError."""
+        await self._variants.tidy()
+
     # --- what is removed --------------------------------------------------------------------------------------
 
     async def delete(self, recording: Recording) -> None:
@@ -331,12 +336,19 @@ class DiskMedia:
             await self._archive.forget(recording.id)
         await self._variants.forget(recording.id)
         root = self._root_of(recording)
-        await self._in_thread(root, lambda: self._removal.delete(recording, root))
-        if recording.stored or recording.unstored:
-            if self._archive is None:
-                raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
-            await self._archive.delete(recording)
+        try:
+            left = await self._in_thread(root, lambda: self._removal.delete(recording, root))
+            if left is not None:
+                self._observe(ClearingFailed(recording.id, left))
+        finally:
+            if recording.stored or recording.unstored:
+                await self._delete_objects(recording)
         await self._in_thread(root, lambda: self._removal.clear(recording, root))
+
+    async def _delete_objects(self, recording: Recording) -> None:
+        if self._archive is None:
+            raise MediaAway("its objects are in a media store, and there is none in the settings (media.store)")
+        await self._archive.delete(recording)
 
     async def condemn(self, recording: Recording) -> None:
         """Note that a recording is about to be deleted. Raises MediaAway."""
@@ -362,7 +374,8 @@ class DiskMedia:
                     await asyncio.sleep(self._linger)
             await self._in_thread(root, lambda: self._removal.clear(recording, root))
         except (OSError, ValueError, MediaAway) as error:
-            self._uncleared.add(recording.id)
+            if not recording.unstored:  # else its row says what is left to do
+                self._uncleared.add(recording.id)
             self._observe(ClearingFailed(recording.id, f"{type(error).__name__}: {error}"))
 
     async def to_clear(self) -> Sequence[str]:
@@ -394,12 +407,11 @@ class DiskMedia:
             return True
 
     def _root_of(self, recording: Recording) -> Root | None:
-        """Return the directory of a recording's switch, or, where that left the settings, the one it lies in."""
-        root = self._roots.get(recording.owner.switch)
-        if root is None:
-            above = PurePosixPath(recording.path).parent
-            root = next((known for known in self._roots.values() if above == PurePosixPath(known.switch_path)), None)
-        return root
+        """Return the directory that a recording lies in, its switch's first; that one where it lies in none."""
+        own = self._roots.get(recording.owner.switch)
+        if own is not None and own.has(recording.path):
+            return own
+        return next((root for root in self._roots.values() if root.has(recording.path)), own)
 
     async def room(self, switch: str) -> Room:
         """Return the room on the disk where a switch's masters lie.
@@ -439,6 +451,8 @@ class DiskMedia:
         if measured is not None and measured.derived:
             return self._copy_of(recording)
         root = self._root_of(recording)
+        if recording.stored and (root is None or not root.has(recording.path)):
+            return self._copy_of(recording)  # its directory left the settings: the media store has it
         if root is None:
             raise KeyError(recording.owner.switch)
         return root.local(recording.path)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.media.archive import UploadFailed
 from controller.media.clearing import ClearingFailed
 from controller.recordings.model import Recording, Stored
 from controller.recordings.ports import LedgerFailed, MediaAway, Shelf
@@ -23,8 +24,8 @@ PAUSE, PAUSE_CAP = 1.0, 60.0
 """Seconds that a store which was away is left alone, doubled each time."""
 SETTLE = 300.0
 """Seconds after which no upload that was given up when its recording was deleted can come true any more."""
-MISSING = 600.0
-"""Seconds until a recording whose files can't be read, or whose objects stay, is tried again."""
+LATER = 600.0
+"""Seconds until a recording is tried again that is at fault itself: its files can't be read, or made again."""
 AT_ONCE = 2
 MOST = 10_000
 STALLED = 300.0
@@ -55,11 +56,11 @@ class Files(Protocol):
         ...
 
     def keep(self, recording: Recording) -> Awaitable[tuple[Stored, ...]]:
-        """Put a recording there, and note that its files here may go. Raises MediaAway, OSError, ValueError."""
+        """Put a recording there, and note that its files here may go. Raises MediaAway where the store is away."""
         ...
 
     def delete(self, recording: Recording) -> Awaitable[None]:
-        """Remove every file and object of a recording. Raises MediaAway, OSError, ValueError."""
+        """Remove every file and object of a recording. Raises MediaAway where the store is away."""
         ...
 
     def clear(self, recording: Recording) -> Awaitable[None]:
@@ -75,7 +76,7 @@ class Keeper:
     """Works on what ``shelf`` says, of switches that are ``mine``. ``run`` it; ``wake`` it when something may wait.
 
     ``look``, ``pause`` and ``settle`` are the seconds above, ``clock`` is this machine's (Unix seconds).
-    ``observe`` gets ``UploadsStalled``, ``UploadsResumed`` and ``ClearingFailed``.
+    ``observe`` gets ``UploadsStalled``, ``UploadsResumed``, ``UploadFailed`` and ``ClearingFailed``.
     """
 
     def __init__(
@@ -102,9 +103,11 @@ class Keeper:
         self._not_before: dict[str, float] = {}
         self._tried: dict[str, float] = {}
         self._removals: set[asyncio.Future[None]] = set()
+        self._again: set[str] = set()
+        self._clearers: set[asyncio.Future[None]] = set()
         self._stalled = False
         self.waiting = 0
-        """How many recordings the store does not have yet, as last looked; up to 10,000."""
+        """How many recordings the store does not have yet, or has still, as last looked; up to 10,000."""
 
     def wake(self) -> None:
         """Look soon."""
@@ -118,7 +121,7 @@ class Keeper:
             due: list[str] = []
             try:
                 due = await self._due()
-                await self._clear_again()
+                self._clear_again()
                 good = await self._work(due if not pause else due[:1])
             except LedgerFailed:
                 good = False
@@ -166,27 +169,35 @@ class Keeper:
         return not away
 
     async def _one(self, identity: str) -> None:
-        recording = await self._shelf.recording(identity)
-        if recording is None or not recording.unstored:
-            return
+        told: type[UploadFailed | ClearingFailed] = UploadFailed
         try:
-            if recording.deleted_at is not None:
-                await self._files.delete(recording)
-                left = recording.deleted_at + self._settle - self._clock()
-                if left > 0:
-                    self._not_before[identity] = _now() + min(left, self._settle)
-                else:
-                    await self._shelf.stored(identity, ())
+            recording = await self._shelf.recording(identity)
+            if recording is None or not recording.unstored:
                 return
-            stored = await self._files.keep(recording)
-        except (OSError, ValueError, KeyError) as error:  # told by whoever found it
-            self._not_before[identity] = _now() + MISSING
             if recording.deleted_at is not None:
-                self._observe(ClearingFailed(identity, f"{type(error).__name__}: {error}"))
-            return
-        now = await self._shelf.stored(identity, stored)
+                told = ClearingFailed
+                await self._remove(recording, recording.deleted_at)
+            else:
+                await self._keep(recording)
+        except (MediaAway, LedgerFailed):
+            raise
+        except Exception as error:  # one that breaks us must not keep all others
+            self._not_before[identity] = _now() + LATER
+            self._observe(told(identity, f"{type(error).__name__}: {error}"))
+
+    async def _keep(self, recording: Recording) -> None:
+        stored = await self._files.keep(recording)
+        now = await self._shelf.stored(recording.id, stored)
         if now is not None and now.deleted_at is None:
             self._clearing(now)
+
+    async def _remove(self, recording: Recording, deleted_at: float) -> None:
+        await self._files.delete(recording)
+        left = 0.0 if recording.stored else deleted_at + self._settle - self._clock()  # its upload was over, or not
+        if left > 0:
+            self._not_before[recording.id] = _now() + min(left, self._settle)
+        else:
+            await self._shelf.stored(recording.id, ())
 
     def _clearing(self, recording: Recording) -> None:
         """Have the files here go, when they may."""
@@ -194,11 +205,24 @@ class Keeper:
         self._removals.add(task)
         task.add_done_callback(self._removals.discard)
 
-    async def _clear_again(self) -> None:
-        for identity in self._files.uncleared():
-            recording = await self._shelf.recording(identity)
+    def _clear_again(self) -> None:
+        """Have tried again what could not be removed, a few at a time, apart from uploads: a disk may hang."""
+        self._again.update(self._files.uncleared())
+        while self._again and len(self._clearers) < AT_ONCE:
+            clearer = asyncio.ensure_future(self._clear_some({self._again.pop()}))
+            self._clearers.add(clearer)
+            clearer.add_done_callback(self._clearers.discard)
+
+    async def _clear_some(self, taken: set[str]) -> None:
+        while taken or self._again:
+            identity = taken.pop() if taken else self._again.pop()
+            try:
+                recording = await self._shelf.recording(identity)
+            except LedgerFailed:
+                self._again.add(identity)  # at the next look
+                return
             if recording is not None and recording.state.final:
-                self._clearing(recording)
+                await self._files.clear(recording)
 
     def _tell(self) -> None:
         away = self._files.away

@@ -95,7 +95,7 @@ class Objects:
 
     def _store(self, whole: float) -> S3Store:
         place, patience = self.place, self._patience
-        config: dict[str, Any] = {"unsigned_payload": False}
+        config: dict[str, Any] = {"unsigned_payload": False, "disable_bulk_delete": True}
         path_style = place.endpoint is not None if place.path_style is None else place.path_style
         config["virtual_hosted_style_request"] = not path_style
         if place.endpoint is not None:
@@ -210,13 +210,15 @@ class Objects:
         except StopAsyncIteration:
             raise
         except TimeoutError:
-            raise MediaAway(f"{self.place} does not answer a {what} within {within:g} s") from None
+            raise MediaAway(f"{self.place} does not answer a {what} in time") from None
         except FileNotFoundError as error:
             if _CODE.search(str(error)) and "NoSuchBucket" in str(error):
                 raise MediaAway(f"{self.place}: a {what} failed: {_why(error)}") from None
             raise FileNotFoundError(f"{self.place} has no such object") from None
         except (BaseError, OSError, ValueError, RuntimeError) as error:
-            raise MediaAway(f"{self.place}: a {what} failed: {_why(error)}") from None
+            if (why := _why(error)).endswith("timed out"):  # obstore's own clock, which may be the first to run out
+                raise MediaAway(f"{self.place} does not answer a {what} in time") from None
+            raise MediaAway(f"{self.place}: a {what} failed: {why}") from None
 
 
 def _of_bucket(endpoint: str, bucket: str) -> str:

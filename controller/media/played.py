@@ -1,7 +1,8 @@
 """The WAVs that switches play: made here of any audio, in a directory that a switch sees (DESIGN section 4).
 
 They lie in ``played`` in the switch's recording directory, under names made of hashes alone. A file stays until its
-plays are over, and after that until there is no more room: then those not asked for longest go.
+plays are over, and then an hour: what it was made of may be a recording that was deleted. Where there is no more
+room, those not asked for longest go before.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ RATES = (8000, 16000, 32000, 48000)
 """Samples per second of what is made: those that FreeSWITCH's legs have."""
 MOST_BYTES = 1 << 30
 MOST_FILES = 20_000
+IDLE = 3600.0
+"""Seconds for which a file stays that nobody plays any more."""
 KEPT = 60.0
 """Seconds for which a file stays that another daemon asked for: a switch may not have opened it yet."""
 _T = TypeVar("_T")
@@ -80,7 +83,7 @@ class PlayedSounds:
 
     At most ``most_files`` of ``most_bytes`` together (and one more for each process of ``decoders``) lie in each
     directory, as long as ``least_free`` bytes of its disk stay free. What another daemon has used stays ``kept``
-    seconds after that.
+    seconds after that, what nobody plays ``idle``.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class PlayedSounds:
         most_files: int = MOST_FILES,
         least_free: int = 0,
         kept: float = KEPT,
+        idle: float = IDLE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._roots = dict(roots)
@@ -100,6 +104,7 @@ class PlayedSounds:
         self._most_files = most_files
         self._least_free = least_free
         self._kept = kept
+        self._idle = idle
         self._clock = clock
         self._shelves = {root.local_path: _Shelf(root.local_path / DIRECTORY) for root in self._roots.values()}
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="played")
@@ -115,6 +120,16 @@ class PlayedSounds:
             for look in late:
                 look.cancel()
             await asyncio.gather(*looks, return_exceptions=True)
+
+    async def tidy(self) -> None:
+        """Remove what has been idle for long. To be called now and then. Raises OSError."""
+        for shelf in self._shelves.values():
+            oldest = self._clock() - self._idle
+            for name in tuple(shelf.files):
+                file = shelf.files.get(name)
+                if file is not None and file.used < oldest and self._unused(shelf, name):
+                    shelf.forget(name)
+                    await self._in_thread(partial((shelf.path / name).unlink, missing_ok=True))
 
     async def close(self) -> None:
         """Give up what is being made."""

@@ -1,7 +1,8 @@
 """Other formats and channels of finished recordings, made when somebody asks for them, and kept for the next.
 
 Each is made once, however many ask at the same time, by a process apart: not by those that encode what callbacks
-wait for. Those kept are bounded in bytes and number; the ones longest not asked for go first.
+wait for. Those kept are bounded in bytes and number; the ones longest not asked for go first. What nobody has asked
+for in an hour goes too: another daemon may have deleted its recording.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from controller.recordings.ports import MediaAway, NotPossible
 
 MOST_BYTES = 2 << 30
 MOST_FILES = 10_000
+IDLE = 3600.0
+"""Seconds for which a file stays that nobody asks for any more."""
 WAITING = 64
 """Files that may be under way at the same time; who asks for one more is told to come again."""
 _T = TypeVar("_T")
@@ -43,7 +46,8 @@ class Variant(NamedTuple):
 class Variants:
     """Files in ``directory``, which is ours alone.
 
-    At most ``most_bytes`` in ``most_files`` are kept, and none is made where less than ``least_free`` bytes are.
+    At most ``most_bytes`` in ``most_files`` are kept, each for ``idle`` seconds after its last use, and none is made
+    where less than ``least_free`` bytes are.
     ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them. ``busy`` says why there is no
     time for it now.
     """
@@ -55,6 +59,7 @@ class Variants:
         *,
         most_bytes: int = MOST_BYTES,
         most_files: int = MOST_FILES,
+        idle: float = IDLE,
         waiting: int = WAITING,
         least_free: int = 0,
         busy: Callable[[], str | None] = lambda: None,
@@ -63,6 +68,7 @@ class Variants:
         self._encoders = encoders
         self._most_bytes = most_bytes
         self._most_files = most_files
+        self._idle = idle
         self._waiting = waiting
         self._least_free = least_free
         self._busy = busy
@@ -111,6 +117,10 @@ class Variants:
         await asyncio.gather(*mine, return_exceptions=True)
         await self._in_thread(lambda: self._remove(recording))
 
+    async def tidy(self) -> None:
+        """Remove what has been idle for long. To be called now and then. Raises OSError."""
+        await self._in_thread(lambda: self._bound(time.time() - self._idle))
+
     async def _make(self, target: Path, make: Callable[[Path], Awaitable[None]]) -> Path:
         if await self._in_thread(lambda: self._kept(target)):
             return target
@@ -150,17 +160,20 @@ class Variants:
             raise MediaAway(f"{free} bytes are free in {self._directory}; {self._least_free} are to stay free")
         return False
 
-    def _bound(self) -> None:
-        """Remove what is too much, and what crashes left half made."""
+    def _bound(self, oldest: float = 0.0) -> None:
+        """Remove what is too much, or older, and what crashes left half made."""
         found = []
-        for path in self._directory.iterdir():
+        for path in self._directory.iterdir() if self._directory.is_dir() else ():
             if path.suffix == ".part":
                 if path.stem not in self._making:
                     path.unlink(missing_ok=True)
                 continue
             with suppress(FileNotFoundError):
                 known = path.stat()
-                found.append((known.st_atime, known.st_size, path))
+                if known.st_atime < oldest and path.name not in self._making:
+                    path.unlink()
+                else:
+                    found.append((known.st_atime, known.st_size, path))
         found.sort(reverse=True)
         most, left = self._most_files, self._most_bytes
         for position, (_, size, path) in enumerate(found):

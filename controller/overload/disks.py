@@ -2,7 +2,8 @@
 
 Each recording that runs, and each that begins, is promised room for what it may write in the next ``AHEAD`` seconds.
 What a disk has beyond its promises must be more than ``limits.min_free_disk``. Disks are looked at now and then; what
-begins in between is counted at once, so a thousand starts in one breath do not all believe in the same free byte.
+begins in between is counted at once, so a thousand starts in one breath do not all believe in the same free byte, and
+what ended in between before one is refused.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Volume:
 class Disks:
     """``switches`` has each switch's directory of recordings, ``data`` is data_dir; ``least`` bytes are to stay free.
 
-    ``running`` returns a switch's recordings that may still write.
+    ``running`` returns a switch's recordings that may still write, those that were admitted among them.
     """
 
     switches: Mapping[str, Volume]
@@ -57,20 +58,21 @@ class Disks:
         """Look at every disk."""
         data, *rooms = await asyncio.gather(_seen(self.data), *map(_seen, self.switches.values()))
         self._data, self._data_away = (None, data) if isinstance(data, str) else (data, None)
-        self._away, self._rooms, self._promised = {}, {}, {}
+        self._away, self._rooms = {}, {}
         for switch, room in zip(self.switches, rooms, strict=True):
             if isinstance(room, str):
                 self._away[switch] = room
             else:
                 self._rooms[switch] = room
-        for switch, room in self._rooms.items():
-            needed = sum(needs(recording.request) for recording in self.running(switch))
-            self._promised[room.device] = self._promised.get(room.device, 0) + needed
+        self._count()
 
     def admit(self, switch: str, request: RecordingRequest) -> str | None:
         """Say why a recording may not begin on a switch; None where it may, and then has its promise."""
         wanted = needs(request)
         refusal = self.data_problem() or self._problem(switch, wanted)
+        if refusal is not None and self._promised:  # to recordings that have ended since, it may be
+            self._count()
+            refusal = self.data_problem() or self._problem(switch, wanted)
         room = self._rooms.get(switch)
         if refusal is None and room is not None:
             self._promised[room.device] = self._promised.get(room.device, 0) + wanted
@@ -97,6 +99,13 @@ class Disks:
             return Shed.NOTHING
         room = self._data
         return Shed.CALLS if room is not None and room.free < min(LAST, self.least // 8) else Shed.STARTS
+
+    def _count(self) -> None:
+        """Promise each recording that runs its room, and no other."""
+        self._promised = {}
+        for switch, room in self._rooms.items():
+            needed = sum(needs(recording.request) for recording in self.running(switch))
+            self._promised[room.device] = self._promised.get(room.device, 0) + needed
 
     def _problem(self, switch: str, wanted: int = 0) -> str | None:
         if switch in self._away:

@@ -33,7 +33,7 @@ class Stalls(Protocol):
         ...
 
     def probe(self) -> Awaitable[None]:
-        """Write nothing, to learn whether it could."""
+        """Write something that is undone, to learn whether it can."""
         ...
 
 

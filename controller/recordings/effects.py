@@ -44,7 +44,7 @@ class Effects:
     """Carries effects out on the switch and on files.
 
     ``apply(recording id, fact)`` takes what comes of them, ``report`` errors that are a fault of ours, ``observe``
-    telemetry.
+    telemetry. ``clock`` is this machine's (Unix seconds).
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Effects:
         apply: Callable[[str, Fact], None],
         report: Callable[[BaseException], None],
         observe: Callable[[object], None],
+        clock: Callable[[], float],
     ) -> None:
         self._recorder = recorder
         self._media = media
@@ -62,6 +63,7 @@ class Effects:
         self._apply = apply
         self._report = report
         self._observe = observe
+        self._clock = clock
         self._looks = asyncio.Semaphore(LOOKS)
 
     def work(self, life: Life, effect: Effect) -> Coroutine[None, None, None] | None:
@@ -182,7 +184,7 @@ class Effects:
             found = await self._found(life)
         finally:
             life.examining = False
-        self._apply(life.recording.id, Examined(self._now(life), found))
+        self._apply(life.recording.id, Examined(self._now(life), found, self._clock()))
 
     async def _found(self, life: Life) -> Found:
         delay = self._timings.retry

@@ -172,10 +172,14 @@ class LimitReached:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """Media has opened and measured the master."""
+    """Media has opened and measured the master.
+
+    ``known_at`` is when that was, by this machine's clock: a recording's age must not hang on that of a switch.
+    """
 
     at: float
     found: Found
+    known_at: float | None = None
 
 
 Fact = (

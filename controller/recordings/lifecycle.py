@@ -412,7 +412,7 @@ def _finished(recording: Recording, fact: Examined) -> Recording:
     began = recording.started_at
     if began is None and measured is not None:  # RECORD_START was never seen
         began = max(recording.requested_at, ended - measured.untrimmed)
-    return replace(recording, started_at=began, finished_at=fact.at)
+    return replace(recording, started_at=began, finished_at=fact.at if fact.known_at is None else fact.known_at)
 
 
 def _lasted(recording: Recording, measured: Measured) -> float:

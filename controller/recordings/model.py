@@ -264,7 +264,8 @@ class Recording:
     times of RECORD_START and RECORD_STOP. ``reason`` is set as soon as we know why it will end, ``digit`` is the
     terminator that ended it, ``error`` says in words what went wrong. ``sequence`` counts its notices; ``revision``
     counts its changes. ``breaks`` are explained in ``silence``; ``spoke``: speech was heard before the last of them.
-    ``absence`` is why one is ``absent``. ``deleted_at``: its files are gone, or will be. ``followed`` is the leg to
+    ``absence`` is why one is ``absent``. ``finished_at``, when it was examined, and ``deleted_at``, since when its
+    files are gone, or will be, are times of this machine. ``followed`` is the leg to
     which its recorder followed a transfer, empty where it never did. ``stored``: the media store has it, whole;
     ``unstored``: it is to be put there still, or its objects are to be looked for and removed. Both say where it is,
     not what: they change without its revision.

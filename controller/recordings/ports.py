@@ -150,7 +150,7 @@ class Shelf(Protocol):
     def stored(self, identity: str, objects: tuple[Stored, ...]) -> Awaitable[Recording | None]:
         """Make durable that the media store has these objects, and no others; return the recording as it is then.
 
-        One that was deleted meanwhile is not changed, unless there are none. Raises LedgerFailed.
+        Of one that was deleted meanwhile they are to be removed still, unless there are none. Raises LedgerFailed.
         """
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 
@@ -79,11 +80,13 @@ class RecordingService:
         admit: Admit = lambda _switch, _request: None,
         per_call: int = 10,
         timings: Timings | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Make it of its ports.
 
         ``path_of(switch, recording id)`` names the master as the switch sees it, ``admit(switch, request)`` says why
-        it may not start there now (a full disk), and ``per_call`` may run at once on a call.
+        it may not start there now (a full disk), and ``per_call`` may run at once on a call. ``clock`` is this
+        machine's (Unix seconds).
         """
         self._recorder = recorder
         self._ledger = ledger
@@ -93,7 +96,8 @@ class RecordingService:
         self._admit = admit
         self._per_call = per_call
         self._timings = timings or Timings()
-        self._effects = Effects(recorder, media, self._timings, self.apply, self._report, self._observe)
+        self._clock = clock
+        self._effects = Effects(recorder, media, self._timings, self.apply, self._report, self._observe, clock)
         self._lives = Lives()
         self._tasks: set[asyncio.Task[None]] = set()
         self._doubts: set[str] = set()
@@ -256,8 +260,12 @@ class RecordingService:
         if not recording.state.final:
             raise NotPossible("the recording has not ended yet: its switch is not served now")
         await self._media.condemn(recording)
-        now = self._recorder.now(recording.owner.switch)
-        deleted = replace(recording, deleted_at=now, revision=recording.revision + 1)
+        deleted = replace(
+            recording,
+            deleted_at=self._clock(),
+            revision=recording.revision + 1,
+            unstored=recording.unstored or bool(recording.stored),  # its objects: not known to be gone yet
+        )
         await self._ledger.commit((deleted,))
         clearing = self._spawn(None, self._media.clear(deleted))  # also where whoever asked does not wait
         await asyncio.wait((clearing,))

@@ -1,35 +1,29 @@
-"""Which daemon delivers what, where several share a PostgreSQL. Works for ``Store.aside``."""
+"""Which daemon delivers what, where several share a PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Double, Integer, bindparam, literal_column, select, update
+from sqlalchemy import bindparam, select, update
 
 from controller.store.reader import Reader
-from controller.store.statements import FREE, chunks
-from controller.store.tables import DAEMONS, DELIVERIES
+from controller.store.statements import DUE_IDS, LIVING, chunks
+from controller.store.tables import DELIVERIES
 from controller.store.transaction import Transaction
 from controller.store.values import OutboxRow
 
-NOW = literal_column("extract(epoch FROM clock_timestamp())", Double)
-"""The database's clock, in Unix seconds."""
-
-_VOID = DELIVERIES.c.claimed_by.is_not(None) & DELIVERIES.c.claimed_by.not_in(
-    select(DAEMONS.c.id).where(DAEMONS.c.expires_at > NOW)
-)
+_VOID = DELIVERIES.c.claimed_by.is_not(None) & DELIVERIES.c.claimed_by.not_in(LIVING)
 _OURS = DELIVERIES.c.claimed_by == bindparam("daemon")
-_OF_NO_MORE = select(DELIVERIES.c.id).where(_VOID).with_for_update(skip_locked=True).cte("of_no_more")
-_FREE_DUE = (
-    select(DELIVERIES.c.id)
-    .where(DELIVERIES.c.origin == bindparam("of"), DELIVERIES.c.due_at <= bindparam("now"), FREE)
-    .order_by(DELIVERIES.c.due_at, DELIVERIES.c.id)
-    .limit(bindparam("most", type_=Integer))
-    .with_for_update(skip_locked=True)
-    .cte("free_due")
-)
+_FREE_DUE = DUE_IDS.with_for_update(skip_locked=True).cte("free_due")
 _ANY_VOID = select(DELIVERIES.c.id).where(_VOID).limit(1)
-_FREE_VOID = update(DELIVERIES).where(DELIVERIES.c.id == _OF_NO_MORE.c.id).values(claimed_by=None)
+_LOCK_VOID = select(DELIVERIES.c.id).where(_VOID).with_for_update(skip_locked=True)
+_FREE = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .values(claimed_by=None)
+    .returning(DELIVERIES.c.id)
+)
+_RELEASE = _FREE.where(_OURS)
 _CLAIM = (
     update(DELIVERIES)
     .where(DELIVERIES.c.id == _FREE_DUE.c.id)
@@ -37,12 +31,6 @@ _CLAIM = (
     .returning(DELIVERIES.c.id)
 )
 _CLAIMED = select(DELIVERIES.c.id).where(_OURS)
-_RELEASE = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.id.in_(bindparam("ids", expanding=True)), _OURS)
-    .values(claimed_by=None)
-    .returning(DELIVERIES.c.id)
-)
 
 
 def void(reader: Reader) -> bool:
@@ -52,7 +40,8 @@ def void(reader: Reader) -> bool:
 
 def free_void(transaction: Transaction) -> None:
     """Take back what daemons claimed that are not there any more."""
-    transaction.run(_FREE_VOID.returning(DELIVERIES.c.id))
+    for ids in chunks(row.id for row in transaction.run(_LOCK_VOID)):
+        transaction.run(_FREE, {"ids": ids})
 
 
 def claim(transaction: Transaction, daemon: str, origin: str, now: float, most: int) -> list[OutboxRow]:

@@ -10,12 +10,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Double, Select, delete, func, insert, select, update
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
 from controller.recordings.model import new_id
 from controller.store.reader import Reader
+from controller.store.statements import database_now
 from controller.store.store import Store
 from controller.store.tables import COMMANDS, LEASES
 from controller.store.transaction import Transaction
@@ -23,23 +22,6 @@ from controller.store.values import StoreFailed, column_text
 
 CHANNEL = "fsrec_commands"
 """Where PostgreSQL tells of rows: the payload is the id of the daemon that should look."""
-
-
-class database_now(GenericFunction[float]):  # noqa: N801 - it is a function of SQL
-    """The database's clock, in Unix seconds, which goes on within a transaction."""
-
-    type = Double()
-    inherit_cache = True
-
-
-@compiles(database_now, "sqlite")
-def _sqlite_now(*_: Any, **__: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(database_now, "postgresql")
-def _postgresql_now(*_: Any, **__: Any) -> str:
-    return "EXTRACT(EPOCH FROM clock_timestamp())::double precision"
 
 
 class CommandVoid(StoreFailed):
@@ -155,7 +137,8 @@ class StoreCommands:
 
     async def clear(self, age: float) -> int:
         """Remove commands whose deadline passed ``age`` seconds ago; return how many there were."""
-        statement = delete(COMMANDS).where(COMMANDS.c.deadline < database_now() - age)
+        before = select(database_now() - age).scalar_subquery()  # once: else no index is used
+        statement = delete(COMMANDS).where(COMMANDS.c.deadline < before)
         return await self._store.write(lambda transaction: transaction.connection.execute(statement).rowcount)
 
 

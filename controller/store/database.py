@@ -48,6 +48,10 @@ class Database(Protocol):
         """Keep all others from migrating until this transaction ends. Raises StoreError where it can't be used."""
         ...
 
+    def try_to_write(self, connection: Connection) -> None:
+        """Write something in an open transaction, and undo it. Raises what the database says where that can't be."""
+        ...
+
     def fault(self, error: BaseException) -> Fault:
         """Return what an error of the database means."""
         ...

@@ -1,6 +1,7 @@
 """The rows of daemons and leases, over connections of their own: no queue of writes delays a renewal.
 
-Times are the database's, taken when a statement runs. Statements are few and short; each has its deadline.
+Times in them are the database's, taken when a statement runs; no lease ends by them (``cluster.keeper``). Statements
+are few and short; each has its deadline.
 """
 
 from __future__ import annotations
@@ -34,14 +35,13 @@ _RENEW = _sql("""UPDATE leases SET expires_at = :now + $2 FROM unnest($3::text[]
     WHERE switch = name AND epoch = stood AND holder = $1 RETURNING switch""")
 _ADD = _sql("""INSERT INTO leases (switch, epoch, expires_at) SELECT name, 0, :now FROM unnest($1::text[]) AS name
     ON CONFLICT (switch) DO NOTHING""")
-_LOOK = _sql("SELECT switch, holder, epoch, expires_at - :now AS remains FROM leases WHERE switch = ANY($1::text[])")
+_LOOK = _sql("SELECT switch, holder, epoch, expires_at, expires_at - :now AS remains FROM leases")
 _LIVING = _sql("SELECT count(*) FROM daemons WHERE expires_at > :now")
 _LAPSED = _sql("DELETE FROM daemons WHERE expires_at < :now - $1::float8")
 _PATIENCE = "SET LOCAL lock_timeout = '1500ms'"
 # Locked for more than the change needs: that waits for transactions which the former holder has under way.
-_FREE = _sql("""SELECT 1 FROM leases WHERE switch = $1 AND epoch = $2 AND CASE
-        WHEN $3::float8 > 0 THEN expires_at <= :now - $3::float8
-        ELSE holder IS NULL OR holder = $4 OR expires_at <= :now END FOR UPDATE""")
+_AS_SEEN = """SELECT 1 FROM leases WHERE switch = $1 AND epoch = $2 AND holder IS NOT DISTINCT FROM $3::text
+    AND expires_at = $4 FOR UPDATE"""
 _TAKE = _sql("""UPDATE leases SET holder = $2, epoch = epoch + 1, expires_at = :now + $3
     WHERE switch = $1 RETURNING epoch""")
 _GIVE_BACK = _sql("""UPDATE leases SET holder = NULL, expires_at = :now
@@ -53,21 +53,22 @@ _LEAVE = "DELETE FROM daemons WHERE id = $1"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A lease as its row says it, and the seconds until it expires, by the database's clock; since then, negative.
+    """A lease as its row says it: each renewal makes it another. ``expires_at`` is of the database's clock.
 
     ``holder`` is None where it was given back.
     """
 
     holder: str | None
     epoch: int
-    left: float
+    expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The leases of some switches, and how many daemons live, this one included."""
+    """All leases, those of them that have not expired, and how many daemons live, this one included."""
 
     leases: Mapping[str, Standing]
+    valid: Collection[str]
     daemons: int
 
 
@@ -135,29 +136,30 @@ class LeaseRows:
         return await self._renewing.ask(ask)
 
     async def look(self, switches: Collection[str]) -> Sight:
-        """Look at leases; a switch that has none gets one that nobody holds. Forgets daemons that are long gone."""
+        """Look at all leases; a switch that has none gets one that nobody holds. Forgets daemons long gone."""
 
         async def ask(connection: Any) -> Sight:
-            rows = await connection.fetch(_LOOK, list(switches))
-            if len(rows) < len(set(switches)):
+            rows = await connection.fetch(_LOOK)
+            if not {row["switch"] for row in rows}.issuperset(switches):
                 await connection.execute(_ADD, sorted(switches))
-                rows = await connection.fetch(_LOOK, list(switches))
-            leases = {row["switch"]: Standing(row["holder"], row["epoch"], row["remains"]) for row in rows}
+                rows = await connection.fetch(_LOOK)
+            leases = {row["switch"]: Standing(row["holder"], row["epoch"], row["expires_at"]) for row in rows}
+            valid = frozenset(row["switch"] for row in rows if row["remains"] > 0)
             await connection.execute(_LAPSED, FORGOTTEN)
-            return Sight(leases, await connection.fetchval(_LIVING))
+            return Sight(leases, valid, await connection.fetchval(_LIVING))
 
         return await self._looking.ask(ask)
 
-    async def take(self, switch: str, epoch: int, after: float) -> int | None:
-        """Take a lease that stood at ``epoch`` and was given back, has expired, or is this daemon's own.
+    async def take(self, switch: str, seen: Standing) -> int | None:
+        """Take a lease that still stands as it was ``seen``; whether it may be taken is for who has seen it.
 
-        ``after`` are the seconds for which it must have been so. Returns the new epoch; None where another was
-        quicker. Waits for transactions that the former holder has under way.
+        Returns the new epoch; None where another was quicker. Waits for transactions that the former holder has
+        under way.
         """
 
         async def ask(connection: Any) -> int | None:
             await connection.execute(_PATIENCE)
-            if await connection.fetchval(_FREE, switch, epoch, after, self.daemon) is None:
+            if await connection.fetchval(_AS_SEEN, switch, seen.epoch, seen.holder, seen.expires_at) is None:
                 return None
             taken: int = await connection.fetchval(_TAKE, switch, self.daemon, self.lasts)
             return taken

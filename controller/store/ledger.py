@@ -73,14 +73,17 @@ class StoreLedger:
     async def stored(self, identity: str, objects: tuple[Stored, ...]) -> Recording | None:
         """Make durable that the media store has these objects, and no others; return the recording as it is then.
 
-        One that was deleted meanwhile is not changed, unless there are none. Raises StoreFailed.
+        Of one that was deleted meanwhile they are to be removed still, unless there are none. Raises StoreFailed.
         """
 
         def work(transaction: Transaction) -> Recording | None:
             recording = transaction.recording(identity)
-            if recording is None or (recording.deleted_at is not None and objects):
-                return recording
-            recording = replace(recording, stored=objects, unstored=False)
+            if recording is None:
+                return None
+            if recording.deleted_at is not None and objects:
+                recording = replace(recording, unstored=True)
+            else:
+                recording = replace(recording, stored=objects, unstored=False)
             transaction.save_recording(recording)
             return recording
 

@@ -132,6 +132,7 @@ _SHARED = (
 
 STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
+NEWEST = len(STEPS) + 1
 
 
 def migrate(connection: Connection, steps: tuple[Step, ...] = STEPS) -> int:

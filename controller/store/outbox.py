@@ -2,8 +2,9 @@
 
 Who is alone with the database takes what is due by reading it: what is in hand is known to this process alone.
 Where daemons share one, each claims what it takes, in a transaction that skips what others are claiming. So a
-delivery is in one daemon's hands; what a daemon claimed that is not there any more (``daemons``) is free again. Caps
-of origins are a daemon's own: two daemons send up to twice as much at once.
+delivery is in one daemon's hands; what a daemon claimed that is not there any more (``daemons``) is free again. A
+crash of the server that undoes a claim costs a duplicate at most, so it is made aside; one that undid a release would
+leave a delivery to nobody, so that is synced. Caps of origins are a daemon's own: two send twice as much at once.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class SharedQueue(OwnQueue):
     async def fetch(self, now: float, wanted: Wanted) -> Fetched:
         """Claim what is due at ``now``, wanted and free, and return it; writes nothing where nothing is."""
         if self._doubtful:
-            await self.store.aside(lambda transaction: claims.release_others(transaction, self.daemon, wanted.busy))
+            await self.store.write(lambda transaction: claims.release_others(transaction, self.daemon, wanted.busy))
             self._doubtful = False
         void, origins, next_due = await self.store.read(
             lambda reader: (claims.void(reader), reader.due_origins(now), reader.next_due(now))
@@ -124,14 +125,14 @@ class SharedQueue(OwnQueue):
         """Let others have what was claimed."""
         if deliveries:
             try:
-                await self.store.aside(lambda transaction: claims.release(transaction, self.daemon, deliveries))
+                await self.store.write(lambda transaction: claims.release(transaction, self.daemon, deliveries))
             except StoreError:
                 self._doubtful = True
                 raise
 
     async def leave(self) -> None:
         """Let others have all that was claimed and not delivered."""
-        await self.store.aside(lambda transaction: claims.release_others(transaction, self.daemon, ()))
+        await self.store.write(lambda transaction: claims.release_others(transaction, self.daemon, ()))
 
 
 def _in_turns(

@@ -8,19 +8,21 @@ answered is asked after by its transaction's number.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
-from sqlalchemy import BigInteger, Connection, Engine, NullPool, bindparam, event, text
+from sqlalchemy import BigInteger, Connection, Engine, NullPool, bindparam, event, insert, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from controller.store.database import Fault
+from controller.store.tables import TEXTS
 from controller.store.values import StoreError
 
 OLDEST = 13
@@ -41,6 +43,8 @@ _MIGRATING = 0x66737265  # the advisory lock of who makes or changes tables: "fs
 _IN_THE_WAY = frozenset({"40001", "40P01", "55P03"})  # serialization failure, deadlock, lock not available
 _UNUSABLE = frozenset({"25006", "25P03", "53300", "57P01", "57P02", "57P03", "57P05"})
 """Read-only (a standby), ended while idle, too many connections, shut down or restarting."""
+
+_PAGES = 16_384  # bytes that hardly compress: more than a page has room for
 
 _MARK = text("SELECT CAST(pg_current_xact_id_if_assigned() AS TEXT)")
 _STATUS = text("SELECT pg_xact_status(CAST(CAST(:mark AS TEXT) AS xid8))")
@@ -95,6 +99,13 @@ class PostgresDatabase:
         if about.standby:
             raise StoreError("the server is a standby, which can't be written: name the primary")
         connection.execute(_LOCK, {"key": _MIGRATING})
+
+    def try_to_write(self, connection: Connection) -> None:
+        """Write and undo what no page that is there has room for: the server's disk may be full."""
+        with connection.begin_nested() as trial:
+            row = {"id": f"trial {secrets.token_hex(16)}", "data": secrets.token_hex(_PAGES)}
+            connection.execute(insert(TEXTS), row)
+            trial.rollback()
 
     def fault(self, error: BaseException) -> Fault:
         """Return what an error means, by its SQLSTATE."""

@@ -54,6 +54,9 @@ class SqliteDatabase:
     def begin_migration(self, connection: Connection) -> None:
         """Do nothing: a writer's transaction has the lock."""
 
+    def try_to_write(self, _: Connection) -> None:
+        """Do nothing: that a disk is full shows at a commit alone, and data_dir's is looked at by itself."""
+
     def fault(self, _: BaseException) -> Fault:
         """Call all errors refusals: a lock has been waited for already, and there is no connection to lose."""
         return Fault.REFUSED

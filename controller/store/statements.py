@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
+    Double,
     Integer,
     Select,
     Table,
@@ -26,14 +27,37 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
-from controller.store.tables import ATTEMPTS, DELIVERIES, RECORDINGS, TRANSCRIPTIONS
+from controller.store.tables import ATTEMPTS, DAEMONS, DELIVERIES, RECORDINGS, TRANSCRIPTIONS
 from controller.store.values import DeliveryState
 
 T = TypeVar("T")
 
 _INSERT: dict[str, Callable[[Table], Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _CHUNK = 512  # ids in one IN list; SQLite takes 32766 parameters, PostgreSQL 32767
+
+
+class database_now(GenericFunction[float]):  # noqa: N801 - it is a function of SQL
+    """The database's clock, in Unix seconds, which goes on within a transaction."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _sqlite_now(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_now, "postgresql")
+def _postgresql_now(*_: Any, **__: Any) -> str:
+    return "EXTRACT(EPOCH FROM clock_timestamp())::double precision"
+
+
+LIVING = select(DAEMONS.c.id).where(DAEMONS.c.expires_at > database_now())
+"""The daemons that share this database now."""
 
 # What is locked is PostgreSQL's alone, here and below: SQLite's writers never meet.
 REVISIONS = (

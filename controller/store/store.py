@@ -78,6 +78,7 @@ class Store:
     def __init__(self, database: Database, *, observe: Hook, clock: Callable[[], float], patience: float) -> None:
         loop = asyncio.get_running_loop()
         self.shared = database.shared
+        self._database = database
         self._writer = Writer(database, loop, observe, clock, group=GROUP, patience=patience, lost=self._lost)
         self._aside = (
             Writer(database, loop, observe, clock, group=GROUP, patience=patience, durable=False)
@@ -138,9 +139,9 @@ class Store:
         return self._writer.stalled
 
     async def probe(self) -> None:
-        """Write nothing: after refusals ``stalled`` then says whether the database can be written again."""
+        """Write something, and undo it: after refusals ``stalled`` then says whether it can be written again."""
         with contextlib.suppress(StoreError):
-            await self.write(lambda transaction: transaction.recording(""))
+            await self.write(lambda transaction: self._database.try_to_write(transaction.connection))
 
     async def close(self) -> None:
         """Finish what was enqueued, then close the database. Writes and reads after it raise StoreFailed."""

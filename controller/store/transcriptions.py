@@ -14,14 +14,13 @@ from sqlalchemy import ColumnElement, select, update
 
 from controller.recordings.model import Delivery, Recording, Transcription, TranscriptionState
 from controller.store.codec import DecodeError, decode
-from controller.store.commands import database_now
+from controller.store.statements import LIVING
 from controller.store.store import Store
 from controller.store.tables import DAEMONS, TRANSCRIPTIONS
 from controller.store.transaction import Transaction
 
 LEFT = 10_000
 """Transcriptions left to others that are remembered: one that is forgotten is looked at once more."""
-_LIVE = DAEMONS.c.expires_at > database_now()
 
 
 class StoreTranscriptions:
@@ -96,7 +95,7 @@ class StoreTranscriptions:
             return False
 
         def work(transaction: Transaction) -> bool:
-            rows = transaction.connection.execute(select(DAEMONS.c.id).where(_LIVE, DAEMONS.c.id != daemon))
+            rows = transaction.connection.execute(LIVING.where(DAEMONS.c.id != daemon))
             others = {row.id for row in rows}
             left_by = others & {*transcription.left_by}
             if others == left_by:
@@ -138,5 +137,5 @@ class StoreTranscriptions:
 def _free_for(daemon: str) -> ColumnElement[bool]:
     """Return what is true of a transcription that a daemon may claim: its own, nobody's, or one of who is gone."""
     claimer = TRANSCRIPTIONS.c.claimed_by
-    living = select(DAEMONS.c.id).where(DAEMONS.c.id == claimer, _LIVE).exists()
+    living = LIVING.where(DAEMONS.c.id == claimer).exists()
     return claimer.is_(None) | (claimer == daemon) | ~living

@@ -75,6 +75,11 @@ def failure(error: BaseException, database: Database, what: str = "not stored") 
     return failed
 
 
+def _refused(waiting: _Waiting) -> bool:
+    """Tell whether the database has refused a work, in that work's own savepoint."""
+    return waiting.error is not None and isinstance(waiting.error.__cause__, SQLAlchemyError)
+
+
 class Writer:
     """Runs units of work over one connection in a thread of its own.
 
@@ -175,8 +180,9 @@ class Writer:
         error = self._tried(group, started + (0.0 if self._away else self._patience))
         if error is None:
             self._tell(GroupCommitted(len(group), time.monotonic() - started))
-            self._resolve(group, writable=True)
-            return True
+            writable = self._writable() if any(map(_refused, group)) else True
+            self._resolve(group, writable=writable)
+            return writable
         writable = not self._away and self._writable()
         if writable and len(group) > 1:
             self._tell(GroupRetried(len(group), self._database.words(error)))
@@ -283,15 +289,16 @@ class Writer:
                 self._tell(WorkFailed(self._database.words(error)))
 
     def _writable(self) -> bool:
-        """Whether a transaction can begin at all: if not, trying each work alone only multiplies the waiting."""
+        """Whether anything can be written at all: if not, trying each work alone only multiplies the waiting."""
         try:
             connection = self._connect()
             connection.connection.rollback()  # a commit that was refused leaves its transaction open
             with connection.begin():
-                return True
+                self._database.try_to_write(connection)
         except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error):
             self._disconnect()
             return False
+        return True
 
     def _resolve(self, group: list[_Waiting], *, writable: bool) -> None:
         for waiting in group:

@@ -8,7 +8,9 @@ person can read; that wakes every waiter.
 
 from __future__ import annotations
 
+import contextlib
 import socket as stdlib_socket
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from controller.switch import facts_clean
 from controller.switch.wire_codec import Frame, FrameError, FrameReader, Item, Limits, encode_packet
 
 READ_SIZE: Final = 262_144
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 REPLIES: Final = frozenset({"command/reply", "api/response"})
 Chunk: TypeAlias = tuple[list[Item], int, int]
 """Items of one read, the events among them, the bytes they came in."""
@@ -203,6 +206,8 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
                 greenlet.kill(block=False)
         self._greenlets.clear()
         if sock := getattr(self, "sock", None):
+            with contextlib.suppress(OSError):  # what the switch has not taken by now it is not to hear later
+                sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, _AT_ONCE)
             sock.close()
         if not self._opening:
             self._wire.tell_ended(str(end))

@@ -8,6 +8,7 @@ checked just before, so neither a literal, nor an odd spelling, nor a name that 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from controller.turns import Turns
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -60,7 +63,10 @@ _REFUSED_V6 = tuple(
     )
 )
 _GLOBAL_V6 = ip_network("2000::/3")  # all that is allocated for the public internet
-_LOOKUPS = 16  # at once: a slow name server must not use up the threads of others
+_LOOKUPS = 64
+"""Names looked up at once."""
+_EACH = 4
+"""Of one domain: its name server chooses how long each takes, and how many names it has."""
 
 
 class AddressRefused(OSError):
@@ -136,18 +142,42 @@ def _reason(address: Address) -> str | None:
 
 
 class GuardedResolver(AbstractResolver):
-    """Looks names up in threads of its own and returns only addresses that the guard lets pass."""
+    """Looks names up in threads of its own and returns only addresses that the guard lets pass.
+
+    A domain whose name server is slow keeps a few of the threads, for longer than anybody waits; others have theirs.
+    """
 
     def __init__(self, guard: AddressGuard) -> None:
         self._guard = guard
         self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="fsrec-lookup")
+        self._turns = Turns(_LOOKUPS, _EACH)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses of ``host``. Raises AddressRefused when all are refused, OSError when it has none."""
+        loop = asyncio.get_running_loop()
+        domain = ".".join(host.lower().rstrip(".").rsplit(".", 2)[-2:])
+
+        def look_up() -> list[tuple[Any, ...]]:
+            try:
+                return _look_up(host, port, family)
+            finally:  # by the thread: it goes on when who asked has given up
+                with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                    loop.call_soon_threadsafe(self._turns.give, domain)
+
+        await self._turns.take(party=domain)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
+            looking = self._threads.submit(look_up)
+        except RuntimeError as error:  # closed
+            self._turns.give(domain)
+            raise OSError(f"{host!r:.100} is not looked up any more") from error
+        try:
+            found = await asyncio.wrap_future(looking)
+        except asyncio.CancelledError:
+            if looking.cancel():  # before a thread had it
+                self._turns.give(domain)
+            raise
         except UnicodeError as error:
             raise OSError(f"{host!r:.100} is not a host name: {error}") from error
         passed: list[ResolveResult] = []

@@ -175,6 +175,18 @@ async def test_the_caller_hangs_up_while_it_rings() -> None:
 
 
 @virtual
+async def test_a_switch_that_is_let_go_while_it_rings() -> None:
+    """Its dialled legs are another daemon's to tell of: they are not found here, and not as ended."""
+    world = await dialling([["3"]], 3.0)
+    assert world.daemon is not None
+    leg = world.rung[0].callees[0].leg
+    world.cut()
+    world.daemon.desk.let_go(world.call.switch)
+    await world.settle()
+    assert (world.daemon.desk.find(leg), world.daemon.desk.past_leg(leg)) == (None, None)
+
+
+@virtual
 async def test_a_dialled_leg_is_its_diallers_accounts() -> None:
     """While it lives it can be found by its id, as a call of that account."""
     world = await dialling([["5"]], 4.0)

@@ -1,4 +1,4 @@
-"""A table of leases and the duties of daemons, in memory; the database's clock is the (virtual) loop's."""
+"""A table of leases and the duties of daemons, in memory; the daemons' clock is the (virtual) loop's."""
 
 from __future__ import annotations
 
@@ -22,17 +22,23 @@ class Table:
     leases: dict[str, tuple[str | None, int, float]] = field(default_factory=dict)
     daemons: dict[str, float] = field(default_factory=dict)
     lasts: float = 8.0
+    set_by: float = 0.0
+
+    def clock(self) -> float:
+        """The database's, which may be set."""
+        return now() + self.set_by
 
 
 @dataclass
 class TableLeases:
-    """`cluster.ports.Leases`; `away` refuses, `held` keeps whoever asks waiting."""
+    """`cluster.ports.Leases`; `away` refuses, `hung` keeps whoever renews waiting, what is `stuck` is not taken."""
 
     table: Table
     daemon: str
     away: bool = False
     slow: float = 0.0
     hung: asyncio.Event | None = None
+    stuck: Collection[str] = ()
     asked: list[str] = field(default_factory=list)
 
     async def _pass(self, what: str) -> None:
@@ -46,7 +52,7 @@ class TableLeases:
         self.table.daemons[self.daemon] = now() + self.table.lasts
         kept = [name for name, epoch in held.items() if self.table.leases[name][:2] == (self.daemon, epoch)]
         for name in kept:
-            self.table.leases[name] = (self.daemon, held[name], now() + self.table.lasts)
+            self.table.leases[name] = (self.daemon, held[name], self.table.clock() + self.table.lasts)
         if self.hung is not None:
             await self.hung.wait()
         return kept
@@ -54,28 +60,25 @@ class TableLeases:
     async def look(self, switches: Collection[str]) -> Sight:
         await self._pass("look")
         for switch in switches:
-            self.table.leases.setdefault(switch, (None, 0, now()))
-        leases = {
-            name: Standing(holder, epoch, until - now())
-            for name, (holder, epoch, until) in self.table.leases.items()
-            if name in switches
-        }
-        return Sight(leases, sum(until > now() for until in self.table.daemons.values()))
+            self.table.leases.setdefault(switch, (None, 0, self.table.clock()))
+        leases = {name: Standing(*row) for name, row in self.table.leases.items()}
+        valid = [name for name, row in leases.items() if row.expires_at > self.table.clock()]
+        return Sight(leases, valid, sum(until > now() for until in self.table.daemons.values()))
 
-    async def take(self, switch: str, epoch: int, after: float) -> int | None:
+    async def take(self, switch: str, seen: Standing) -> int | None:
         await self._pass(f"take {switch}")
-        holder, stood, until = self.table.leases[switch]
-        free = now() - until >= after or (holder in {None, self.daemon} and not after)
-        if stood != epoch or not free:
+        if switch in self.stuck:
+            raise LedgerFailed("its row is locked")
+        if Standing(*self.table.leases[switch]) != seen:
             return None
-        self.table.leases[switch] = (self.daemon, epoch + 1, now() + self.table.lasts)
-        return epoch + 1
+        self.table.leases[switch] = (self.daemon, seen.epoch + 1, self.table.clock() + self.table.lasts)
+        return seen.epoch + 1
 
     async def give_back(self, held: Mapping[str, int]) -> None:
         await self._pass("give_back")
         for switch, epoch in held.items():
             if self.table.leases[switch][:2] == (self.daemon, epoch):
-                self.table.leases[switch] = (None, epoch, now())
+                self.table.leases[switch] = (None, epoch, self.table.clock())
 
     async def give_back_all(self) -> None:
         await self.give_back({name: row[1] for name, row in self.table.leases.items() if row[0] == self.daemon})

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import delete, insert, update
 
 from controller.store import Store
-from controller.store.commands import database_now
+from controller.store.statements import database_now
 from controller.store.tables import DAEMONS, LEASES
 
 

@@ -19,7 +19,8 @@ from controller.cluster.verbs import Answer, Delete, Verb
 from controller.recordings.model import new_id
 from controller.recordings.ports import LedgerFailed, NotPossible, SwitchAway, TooMany
 from controller.store import Store
-from controller.store.commands import StoreCommands, Taken, database_now
+from controller.store.commands import StoreCommands, Taken
+from controller.store.statements import database_now
 from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -66,6 +67,77 @@ async def test_a_daemon_that_is_killed() -> None:
     assert 6 <= now() - killed <= 10.1
     [taken] = [event for event in second.seen if isinstance(event, LeaseTaken)]
     assert (taken.epoch, taken.former) == (2, "first")
+    await second.stop()
+
+
+@pytest.mark.parametrize("by", [3600.0, 10.0, -10.0, -3600.0])
+def test_a_database_whose_clock_is_set(by: float) -> None:
+    """Forward: no lease ends for it. Back: what a dead daemon held is had as soon as ever, and not hours later."""
+
+    async def test() -> None:
+        table, first, second = await both("fs1")
+        table.set_by = by
+        while now() < 20:
+            await asyncio.sleep(0.01)
+            assert first.keeper.holds("fs1")
+        assert table.leases["fs1"][1] == 1
+        await first.kill()
+        table.set_by = 0.0
+        killed = now()
+        while "fs1" not in second.duties.serving:
+            await asyncio.sleep(0.01)
+        assert 6 <= now() - killed <= 10.1
+        await second.stop()
+
+    run_virtually(test())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_never_two_and_in_the_end_one(seed: int) -> None:
+    """Three daemons, whose database is late, away for some of them, and has its clock set; they die and come back."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+
+    async def test() -> None:
+        table = Table()
+        daemons = [await Daemon(table, name, ["fs1"]).start() for name in "abc"]
+        for number in range(200):
+            one = chance.choice(daemons)
+            match chance.choice(["away", "back", "slow", "set", "kill", "stop", "calm", "calm"]):
+                case "away":
+                    one.rows.away = True
+                case "back":
+                    one.rows.away, one.rows.slow = False, 0.0
+                case "slow":
+                    one.rows.slow = chance.uniform(0.0, 3.0)
+                case "set":
+                    table.set_by = chance.uniform(-20.0, 20.0)
+                case "kill" | "stop" as how:
+                    await (one.kill() if how == "kill" else one.stop())
+                    daemons[daemons.index(one)] = await Daemon(table, f"d{number}", ["fs1"]).start()
+            for _ in range(chance.randrange(400)):
+                await asyncio.sleep(0.01)
+                holders = [daemon.rows.daemon for daemon in daemons if daemon.keeper.holds("fs1")]
+                assert len(holders) <= 1
+        for daemon in daemons:
+            daemon.rows.away, daemon.rows.slow = False, 0.0
+        await asyncio.sleep(15)
+        assert sum(daemon.duties.serving == {"fs1"} for daemon in daemons) == 1
+        for daemon in daemons:
+            await daemon.stop()
+
+    run_virtually(test())
+
+
+@virtual
+async def test_what_was_renewed_unseen() -> None:
+    """Who was stopped itself does not take what it saw long ago: it looks first."""
+    table, first, second = await both("fs1")
+    second.rows.away = True
+    await asyncio.sleep(60)
+    second.rows.away = False
+    await asyncio.sleep(5)
+    assert (table.leases["fs1"][:2], second.duties.told) == (("first", 1), [])
+    await first.stop()
     await second.stop()
 
 
@@ -189,6 +261,27 @@ async def test_what_the_store_refuses() -> None:
 
 
 @virtual
+async def test_a_lease_that_is_lost_while_it_is_renewed() -> None:
+    """The answer, which may be older, does not bring it back; had again meanwhile it stays as it was had."""
+    daemon = await Daemon(Table(), "a", ["fs1", "fs2"]).start()
+    await asyncio.sleep(3)
+    daemon.rows.hung = asyncio.Event()
+    asked = daemon.rows.asked.count("renew")
+    while daemon.rows.asked.count("renew") == asked:
+        await asyncio.sleep(0.01)
+    daemon.rows.stuck = {"fs2"}
+    daemon.keeper.lost("fs1", 1)
+    daemon.keeper.lost("fs2", 1)
+    await asyncio.sleep(2)
+    assert daemon.keeper.epochs == {"fs1": 2}
+    daemon.rows.hung.set()
+    await asyncio.sleep(0.01)
+    assert daemon.keeper.epochs == {"fs1": 2}
+    assert daemon.duties.serving == {"fs1"}
+    await daemon.stop()
+
+
+@virtual
 async def test_daemons_share() -> None:
     """Those that start together have as many each; of one that dies the rest is shared by the others."""
     table = Table()
@@ -235,8 +328,12 @@ async def test_a_beginning_that_fails() -> None:
     daemon = await Daemon(Table(), "a", ["fs1"]).start()
     daemon.duties.failing = [LedgerFailed("away"), ZeroDivisionError("a bug"), LedgerFailed("away")]
     with Caught() as caught:
-        await asyncio.sleep(8)
+        await asyncio.sleep(1.5)
+        assert (daemon.keeper.holds("fs1"), daemon.duties.serving) == (True, set())
+        assert daemon.keeper.unserved() == {"fs1": "it is being taken over: away"}
+        await asyncio.sleep(6.5)
     assert daemon.duties.serving == {"fs1"}
+    assert daemon.keeper.unserved() == {}
     assert [type(error) for error in caught.errors] == [ZeroDivisionError]
     await daemon.stop()
 
@@ -276,6 +373,61 @@ async def test_switches_that_left_the_settings() -> None:
     assert set(daemon.keeper.epochs) == {"fs1"}
     assert table.leases["old"][0] is None
     await daemon.stop()
+
+
+@virtual
+async def test_leases_of_removed_switches_that_are_lost_while_others_are_given_back() -> None:
+    """Each is let go once."""
+    table = Table()
+    daemon = await Daemon(table, "a", ["fs1"]).start()
+    daemon.duties.gone = {"old", "older"}
+    await asyncio.sleep(100)
+    assert set(daemon.keeper.epochs) == {"fs1", "old", "older"}
+    daemon.duties.gone = set()
+    daemon.duties.ends = 3.0
+    while len(daemon.keeper.epochs) == 3:
+        await asyncio.sleep(0.01)
+    (left,) = {"old", "older"} & set(daemon.keeper.epochs)
+    daemon.keeper.lost(left, daemon.keeper.epochs[left])
+    await asyncio.sleep(30)
+    assert set(daemon.keeper.epochs) == {"fs1"}
+    assert daemon.keeper.holds("fs1")
+    await daemon.stop()
+
+
+@virtual
+async def test_a_lease_that_cannot_be_taken_keeps_no_other() -> None:
+    """One on which a transaction of its former holder hangs, say."""
+    daemon = Daemon(Table(), "a", ["fs1", "fs2", "fs3"])
+    daemon.rows.stuck = {"fs1"}
+    await daemon.start()
+    await asyncio.sleep(3)
+    assert daemon.duties.serving == {"fs2", "fs3"}
+    assert daemon.keeper.unserved() == {"fs1": "no daemon is known to hold it: its row is locked"}
+    daemon.rows.stuck = set()
+    await asyncio.sleep(3)
+    assert daemon.duties.serving == {"fs1", "fs2", "fs3"}
+    await daemon.stop()
+
+
+@virtual
+async def test_whose_a_switch_of_other_settings_is() -> None:
+    """Another daemon's while it is held, for a minute after, and while that is not known; then nobody's."""
+    table = Table()
+    here, there = await Daemon(table, "a", ["fs1"]).start(), await Daemon(table, "b", ["fs2"]).start()
+    assert here.keeper.foreign("fs2")  # nothing was looked at yet
+    await asyncio.sleep(5)
+    assert [here.keeper.foreign(name) for name in ("fs1", "fs2", "never")] == [False, True, False]
+    assert here.keeper.elsewhere == {}
+    await there.stop()
+    await asyncio.sleep(50)
+    assert here.keeper.foreign("fs2")
+    await asyncio.sleep(20)
+    assert not here.keeper.foreign("fs2")
+    here.rows.away = True
+    await asyncio.sleep(10)
+    assert here.keeper.foreign("fs2")
+    await here.stop()
 
 
 @virtual

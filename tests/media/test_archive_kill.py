@@ -71,7 +71,8 @@ async def life(base: Path, bucket: Bucket, story: str, *, again: bool = False) -
         keeping = asyncio.create_task(keeper.run())
         if story == "deleted" and row.deleted_at is None:
             await media.condemn(row)
-            row = replace(row, deleted_at=START + 9, revision=row.revision + 1)
+            unstored = row.unstored or bool(row.stored)
+            row = replace(row, deleted_at=START + 9, revision=row.revision + 1, unstored=unstored)
             await ledger.commit((row,))
             await media.clear(row)
         async with asyncio.timeout(20):

@@ -63,6 +63,15 @@ async def test_what_is_not_there(bucket: Bucket) -> None:
         await everything(nowhere, "a.wav", 0, 1)
 
 
+async def test_deleting_is_one_plain_request_each(bucket: Bucket, faulty: FaultyS3) -> None:
+    """Not every S3 knows how to remove several at once, so not even one is removed that way."""
+    await Objects(bucket.place(faulty.url)).delete(["a.wav", "a.mp3"])
+    assert [(asked.method, asked.name, asked.query) for asked in faulty.asked] == [
+        ("DELETE", "a.wav", ""),
+        ("DELETE", "a.mp3", ""),
+    ]
+
+
 @pytest.mark.parametrize("fault", ["500", "503", "403", "hang", "reset"])
 @pytest.mark.parametrize("what", ["put", "head", "get", "delete"])
 async def test_a_store_that_fails(bucket: Bucket, faulty: FaultyS3, fault: str, what: str) -> None:
@@ -98,6 +107,25 @@ async def test_what_was_stored_otherwise_is_found_out(bucket: Bucket, faulty: Fa
     faulty.rule = lambda asked: "damage" if asked.method == "PUT" else None
     with pytest.raises(Damaged):
         await objects.put("a.wav", of(os.urandom(size)), size, "audio/wav")
+
+
+async def test_what_another_wrote_meanwhile_is_found_out(bucket: Bucket, faulty: FaultyS3) -> None:
+    """An object of the same size that is not the one that was put is none."""
+    objects = Objects(bucket.place(faulty.url), Patience())
+    faulty.rule = lambda asked: 0.5 if asked.method == "HEAD" else None
+    putting = asyncio.create_task(objects.put("a.wav", of(b"aaaa"), 4, "audio/wav"))
+    await faulty.seen(lambda asked: asked.method == "HEAD")
+    await bucket.put("rec/a.wav", b"bbbb")
+    with pytest.raises(Damaged):
+        await putting
+
+
+async def test_an_object_that_is_shorter_than_it_was(bucket: Bucket) -> None:
+    """Its end is not taken for the end of what was asked for."""
+    objects = Objects(bucket.place())
+    await objects.put("a.wav", of(b"a" * 100), 100, "audio/wav")
+    with pytest.raises(MediaAway, match="of 200 bytes that were asked for 100 came"):
+        await everything(objects, "a.wav", 0, 200)
 
 
 @pytest.mark.parametrize("fault", ["cut", "stall"])

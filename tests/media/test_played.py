@@ -308,3 +308,15 @@ async def test_no_directory_to_be_had(world: World, tmp_path: Path, there: str) 
     with pytest.raises(MediaAway, match=r"played can't be used: .*; this daemon must be able to make it"):
         await world.made()
     assert world.decoders.jobs == []
+
+
+async def test_what_nobody_plays_goes(world: World) -> None:
+    """An hour after its last play, as it may be of a recording that was deleted; what is held stays."""
+    held = Path(await world.made("held")).name
+    await world.once("old")
+    world.now += 3000.0
+    played = Path(await world.once("lately")).name
+    world.now += 700.0
+    await world.sounds.tidy()
+    assert world.files() == {held, played}
+    assert Path(await world.once("old")).name in world.files()

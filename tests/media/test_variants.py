@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,22 @@ async def test_those_kept_are_bounded(tmp_path: Path) -> None:
     assert list((tmp_path / "v").iterdir()) == [last]
     variants.close()
     few.close()
+
+
+async def test_what_nobody_asks_for_goes(tmp_path: Path) -> None:
+    """An hour after the last request: its recording may have been deleted by another daemon."""
+    quick = Slow()
+    quick.free.set()
+    variants = Variants(tmp_path / "v", quick)
+    await variants.tidy()  # nothing was made yet
+    old, used = new_id(), new_id()
+    for name in (old, used):
+        await ask(variants, name)
+        os.utime(tmp_path / "v" / f"{name}.1.mp3", (time.time() - 3700, 5))
+    kept = await ask(variants, used)
+    await variants.tidy()
+    assert list((tmp_path / "v").iterdir()) == [kept]
+    variants.close()
 
 
 async def test_no_room(tmp_path: Path) -> None:

@@ -29,6 +29,13 @@ class Rooms:
         data = places.pop("data")
         self.disks = Disks(places, data, LEAST, lambda switch: self.running.get(switch, []))
 
+    def admit(self, switch: str, request: RecordingRequest) -> str | None:
+        """Have one begin that may."""
+        refusal = self.disks.admit(switch, request)
+        if refusal is None:
+            self.running.setdefault(switch, []).append(running(request))
+        return refusal
+
     async def look(self, name: str) -> Room:
         found = self.seen[name]
         if isinstance(found, OSError):
@@ -65,17 +72,29 @@ async def test_each_start_is_promised_its_room_at_once() -> None:
     rooms.seen["fs1"] = Room(LEAST + 3 * ONE, None, 1)
     rooms.seen["fs2"] = replace_device(PLENTY, 2)
     await rooms.disks.look()
-    assert [rooms.disks.admit("fs1", MONO) is None for _ in range(5)] == [True] * 3 + [False] * 2
-    refusal = rooms.disks.admit("fs1", MONO)
+    assert [rooms.admit("fs1", MONO) is None for _ in range(5)] == [True] * 3 + [False] * 2
+    refusal = rooms.admit("fs1", MONO)
     assert refusal == (
         f"{LEAST + 3 * ONE} bytes are free in /fs1, {3 * ONE} of them for 10 more minutes of the "
         f"recordings that run, {ONE} would be for this one; limits.min_free_disk wants {LEAST}"
     )
-    assert rooms.disks.admit("fs2", MONO) is None
+    assert rooms.admit("fs2", MONO) is None
     rooms.running["fs1"] = [running(MONO)]
     await rooms.disks.look()
-    assert rooms.disks.admit("fs1", DUAL) is None
-    assert rooms.disks.admit("fs1", MONO) is not None
+    assert rooms.admit("fs1", DUAL) is None
+    assert rooms.admit("fs1", MONO) is not None
+
+
+async def test_what_ended_leaves_its_room_at_once() -> None:
+    """A start is not refused for the sake of recordings that have ended since the last look."""
+    rooms = Rooms()
+    rooms.seen["fs1"] = Room(LEAST + ONE, None, 1)
+    await rooms.disks.look()
+    assert rooms.admit("fs1", MONO) is None
+    assert rooms.admit("fs1", MONO) is not None
+    rooms.running.clear()
+    assert rooms.admit("fs1", MONO) is None
+    assert rooms.admit("fs1", MONO) is not None
 
 
 async def test_switches_on_one_disk_share_it() -> None:
@@ -83,8 +102,8 @@ async def test_switches_on_one_disk_share_it() -> None:
     rooms = Rooms()
     rooms.seen["fs1"] = rooms.seen["fs2"] = Room(LEAST + ONE, None, 1)
     await rooms.disks.look()
-    assert rooms.disks.admit("fs1", MONO) is None
-    assert rooms.disks.admit("fs2", MONO) is not None
+    assert rooms.admit("fs1", MONO) is None
+    assert rooms.admit("fs2", MONO) is not None
 
 
 async def test_a_disk_below_its_least_is_told_and_comes_back() -> None:
@@ -98,7 +117,7 @@ async def test_a_disk_below_its_least_is_told_and_comes_back() -> None:
     }
     rooms.seen["fs1"] = PLENTY
     await rooms.disks.look()
-    assert (rooms.disks.problems(), rooms.disks.admit("fs1", MONO)) == ({}, None)
+    assert (rooms.disks.problems(), rooms.admit("fs1", MONO)) == ({}, None)
 
 
 async def test_files_count_as_well_as_bytes() -> None:
@@ -107,9 +126,9 @@ async def test_files_count_as_well_as_bytes() -> None:
     rooms.seen["fs1"] = Room(1 << 40, LEAST_FILES - 1, 1)
     rooms.seen["fs2"] = Room(1 << 40, LEAST_FILES, 2)
     await rooms.disks.look()
-    refusal = rooms.disks.admit("fs1", MONO)
+    refusal = rooms.admit("fs1", MONO)
     assert refusal == f"{LEAST_FILES - 1} files can still be made on the disk of /fs1; {LEAST_FILES} are to stay free"
-    assert rooms.disks.admit("fs2", MONO) is None
+    assert rooms.admit("fs2", MONO) is None
 
 
 async def test_a_directory_that_is_away() -> None:
@@ -118,9 +137,9 @@ async def test_a_directory_that_is_away() -> None:
     rooms.seen["fs1"] = OSError(errno.ETIMEDOUT, "does not answer")
     await rooms.disks.look()
     assert rooms.disks.problems() == {"fs1": "/fs1: does not answer"}
-    assert rooms.disks.admit("fs1", MONO) == "/fs1: does not answer"
+    assert rooms.admit("fs1", MONO) == "/fs1: does not answer"
     assert (rooms.disks.away("fs1"), rooms.disks.away("fs2")) == (True, False)
-    assert rooms.disks.admit("fs2", MONO) is None
+    assert rooms.admit("fs2", MONO) is None
     rooms.seen["fs1"] = OSError(errno.ENOTDIR, "/fs1 is no directory: fix it")
     await rooms.disks.look()
     assert rooms.disks.problems() == {"fs1": "/fs1 is no directory: fix it"}
@@ -142,6 +161,6 @@ async def test_data_dir_is_everybodys(data: Room | OSError, shed: Shed) -> None:
     rooms.seen["data"] = data
     await rooms.disks.look()
     assert rooms.disks.shed() is shed
-    assert (rooms.disks.admit("fs1", MONO) is None) == (shed is Shed.NOTHING)
+    assert (rooms.admit("fs1", MONO) is None) == (shed is Shed.NOTHING)
     assert rooms.disks.problems() == {}
     assert (rooms.disks.data_problem() or "/data").count("/data") == 1

@@ -61,6 +61,8 @@ from tests.recordings.virtual import run_virtually, settled, virtual
 
 SKIP, SILENCE = PauseBehavior.SKIP, PauseBehavior.SILENCE
 N = NoticeKind
+AHEAD = 1e6
+"""Seconds that this machine's clock is ahead of the switch's."""
 
 
 class Bench:
@@ -80,6 +82,7 @@ class Bench:
             media=self.media,
             telemetry=telemetry,
             path_of=lambda switch, identity: f"/{switch}/{identity}.wav",
+            clock=lambda: self.now + AHEAD,
             **options,
         )
 
@@ -1366,12 +1369,34 @@ async def test_deleting() -> None:
     assert (
         deleted == bench.row(identity) == replace(before, deleted_at=deleted.deleted_at, revision=before.revision + 1)
     )
-    assert deleted.deleted_at == pytest.approx(bench.now, abs=0.1)
+    assert deleted.deleted_at == pytest.approx(bench.now + AHEAD, abs=0.1)
     assert bench.media.cleared == [deleted]
     assert await bench.service.delete(identity) is None
     assert await bench.service.delete("unknown") is None
     assert len(bench.media.cleared) == 1
     assert bench.ledger.told == [N.STARTED, N.COMPLETED]
+
+
+@virtual
+async def test_objects_of_what_is_deleted_are_in_its_row() -> None:
+    """Not known to be gone yet, so whoever looks after the media store finds them by the row."""
+    bench = Bench()
+    identity = await ended(bench)
+    there = (Stored("wav", 44),)
+    bench.ledger.rows[identity] = replace(bench.row(identity), stored=there)
+    deleted = await bench.service.delete(identity)
+    assert deleted is not None
+    assert (deleted.stored, deleted.unstored) == (there, True)
+
+
+@virtual
+async def test_age_is_told_by_this_machine() -> None:
+    """When it was examined is no time of its switch, whose clock may be years behind: it would be too old."""
+    bench = Bench()
+    row = bench.row(await ended(bench))
+    assert row.ended_at is not None
+    assert row.ended_at <= bench.now
+    assert row.finished_at == pytest.approx(bench.now + AHEAD, abs=1.0)
 
 
 @virtual

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,3 +134,18 @@ async def test_a_kill_in_the_midst_of_it(daemon: Daemon, switch: Switch, callbac
     await daemon.until(lambda: list(switch.recordings.glob("*.wav")) == [])
     assert [state for _, state, _ in rows(daemon)] == ["completed"] * count
     assert list((daemon.data / "media" / "clearing").glob("*")) == []
+
+
+async def test_a_switch_whose_clock_is_behind(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """Its recordings are as old as they are, not as its clock says: none goes on the day that it was made."""
+    daemon.say(record_call(daemon.receiver), {"sleep": 300}, {"hangup": {}})
+    keep(daemon, 30.0)
+    daemon.options = {"look_at_age": 0.1, "clock": lambda: time.time() + 40 * 86400}
+    await daemon.start()
+    await recorded(daemon, switch, callbacks, 1)
+    await daemon.until(daemon.quiet)
+    assert daemon.app is not None
+    looks = Looks(daemon.app.retention.expired)
+    daemon.app.retention.expired = looks
+    await daemon.until(lambda: len(looks.found) == 3)
+    assert (gone(daemon), len(rows(daemon))) == (0, 1)

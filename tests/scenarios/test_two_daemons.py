@@ -112,6 +112,7 @@ async def test_a_database_that_goes_away(
         assert "switch fs1: no daemon is known to hold it: store postgresql://" in said["problems"][0]
         assert pair.one.app is not None
         assert pair.one.app.desk.count == 0
+        assert pair.one.app.recordings.writing("fs1") == []
         assert all(call.alive for _, call in calls)
         proxy.refusing = False
         await until_ready(pair.one, serving=True)

@@ -12,8 +12,9 @@ from sqlalchemy import select, text
 from controller.recordings.ports import LedgerFailed
 from controller.store import Store, Transaction, open_store
 from controller.store.bell import BellLost, listen
-from controller.store.commands import CHANNEL, StoreCommands, database_now, still_wanted
+from controller.store.commands import CHANNEL, StoreCommands, still_wanted
 from controller.store.postgres import PostgresDatabase
+from controller.store.statements import database_now
 from controller.store.tables import COMMANDS
 from tests.cluster.leases import hold
 from tests.store.conftest import postgres_only

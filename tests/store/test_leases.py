@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
-from controller.store import Store, open_store
+from controller.documents.call import CallState
+from controller.recordings.model import NoticeKind, State
+from controller.store import Store, StoreLedger, open_store
+from controller.store.calls import StoreCalls
 from controller.store.leases import DEADLINE, LeaseRows
 from controller.store.postgres import PostgresDatabase
+from controller.store.reader import Reader
+from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS
 from controller.store.transaction import Transaction
 from controller.store.values import LeaseLost, StoreFailed
 from tests.harness.postgres import PostgresServer
 from tests.store.conftest import Told
-from tests.store.values import recording
+from tests.store.values import call, delivery, notice, recording
 
 Rows = Callable[..., LeaseRows]
+
+
+async def take(daemon: LeaseRows, switch: str, epoch: int) -> int | None:
+    """Take a lease as it stands now, if it does at that epoch."""
+    standing = (await daemon.look([switch])).leases[switch]
+    return await daemon.take(switch, standing) if standing.epoch == epoch else None
+
+
+async def holders(daemon: LeaseRows) -> dict[str, str | None]:
+    """Who has which lease."""
+    return {switch: standing.holder for switch, standing in (await daemon.look([])).leases.items()}
 
 
 @pytest.fixture
@@ -46,59 +62,61 @@ async def rows(store: Store, postgres_url: str) -> AsyncIterator[Rows]:
 
 
 async def test_a_lease_is_taken_once(rows: Rows) -> None:
-    """Of all that take it at the same epoch one has it, with the next; the others see whose it is."""
+    """Of all that saw it alike one has it, with the next epoch; the others see whose it is."""
     daemons = [rows(f"d{number}") for number in range(8)]
     sight = await daemons[0].look(["fs1"])
-    assert (sight.leases["fs1"].holder, sight.leases["fs1"].epoch, sight.daemons) == (None, 0, 0)
-    assert sight.leases["fs1"].left <= 0
-    taken = await asyncio.gather(*(daemon.take("fs1", 0, 0.0) for daemon in daemons))
+    seen = sight.leases["fs1"]
+    assert (seen.holder, seen.epoch, list(sight.valid), sight.daemons) == (None, 0, [], 0)
+    taken = await asyncio.gather(*(daemon.take("fs1", seen) for daemon in daemons))
     assert sorted(taken, key=str) == [1, *[None] * 7]
-    holder = f"d{taken.index(1)}"
-    standing = (await daemons[0].look(["fs1", "fs2"])).leases["fs1"]
-    assert (standing.holder, standing.epoch) == (holder, 1)
-    assert 25 < standing.left <= 30
+    sight = await daemons[0].look(["fs2"])
+    assert (sight.leases["fs1"].holder, sight.leases["fs1"].epoch) == (f"d{taken.index(1)}", 1)
+    assert set(sight.valid) == {"fs1"}
+    assert 25 < sight.leases["fs1"].expires_at - seen.expires_at < 60
 
 
 async def test_a_lease_is_renewed_while_it_is_held(rows: Rows) -> None:
     """By its holder, at its epoch, and for so long; who asks for one that isn't its own is told so."""
     one, other = rows("one"), rows("other")
     await one.look(["fs1", "fs2"])
-    assert (await one.take("fs1", 0, 0.0), await other.take("fs2", 0, 0.0)) == (1, 1)
+    assert (await take(one, "fs1", 0), await take(other, "fs2", 0)) == (1, 1)
     assert set(await one.renew({"fs1": 1, "fs2": 1, "fs3": 1})) == {"fs1"}
     assert set(await one.renew({"fs1": 2})) == set()
     await other.renew({})
     assert (await one.look([])).daemons == 2
 
 
-async def test_a_lease_that_expires_is_taken_by_another(rows: Rows) -> None:
-    """Not before; its former holder cannot renew it then. One that lay long enough is taken by who waits for that."""
+async def test_a_lease_that_was_renewed_is_not_as_it_was_seen(rows: Rows) -> None:
+    """Who saw it before does not have it; once it is another's its former holder cannot renew it."""
     brief, other = rows("brief", 0.4), rows("other")
     await brief.look(["fs1"])
     await brief.renew({})
-    assert await brief.take("fs1", 0, 0.0) == 1
-    assert await other.take("fs1", 1, 0.0) is None
+    assert await take(brief, "fs1", 0) == 1
+    seen = (await other.look(["fs1"])).leases["fs1"]
+    assert await brief.renew({"fs1": 1}) == {"fs1"}
+    assert await other.take("fs1", seen) is None
     async with asyncio.timeout(10):
-        while await other.take("fs1", 1, 0.3) is None:
+        while (await other.look(["fs1"])).valid:
             await asyncio.sleep(0.02)
-    assert -0.7 < (await brief.look(["fs1"])).leases["fs1"].left - 30 <= 0
+    assert await take(other, "fs1", 1) == 2
     assert await brief.renew({"fs1": 1}) == set()
     assert (await other.look([])).daemons == 1
 
 
 async def test_a_lease_is_given_back(rows: Rows) -> None:
-    """At once, by its holder alone; a holder that leaves gives back all, and is known no more."""
+    """By its holder alone; a holder that leaves gives back all, and is known no more."""
     one, other = rows("one"), rows("other")
     await one.renew({})
     await one.look(["fs1", "fs2", "fs3"])
     for switch in ("fs1", "fs2", "fs3"):
-        assert await one.take(switch, 0, 0.0) == 1
+        assert await take(one, switch, 0) == 1
     await other.give_back({"fs1": 1})
-    assert await other.take("fs1", 1, 0.0) is None
+    assert (await holders(one)) == {"fs1": "one", "fs2": "one", "fs3": "one"}
     await one.give_back({"fs1": 1, "fs2": 7})
-    assert await other.take("fs1", 1, 0.0) == 2
-    assert await other.take("fs2", 1, 0.0) is None
+    assert (await holders(one)) == {"fs1": None, "fs2": "one", "fs3": "one"}
+    assert await take(other, "fs1", 1) == 2
     await one.give_back_all()
-    assert await other.take("fs2", 1, 0.0) == 2
+    assert (await holders(one)) == {"fs1": "other", "fs2": None, "fs3": None}
     assert (await other.look([])).daemons == 1
     await one.leave()
     assert (await other.look([])).daemons == 0
@@ -108,8 +126,8 @@ async def test_its_own_lease_is_had_anew(rows: Rows) -> None:
     """A taking whose answer was lost: the row says that it is this daemon's, which takes it with the next epoch."""
     one = rows("one")
     await one.look(["fs1"])
-    assert await one.take("fs1", 0, 0.0) == 1
-    assert await one.take("fs1", 1, 0.0) == 2
+    assert await take(one, "fs1", 0) == 1
+    assert await take(one, "fs1", 1) == 2
 
 
 async def test_a_server_that_does_not_answer(postgres: PostgresServer, postgres_url: str, rows: Rows) -> None:
@@ -127,7 +145,7 @@ async def test_a_server_that_does_not_answer(postgres: PostgresServer, postgres_
                 assert asyncio.get_running_loop().time() - began < DEADLINE + 1
         finally:
             await blocked.close()
-        assert await one.take("fs1", 0, 0.0) == 1
+        assert await take(one, "fs1", 0) == 1
     nowhere = LeaseRows(PostgresDatabase(postgres.url(port=1).replace("postgres@", "who:secret@")), "one", 30.0)
     with pytest.raises(StoreFailed, match=r"store postgresql://who@127\.0\.0\.1:1/postgres: ") as failed:
         await nowhere.renew({})
@@ -162,7 +180,7 @@ async def test_what_is_held_is_stored(store: Store, rows: Rows) -> None:
     """In one group with what is not: that alone is refused, nothing of it is stored, and the fence told."""
     one, other = rows("one"), rows("other")
     await one.look(["fs1", "fs2", "fs3"])
-    assert [await one.take("fs1", 0, 0.0), await other.take("fs2", 0, 0.0), await one.take("fs3", 0, 0.0)] == [1] * 3
+    assert [await take(one, "fs1", 0), await take(other, "fs2", 0), await take(one, "fs3", 0)] == [1] * 3
     store.fence = held = Held("one", {"fs1": 1, "fs2": 1, "fs3": 9})
     works = [("a", "fs1"), ("b", "fs2"), ("c", "fs3"), ("d", "fs1"), ("e", "fs4")]
     results = await asyncio.gather(
@@ -172,6 +190,48 @@ async def test_what_is_held_is_stored(store: Store, rows: Rows) -> None:
     assert await stored(store, *"abcde") == [True, False, False, True, False]
     assert held.told == [("fs2", 1), ("fs3", 9)]
     assert "switch fs2" in str(results[1])
+
+
+def _rows_in_all(reader: Reader) -> int:
+    tables = (RECORDINGS, CALLS, NOTICES, DELIVERIES)
+    return sum(reader.connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
+
+
+RUNNING = recording(state=State.RECORDING)
+OVER = recording(state=State.COMPLETED, finished_at=1002.0)
+CALL = call()
+WRITERS: dict[str, Callable[[StoreLedger, StoreCalls], Awaitable[object]]] = {
+    "a start": lambda ledger, calls: ledger.commit((recording(),), along=calls.along(CALL)),
+    "a change": lambda ledger, _: ledger.commit((RUNNING,)),
+    "a notice": lambda ledger, _: ledger.commit((RUNNING,), (notice(RUNNING),)),
+    "an end": lambda ledger, _: ledger.commit((OVER,), (notice(OVER, kind=NoticeKind.COMPLETED),)),
+    "a call": lambda _, calls: calls.save(CALL),
+    "a call's end": lambda _, calls: calls.save(replace(CALL, state=CallState.ENDED), (delivery(),)),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+@pytest.mark.parametrize("here", [True, False], ids=["was held", "never held"])
+async def test_who_writes_about_a_switch_is_fenced(store: Store, rows: Rows, what: str, here: bool) -> None:
+    """Everything that rooms store of calls and recordings: of a switch that another holds nothing of it is stored."""
+    one, other = rows("one"), rows("other")
+    await one.look(["fs1"])
+    assert (await take(one, "fs1", 0), await take(other, "fs1", 1)) == (1, 2)
+    store.fence = Held("one", {"fs1": 1} if here else {})
+    ledger = StoreLedger(store, lambda _: (delivery(),), lambda: None, lambda _: None)
+    with pytest.raises(LeaseLost):
+        await WRITERS[what](ledger, StoreCalls(store, lambda: None))
+    assert await store.read(_rows_in_all) == 0
+    store.fence = Held("other", {"fs1": 2})
+    await WRITERS[what](ledger, StoreCalls(store, lambda: None))
+
+
+async def test_what_is_over_and_told_of_needs_no_lease(store: Store) -> None:
+    """Whoever deletes it may hold nothing."""
+    store.fence = Held("one", {})
+    ledger = StoreLedger(store, lambda _: (), lambda: None, lambda _: None)
+    await ledger.commit((replace(OVER, deleted_at=2000.0),))
+    assert await stored(store, OVER.id) == [True]
 
 
 async def test_what_is_about_no_switch_is_not_fenced(store: Store, rows: Rows) -> None:
@@ -184,14 +244,14 @@ async def test_what_is_about_no_switch_is_not_fenced(store: Store, rows: Rows) -
 
 async def test_a_write_claims_what_was_held_when_it_was_enqueued(store: Store, rows: Rows) -> None:
     """One that waited while the lease was lost and had again is of the former time: it is refused."""
-    one, other = rows("one"), rows("other")
+    one = rows("one")
     await one.look(["fs1"])
-    assert await one.take("fs1", 0, 0.0) == 1
+    assert await take(one, "fs1", 0) == 1
     store.fence = held = Held("one", {"fs1": 1})
     late = store.write(saves("late"), about=("fs1",))  # not handed to the writer before the loop's next turn
     held.epochs = {"fs1": 3}
     await late
-    assert await one.take("fs1", 1, 0.0) == 2
+    assert await take(one, "fs1", 1) == 2
     held.epochs = {"fs1": 1}
     late = store.write(saves("later"), about=("fs1",))
     held.epochs = {"fs1": 2}
@@ -199,14 +259,13 @@ async def test_a_write_claims_what_was_held_when_it_was_enqueued(store: Store, r
         await late
     await store.write(saves("latest"), about=("fs1",))
     assert await stored(store, "late", "later", "latest") == [True, False, True]
-    assert await other.take("fs1", 2, 0.0) is None
 
 
 async def test_taking_waits_for_what_the_holder_stores(store: Store, rows: Rows) -> None:
     """A transaction that has looked keeps its leases, renewing does not wait: no row comes after a taking."""
     one, other = rows("one", 0.5), rows("other")
     await one.look(["fs1"])
-    assert await one.take("fs1", 0, 0.0) == 1
+    assert await take(one, "fs1", 0) == 1
     store.fence = Held("one", {"fs1": 1})
 
     def slowly(transaction: Transaction) -> None:
@@ -218,7 +277,7 @@ async def test_taking_waits_for_what_the_holder_stores(store: Store, rows: Rows)
     assert await one.renew({"fs1": 1}) == {"fs1"}
     assert not storing.done()
     async with asyncio.timeout(10):
-        while await other.take("fs1", 1, 0.0) is None:
+        while await take(other, "fs1", 1) is None:
             await asyncio.sleep(0.02)
     assert await stored(store, "slow") == [True]
     await storing

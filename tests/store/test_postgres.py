@@ -37,6 +37,8 @@ from tests.store.conftest import Told, postgres_only
 from tests.store.values import call, delivery, notice, recording
 
 DEADLINE = 20.0
+FULL = """CREATE FUNCTION filled() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"""
 
 
 @dataclass
@@ -392,9 +394,13 @@ async def test_a_server_that_restarts_costs_time_alone(
     everything: list[asyncio.Future[Any]] = [*waiting, reading]
     done, _ = await asyncio.wait(everything, timeout=0.3)
     assert done == set()
+    later = [asyncio.ensure_future(far.read(lambda reader: reader.unfinished("fs1"))) for _ in range(4)]
+    done, _ = await asyncio.wait(later, timeout=0.3)
+    assert done == set()
     wire.away = False
     await asyncio.gather(*waiting)
-    assert made[0] in await reading
+    for each in (reading, *later):
+        assert made[0] in await each
     assert len(await far.read(lambda reader: reader.unfinished("fs1"))) == 3
     assert told.of(GroupRetried) == []
     assert sum(event.works for event in told.of(GroupCommitted)) == 3
@@ -442,6 +448,33 @@ async def test_a_network_that_hangs_is_given_up(postgres_url: str, wire: Wire) -
     wire.cut()
     await waiting
     assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 2
+    await store.close()
+
+
+async def test_a_server_without_room_is_stalled_until_there_is_some(
+    new_postgres_url: str, postgres: PostgresServer
+) -> None:
+    """Where every write is refused, in whichever way it writes, it says so, as where there is no server."""
+    store = await open_store(new_postgres_url)
+    database = urlsplit(new_postgres_url).path[1:]
+    await postgres.executed(FULL, database)
+    for table in ("recordings", "texts"):
+        await postgres.executed(f"CREATE TRIGGER filled BEFORE INSERT ON {table} EXECUTE FUNCTION filled()", database)
+
+    def reads_too(transaction: Transaction) -> None:
+        transaction.save_recording(recording())
+        transaction.recording("")
+
+    for work in (partial(Transaction.save_recording, recording=recording()), reads_too):
+        with pytest.raises(StoreFailed, match="No space left"):
+            await store.write(work)
+        assert store.stalled > 0
+        await store.probe()
+        assert store.stalled > 0
+    await postgres.executed("DROP FUNCTION filled CASCADE", database)
+    await store.probe()
+    assert store.stalled == 0
+    assert await store.read(lambda reader: reader.connection.scalar(text("SELECT count(*) FROM texts"))) == 0
     await store.close()
 
 

@@ -49,6 +49,7 @@ class Conn:
         self.reader = reader
         self.writer = writer
         self.line_breaks = 0
+        self.reset = False
 
     async def send(self, *parts: bytes) -> None:
         self.writer.write(b"".join(parts))
@@ -66,13 +67,15 @@ class Conn:
                 self.line_breaks += 1
         raise EOFError
 
-    async def until_eof(self) -> None:
-        """Read what still comes, until the other side has closed."""
+    async def until_eof(self) -> bytes:
+        """Return what still comes until the other side has closed, or reset, the connection."""
+        came = b""
         try:
-            while await self.reader.read(65536):
-                pass
+            while part := await self.reader.read(65536):
+                came += part
         except ConnectionError:
-            return
+            self.reset = True
+        return came
 
     async def auth(self, answer: str = ACCEPTED) -> str:
         """Ask for the password and answer it; gives the packet."""

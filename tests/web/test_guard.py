@@ -199,23 +199,35 @@ def test_the_refusal_is_found_behind_other_errors() -> None:
     assert refusal(circle) is None
 
 
-async def test_a_slow_name_server_does_not_use_up_the_loops_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lookups that hang leave the event loop's own threads free."""
+async def test_a_slow_name_server_holds_up_its_own_domain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many names it has, and though nobody waits any more: others are looked up, the loop's threads are free,
+    and once it answers its own names are too."""
     import threading
 
     over, entered = threading.Event(), threading.Semaphore(0)
 
-    def hang(*_: Any, **__: Any) -> list[Any]:
-        entered.release()
-        over.wait(10)
-        return []
+    def look_up(host: str, port: int, **_: Any) -> list[Any]:
+        if host.lower().rstrip(".").endswith(".slow.example"):
+            entered.release()
+            over.wait(60)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port))]
 
-    monkeypatch.setattr("controller.web.guard.socket.getaddrinfo", hang)
+    monkeypatch.setattr("controller.web.guard.socket.getaddrinfo", look_up)
     resolver = GuardedResolver(AddressGuard())
-    hanging = [asyncio.create_task(resolver.resolve(f"{index}.example")) for index in range(64)]
-    for _ in range(16):
+    for _turn in range(2):
+        hanging = [asyncio.create_task(resolver.resolve(f"{index}.Slow.example.")) for index in range(100)]
+        await asyncio.sleep(0)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+    hanging = [asyncio.create_task(resolver.resolve(f"{index}.slow.example")) for index in range(100)]
+    try:
         assert await asyncio.to_thread(entered.acquire, True, 10)
-    assert await asyncio.to_thread(lambda: 7) == 7
-    over.set()
-    await asyncio.gather(*hanging, return_exceptions=True)
+        assert len(await asyncio.wait_for(resolver.resolve("other.example"), 10)) == 1
+        assert await asyncio.to_thread(lambda: 7) == 7
+    finally:
+        over.set()
+    assert all([await asyncio.wait_for(task, 10) for task in hanging])
     await resolver.close()
+    with pytest.raises(OSError, match="not looked up any more"):
+        await resolver.resolve("other.example")

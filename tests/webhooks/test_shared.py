@@ -28,6 +28,7 @@ from controller.store import (
     open_store,
 )
 from controller.webhooks import IDENTITY_HEADER
+from tests.harness.postgres import PostgresServer
 from tests.harness.receiver import Receiver
 from tests.store.values import notice, recording
 from tests.webhooks.test_outbox import live
@@ -263,6 +264,30 @@ async def test_what_was_claimed_unawares_is_given_back(shared: Store, monkeypatc
             await one.fetch(100.0, ALL)
     assert (await SharedQueue(shared, daemon="two").fetch(100.0, ALL)).rows == ()
     assert ids((await one.fetch(100.0, Wanted(9, {}, 9, frozenset(held), ""))).rows) == set(unknown)
+
+
+async def test_what_is_given_back_is_so_after_a_crash_of_the_server() -> None:
+    """It undoes what was not synced: a claim that came back would be nobody's to deliver while its daemon lives."""
+    server = PostgresServer.find(durable=True)
+    assert server is not None
+    try:
+        await asyncio.to_thread(server.start)
+        await server.executed("ALTER SYSTEM SET wal_writer_delay = '10s'")  # nothing is synced meanwhile
+        await server.executed("SELECT pg_reload_conf()")
+        store = await open_store(server.url(), clock=lambda: 100.0)
+        one, two = (SharedQueue(store, daemon=name) for name in ("one", "two"))
+        for name in ("one", "two"):
+            await store.write(partial(live, daemon=name, until=1e12))
+        sent = await put(store, "http://a/x")
+        assert ids((await one.fetch(100.0, ALL)).rows) == set(sent)
+        await server.executed("CHECKPOINT")
+        await one.give_back(sent)
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        await asyncio.to_thread(server.start)
+        assert ids((await two.fetch(100.0, ALL)).rows) == set(sent)
+        await store.close()
+    finally:
+        server.remove()
 
 
 async def test_origins_take_turns_over_daemons(shared: Store) -> None:
