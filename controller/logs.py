@@ -7,12 +7,16 @@ sequence would write log lines, or the reader's terminal. Telemetry (``telemetry
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import logging
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
+from types import TracebackType
 from typing import Any, TextIO
 
 import structlog
@@ -64,7 +68,8 @@ _SHORT_SECRET = 4
 def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> Callable[[], None]:
     """Log to ``stream`` (stderr) as the settings say, whatever library logs; ``secrets`` never appear.
 
-    The returned function puts things back as they were.
+    What Python itself would print, of errors that nobody catches, is logged as well. The returned function puts
+    things back as they were.
     """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Processor] = [
@@ -79,7 +84,7 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO
         if settings.format == "json"
         else structlog.dev.ConsoleRenderer(colors=False, event_key="event")
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Handler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), structlog.stdlib.add_logger_name, *shared],
@@ -93,6 +98,8 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO
     )
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook)
+    sys.excepthook, threading.excepthook, sys.unraisablehook = _crashed, _thread_crashed, _unraisable
     root.handlers[:] = [handler]
     root.setLevel(level)
     structlog.configure(
@@ -108,9 +115,37 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO
 
     def restore() -> None:
         root.handlers[:], root.level = before[0], before[1]
+        sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
         structlog.reset_defaults()
 
     return restore
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Says that a line could not be written; logging's own would print what it was about, as it came."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # the name is logging's
+        kind = getattr(sys.exc_info()[0], "__name__", "an error")
+        with contextlib.suppress(Exception):
+            said = {"event": "line.unwritable", "level": "error", "line": record.lineno, "reason": kind}
+            self.stream.write(f"{json.dumps(said)}\n")
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger("fsrec").critical("daemon.crashed", exc_info=(kind, error, trace))
+
+
+def _thread_crashed(args: threading.ExceptHookArgs) -> None:
+    if not issubclass(args.exc_type, SystemExit) and args.exc_value is not None:
+        logging.getLogger("fsrec").error("thread.crashed", exc_info=args.exc_value)
+
+
+def _unraisable(args: sys.UnraisableHookArgs) -> None:
+    if args.exc_value is not None:
+        logging.getLogger("fsrec").error("error.ignored", exc_info=args.exc_value)
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
 import re
+import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 from controller import telemetry
 from controller.logs import LEVELS, REDACTED, Sanitizer, configure, escaped, event_name, secrets_of, telemetry_hook
 from controller.settings import LogSettings, parse
+from controller.switch.wire_thread import WireThread
 
 SECRET = "s3cret-Sesame"
 HOSTILE = "Bob\r\n2026-01-01 [info] call.answered\x1b[2J\u2028\u202e\x7f\x85"
@@ -121,6 +125,36 @@ def test_exceptions(log: Log, form: str) -> None:
     first, *others = log.lines
     assert "call.failed" in first
     assert [line for line in others if not line.startswith("| ")] == []
+
+
+async def test_what_python_prints_is_logged(log: Log) -> None:
+    """Errors that nobody catches (of the program, a thread, a finalizer, the wire's hub) and lines that are none."""
+    log.configure(secrets=(SECRET,))
+
+    class Bad:
+        def __del__(self) -> None:
+            fail(f"finalizer {HOSTILE}{SECRET}")
+
+    try:
+        fail(f"program {HOSTILE}{SECRET}")
+    except ValueError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    thread = threading.Thread(target=fail, args=(f"thread {HOSTILE}{SECRET}",))
+    thread.start()
+    thread.join()
+    Bad()
+    hub, ran = WireThread("test"), threading.Event()
+    hub.spawn(lambda: fail(f"hub {HOSTILE}{SECRET}"))
+    hub.spawn(ran.set)
+    assert await asyncio.to_thread(ran.wait, 10)
+    await hub.close()
+    logging.getLogger("library").error("%d", f"{HOSTILE}{SECRET}")
+    wanted = ["daemon.crashed", "thread.crashed", "error.ignored", "greenlet.crashed", "line.unwritable"]
+    assert [event["event"] for event in log.events] == wanted
+    for event, word in zip(log.events, ("program", "thread", "finalizer", "hub"), strict=False):
+        assert f"ValueError: {word} Bob" in event["exception"]
+    assert SECRET not in log.stream.getvalue()
+    assert all(line.isprintable() for line in log.lines)
 
 
 def test_secrets(log: Log) -> None:

@@ -82,6 +82,7 @@ async def telephony(
         path_of=files.master_path,
         admit=space.admit,
         per_call=settings.limits.recordings_per_call,
+        clock=site.clock,
     )
     site.stack.push_async_callback(recordings.close)
     fetcher = DocumentClient(guard)

@@ -240,8 +240,7 @@ class Archive:
             await asyncio.wait((task,))
 
     async def delete(self, recording: Recording) -> None:
-        """Have no object of a recording, in any format that it may have there. Raises MediaAway."""
-        await self.forget(recording.id)
+        """Have no object of a recording, which is forgotten, in any format that it may have. Raises MediaAway."""
         forms = {WAV, recording.request.format, *(one.format for one in recording.stored)}
         await self._objects.delete([name_of(recording.id, form) for form in TYPES if form in forms])
 

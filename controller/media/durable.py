@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -10,6 +11,26 @@ def keep(unfinished: Path, path: Path) -> None:
     """Give a file that is synced its name, durably. Raises OSError."""
     unfinished.replace(path)
     _sync(path.parent)
+
+
+def linked(path: Path, target: Path) -> bool:
+    """Have a finished file under a second name, or a copy of it; False where it isn't there. Raises OSError.
+
+    Not durably: it is one that can be had again.
+    """
+    unfinished = Path(f"{target}.part")
+    unfinished.unlink(missing_ok=True)
+    try:
+        try:
+            unfinished.hardlink_to(path)
+        except FileNotFoundError:
+            return False
+        except OSError:  # another disk, or another's file
+            shutil.copyfile(path, unfinished, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    unfinished.replace(target)
+    return True
 
 
 def note(path: Path) -> None:

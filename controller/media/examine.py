@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from controller.media import master, roots, wav
+from controller.media import durable, master, roots, wav
 from controller.media.archive import Archive, File, Remote
 from controller.media.clearing import ClearingFailed, Doomed, Removal
 from controller.media.copies import FORMATS, WAV, copy_of, is_id
@@ -129,15 +129,19 @@ class DiskMedia:
     async def wav_of(self, recording: Recording) -> Path:
         """Return the WAV that is served, or that what is served was made of, fetched where it isn't here.
 
+        With a media store it is a link or copy of our own: its file here may go before it is opened.
         Raises KeyError, ValueError, OSError, MediaAway where it can't be had now.
         """
         path = await self._local_wav(recording)
         archive = self._archive
         if archive is None or not (recording.stored or recording.unstored):
             return path
-        if await self._in_thread(self._root_of(recording), path.exists):
-            return path
-        return await self._variants.fetched(recording.id, lambda target: archive.fetch(recording, WAV, target))
+
+        async def bring(target: Path) -> None:
+            if not await self._in_thread(self._root_of(recording), lambda: durable.linked(path, target)):
+                await archive.fetch(recording, WAV, target)
+
+        return await self._variants.fetched(recording.id, bring)
 
     async def elsewhere(self, recording: Recording, form: str) -> Remote:
         """Return a recording's object in a format, for what is not here. Raises FileNotFoundError, MediaAway."""
@@ -148,9 +152,7 @@ class DiskMedia:
         raise FileNotFoundError(errno.ENOENT, "its file is not there")
 
     async def _local_wav(self, recording: Recording) -> Path:
-        return await self._in_thread(
-            self._root_of(recording), lambda: self._wav_of(recording, recording.measured)
-        )
+        return await self._in_thread(self._root_of(recording), lambda: self._wav_of(recording, recording.measured))
 
     def seen_by(self, switch: str, recording: Recording) -> str | None:
         """Return the path on a switch of a master that is served as it is; None where the switch does not see it.
@@ -406,9 +408,10 @@ class DiskMedia:
 
     def _root_of(self, recording: Recording) -> Root | None:
         """Return the directory that a recording lies in, its switch's first; that one where it lies in none."""
-        own, above = self._roots.get(recording.owner.switch), PurePosixPath(recording.path).parent
-        known = (root for root in (own, *self._roots.values()) if root is not None)
-        return next((root for root in known if above == PurePosixPath(root.switch_path)), own)
+        own = self._roots.get(recording.owner.switch)
+        if own is not None and own.has(recording.path):
+            return own
+        return next((root for root in self._roots.values() if root.has(recording.path)), own)
 
     async def room(self, switch: str) -> Room:
         """Return the room on the disk where a switch's masters lie.
@@ -448,14 +451,11 @@ class DiskMedia:
         if measured is not None and measured.derived:
             return self._copy_of(recording)
         root = self._root_of(recording)
-        try:
-            if root is None:
-                raise KeyError(recording.owner.switch)
-            return root.local(recording.path)
-        except (KeyError, ValueError):
-            if not recording.stored:
-                raise
+        if recording.stored and (root is None or not root.has(recording.path)):
             return self._copy_of(recording)  # its directory left the settings: the media store has it
+        if root is None:
+            raise KeyError(recording.owner.switch)
+        return root.local(recording.path)
 
     def _measure(self, recording: Recording, path: Path | None) -> tuple[Measured, master.MasterExamined]:
         measured, examined = master.measure(recording, path, self._copy_of(recording))

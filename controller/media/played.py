@@ -1,8 +1,8 @@
 """The WAVs that switches play: made here of any audio, in a directory that a switch sees (DESIGN section 4).
 
 They lie in ``played`` in the switch's recording directory, under names made of hashes alone. A file stays until its
-plays are over, and an hour after that, or until there is no more room: then those not asked for longest go. No longer:
-what it was made of may be a recording that was deleted.
+plays are over, and then an hour: what it was made of may be a recording that was deleted. Where there is no more
+room, those not asked for longest go before.
 """
 
 from __future__ import annotations

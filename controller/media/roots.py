@@ -38,6 +38,10 @@ class Root:
                 "letters, digits, '.', '_' and '-' only: it becomes part of commands to the switch"
             )
 
+    def has(self, path: str) -> bool:
+        """Tell whether a master's path on the switch is right in this directory, by its name alone."""
+        return PurePosixPath(path).parent == PurePosixPath(self.switch_path)
+
     def local(self, path: str) -> Path:
         """Map a master's path on the switch to where it is here. Raises ValueError for one that isn't inside."""
         pure = PurePosixPath(path)

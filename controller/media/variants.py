@@ -1,8 +1,8 @@
 """Other formats and channels of finished recordings, made when somebody asks for them, and kept for the next.
 
 Each is made once, however many ask at the same time, by a process apart: not by those that encode what callbacks
-wait for. Those kept are bounded in bytes and number; the ones longest not asked for go first. What nobody has asked for
-in an hour goes too: another daemon may have deleted its recording.
+wait for. Those kept are bounded in bytes and number; the ones longest not asked for go first. What nobody has asked
+for in an hour goes too: another daemon may have deleted its recording.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Variant(NamedTuple):
 class Variants:
     """Files in ``directory``, which is ours alone.
 
-    At most ``most_bytes`` in ``most_files`` are kept, for ``idle`` seconds after the last time, and none is made where less than ``least_free`` bytes are.
+    At most ``most_bytes`` in ``most_files`` are kept, each for ``idle`` seconds after its last use, and none is made
+    where less than ``least_free`` bytes are.
     ``waiting`` may be under way; ``encoders``, closed by whoever gave them, make them. ``busy`` says why there is no
     time for it now.
     """

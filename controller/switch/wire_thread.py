@@ -7,6 +7,7 @@ so everything that touches greenswitch enters through `WireThread.call`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -54,7 +55,9 @@ class WireThread:
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join, JOIN_SECONDS)
 
     def _run(self, started: threading.Event) -> None:
-        hub = gevent.get_hub()
+        hub: Any = gevent.get_hub()
+        # gevent's own writes to stderr what came from the switch, as it came.
+        hub.print_exception = _log
         self._greenlets = Group()
         self._stop = hub.loop.async_()
         self._loop = hub.loop
@@ -65,3 +68,10 @@ class WireThread:
             self._loop = None
             self._stop.close()
             hub.destroy(destroy_loop=True)
+
+
+def _log(
+    _context: object, kind: type[BaseException] | None, error: BaseException | str | None, _trace: object
+) -> None:
+    told = error if isinstance(error, BaseException) else None
+    logging.getLogger(__name__).error("greenlet.crashed", extra={"kind": str(kind)}, exc_info=told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -87,6 +88,42 @@ def test_a_database_whose_clock_is_set(by: float) -> None:
             await asyncio.sleep(0.01)
         assert 6 <= now() - killed <= 10.1
         await second.stop()
+
+    run_virtually(test())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_never_two_and_in_the_end_one(seed: int) -> None:
+    """Three daemons, whose database is late, away for some of them, and has its clock set; they die and come back."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+
+    async def test() -> None:
+        table = Table()
+        daemons = [await Daemon(table, name, ["fs1"]).start() for name in "abc"]
+        for number in range(200):
+            one = chance.choice(daemons)
+            match chance.choice(["away", "back", "slow", "set", "kill", "stop", "calm", "calm"]):
+                case "away":
+                    one.rows.away = True
+                case "back":
+                    one.rows.away, one.rows.slow = False, 0.0
+                case "slow":
+                    one.rows.slow = chance.uniform(0.0, 3.0)
+                case "set":
+                    table.set_by = chance.uniform(-20.0, 20.0)
+                case "kill" | "stop" as how:
+                    await (one.kill() if how == "kill" else one.stop())
+                    daemons[daemons.index(one)] = await Daemon(table, f"d{number}", ["fs1"]).start()
+            for _ in range(chance.randrange(400)):
+                await asyncio.sleep(0.01)
+                holders = [daemon.rows.daemon for daemon in daemons if daemon.keeper.holds("fs1")]
+                assert len(holders) <= 1
+        for daemon in daemons:
+            daemon.rows.away, daemon.rows.slow = False, 0.0
+        await asyncio.sleep(15)
+        assert sum(daemon.duties.serving == {"fs1"} for daemon in daemons) == 1
+        for daemon in daemons:
+            await daemon.stop()
 
     run_virtually(test())
 
@@ -220,6 +257,27 @@ async def test_what_the_store_refuses() -> None:
     assert daemon.keeper.epochs == {"fs2": 1}
     await asyncio.sleep(2)
     assert daemon.keeper.epochs == {"fs1": 2, "fs2": 1}
+    await daemon.stop()
+
+
+@virtual
+async def test_a_lease_that_is_lost_while_it_is_renewed() -> None:
+    """The answer, which may be older, does not bring it back; had again meanwhile it stays as it was had."""
+    daemon = await Daemon(Table(), "a", ["fs1", "fs2"]).start()
+    await asyncio.sleep(3)
+    daemon.rows.hung = asyncio.Event()
+    asked = daemon.rows.asked.count("renew")
+    while daemon.rows.asked.count("renew") == asked:
+        await asyncio.sleep(0.01)
+    daemon.rows.stuck = {"fs2"}
+    daemon.keeper.lost("fs1", 1)
+    daemon.keeper.lost("fs2", 1)
+    await asyncio.sleep(2)
+    assert daemon.keeper.epochs == {"fs1": 2}
+    daemon.rows.hung.set()
+    await asyncio.sleep(0.01)
+    assert daemon.keeper.epochs == {"fs1": 2}
+    assert daemon.duties.serving == {"fs1"}
     await daemon.stop()
 
 

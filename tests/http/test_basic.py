@@ -128,6 +128,16 @@ def test_changing_names_gains_little() -> None:
     assert account_of(request_of(app, basic("AC1", "token-2"), "192.0.2.2"), BOTH) is OTHER
 
 
+def test_long_names_take_no_room() -> None:
+    """Of a name its beginning counts: what is remembered of each of 10,000 is little."""
+    app = door(web.Application(), logins=Throttle(burst=2, clock=lambda: 0.0))
+    for number in range(2):
+        account_of(request_of(app, basic("x" * 200 + str(number), "x")), BOTH)
+    assert len(app[DOOR].logins) == 1
+    with pytest.raises(Throttled):
+        account_of(request_of(app, basic("x" * 5000, "x")), BOTH)
+
+
 FORWARDED = [
     ("192.0.2.1", ("198.51.100.7",), "192.0.2.1"),  # from nobody that is trusted: not believed
     ("10.0.0.1", (), "10.0.0.1"),

@@ -122,7 +122,9 @@ class World:
         """As the service does it."""
         await self.media.condemn(recording)
         row = self.rows[recording.id]
-        row = replace(row, deleted_at=time.time(), revision=row.revision + 1, unstored=row.unstored or bool(row.stored))
+        row = replace(
+            row, deleted_at=time.time(), revision=row.revision + 1, unstored=row.unstored or bool(row.stored)
+        )
         self.rows[recording.id] = row
         await self.media.clear(row)
         return row

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from controller.media.archive import UploadFailed
+from controller.media import durable
+from controller.media.archive import Archive, File, UploadFailed
 from controller.media.encoders import Encoders, Unencodable
 from controller.media.job import Job
-from controller.recordings.ports import LedgerFailed
+from controller.media.keeper import Keeper
+from controller.media.objects import Objects
+from controller.recordings.model import Recording, State, Stored, new_id
+from controller.recordings.ports import LedgerFailed, MediaAway
 from tests.harness.s3 import Asked, Bucket, FaultyS3
-from tests.media.test_archive import World, until
+from tests.media.test_archive import SOUND, World, until
 
 
 @pytest.fixture
@@ -50,7 +54,7 @@ async def test_what_can_not_be_made_again_holds_up_nobody(
         async with other.keeping() as keeper:
             await until(lambda: world.rows[plain.id].stored)
             await until(lambda: [event for event in other.of(UploadFailed) if "no codec" in str(event)])
-            assert keeper.waiting == 1
+            await until(lambda: keeper.waiting == 1)
     finally:
         await other.close()
     assert world.rows[lost.id].unstored
@@ -66,6 +70,7 @@ async def test_objects_of_a_deleted_recording_go_by_its_row(
     await world.delete(recording)
     other = World(tmp_path, bucket, faulty.url, "b")
     other.rows = world.rows
+    other.settle = 300.0  # is for uploads that may not be over
     faulty.rule = lambda _: None
     try:
         async with other.keeping():
@@ -112,7 +117,7 @@ async def test_a_ledger_that_fails_costs_no_removal(world: World) -> None:
     failing = [LedgerFailed("away")]
     known = world.recording
 
-    async def flaky(identity: str):  # type: ignore[no-untyped-def]
+    async def flaky(identity: str) -> Recording | None:
         if failing:
             raise failing.pop()
         return await known(identity)
@@ -143,3 +148,131 @@ async def test_stored_ones_of_a_switch_that_left_the_settings(world: World) -> N
         variant = await world.media.variant(gone, form)
         assert variant.own == (form == "wav")
     assert (await world.media.wav_of(gone)).exists()
+
+
+class Slower(Encoders):
+    """Encoders whose turn comes when the master has been moved to the media store."""
+
+    def __init__(self, world: World, recording: Recording) -> None:
+        super().__init__()
+        self.world, self.recording = world, recording
+
+    async def encode(self, recording: str, job: Job) -> int:
+        await self.world.media.clear(self.recording)
+        return await super().encode(recording, job)
+
+
+async def test_one_that_moves_before_it_is_encoded(world: World) -> None:
+    """What is asked for while its file goes is made of what the media store has."""
+    recording = await world.finished(world.recorded())
+    await world.encoders.close()
+    world.encoders = Slower(world, recording)
+    world.again()
+    assert (await world.media.variant(recording, "mp3")).path.exists()
+
+
+async def test_a_second_examination_has_the_last_word(
+    world: World, tmp_path: Path, bucket: Bucket, faulty: FaultyS3
+) -> None:
+    """An upload that hangs is waited for before the next one of the same recording: it can't come after that."""
+    archive = Archive(Objects(bucket.place(faulty.url)), wait=0.2)
+    identity, first, second = new_id(), tmp_path / "1.wav", tmp_path / "2.wav"
+    first.write_bytes(b"first")
+    second.write_bytes(b"second")
+    slow = [1.0]
+    faulty.rule = lambda asked: slow.pop() if slow and asked.method == "PUT" else None
+    assert await archive.soon(identity, [File("wav", first)]) == ()
+    await archive.soon(identity, [File("wav", second)])
+    await until(lambda: len([asked for asked in faulty.obeyed if asked.method == "PUT"]) == 2)
+    assert (await bucket.get(f"rec/{identity}.wav"))[1] == b"second"
+    archive.close()
+
+
+async def test_what_is_just_being_stored_stays_noted(world: World, faulty: FaultyS3) -> None:
+    """What else is removed meanwhile takes no note along that the files here are to go."""
+    faulty.rule = lambda _: "503"
+    world.wait = 0.0
+    world.again()
+    recording = await world.finished(world.recorded(trim=True))
+    faulty.rule = lambda _: None
+    while True:
+        try:
+            await world.media.keep(recording)
+        except MediaAway:
+            continue
+        break
+    await world.media.clear(recording)
+    assert world.notes() == [f"{recording.id}.stored"]
+
+
+async def test_what_is_not_what_was_told_is_not_stored(
+    world: World, tmp_path: Path, bucket: Bucket, faulty: FaultyS3
+) -> None:
+    """A master that changed after its end was told makes another copy: not that of this recording."""
+    faulty.rule = lambda _: "503"
+    world.wait = 0.0
+    world.again()
+    recording = await world.finished(world.recorded(trim=True))
+    (world.local / f"{recording.id}.wav").write_bytes(SOUND[: len(SOUND) // 2])
+    other = World(tmp_path, bucket, bucket.server, "b")
+    try:
+        with pytest.raises(ValueError, match="is not what it was"):
+            await other.media.keep(recording)
+    finally:
+        await other.close()
+    assert await bucket.names() == []
+
+
+class Refusing:
+    """A store that refuses all, after a moment; `tried` is what was asked for, and how many of it at a time."""
+
+    away = 1.0
+
+    def __init__(self) -> None:
+        self.tried: list[tuple[str, int]] = []
+        self.now = 0
+
+    async def keep(self, recording: Recording) -> tuple[Stored, ...]:
+        self.now += 1
+        self.tried.append((recording.id, self.now))
+        await asyncio.sleep(0.005)
+        self.now -= 1
+        raise MediaAway("no")
+
+    def uncleared(self) -> Sequence[str]:
+        return ()
+
+
+async def test_a_store_that_is_away_is_asked_by_one_at_a_time(world: World) -> None:
+    """Once it has refused, one recording is tried at each look, each of them in its turn."""
+    for _ in range(4):
+        made = replace(world.recorded(), state=State.COMPLETED, unstored=True)
+        world.rows[made.id] = made
+    files = Refusing()
+    keeper = Keeper(world, files, look=0.01, pause=0.01)  # type: ignore[arg-type] # it is asked for no more than that
+    running = asyncio.create_task(keeper.run())
+    await until(lambda: len(files.tried) >= 10)
+    running.cancel()
+    later = files.tried[2:10]
+    assert {together for _, together in later} == {1}
+    assert {name for name, _ in later[:4]} == set(world.rows)
+
+
+def test_a_second_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link, or a copy where none can be made; nothing of what isn't there."""
+    source, target = tmp_path / "a.wav", tmp_path / "b.wav"
+    assert not durable.linked(source, target)
+    source.write_bytes(b"sound")
+    assert durable.linked(source, target)
+    assert source.stat().st_ino == target.stat().st_ino
+
+    def refused(_target: Path, _path: Path) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert durable.linked(source, target)
+    assert source.stat().st_ino != target.stat().st_ino
+    source.unlink()
+    assert target.read_bytes() == b"sound"
+    assert not durable.linked(source, target)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.wav"]

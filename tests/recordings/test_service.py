@@ -34,7 +34,6 @@ from controller.recordings.model import (
     Recording,
     State,
     Stored,
-    Stored,
 )
 from controller.recordings.ports import (
     CommandFailed,
@@ -1392,7 +1391,7 @@ async def test_objects_of_what_is_deleted_are_in_its_row() -> None:
 
 @virtual
 async def test_age_is_told_by_this_machine() -> None:
-    """When a recording was examined is no time of its switch, whose clock may be years behind: it would be too old."""
+    """When it was examined is no time of its switch, whose clock may be years behind: it would be too old."""
     bench = Bench()
     row = bench.row(await ended(bench))
     assert row.ended_at is not None

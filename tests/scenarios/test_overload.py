@@ -6,10 +6,11 @@ import aiohttp
 
 from controller.calls.events import CallTurnedAway
 from controller.overload.admission import OverloadBegan, OverloadEnded
-from controller.overload.levels import Shed
+from controller.overload.levels import NEVER, Shed
 from controller.softswitch.script import Tone
+from controller.switch.link import ReadingHeld
 from tests.harness.switch import Switch
-from tests.scenarios.daemon import Callbacks, Daemon, record_call
+from tests.scenarios.daemon import PROJECT, Callbacks, Daemon, record_call
 from tests.scenarios.test_refusals import locked
 
 FOREVER = {"sleep": -1}
@@ -94,3 +95,36 @@ async def test_too_many_calls_are_said(daemon: Daemon, switch: Switch) -> None:
     await call.hangup()
     await daemon.until(lambda: not daemon.problems())
     assert (await ready(daemon))[0] == 200
+
+
+async def test_what_waits_first(daemon: Daemon, switch: Switch, callbacks: Callbacks) -> None:
+    """Another format of a recording is 503 while extras are given up, and made when not; calls are served."""
+    daemon.say(record_call(daemon.receiver), {"sleep": 500}, {"hangup": {}})
+    await daemon.start()
+    app = daemon.app
+    assert app is not None
+    backlog = next(signal for signal in app.admission.signals if signal.name == "store_backlog")
+    bounds, backlog.bounds = backlog.bounds, (0, NEVER, NEVER)
+    await daemon.until(lambda: app.admission.level is Shed.EXTRAS)
+    await switch.call(script=LONG)
+    end = await callbacks.wait("finished")
+    mp3 = f"{daemon.url}/api/laml/2010-04-01/Accounts/{PROJECT}/Recordings/{end['recording_id']}.mp3"
+    async with aiohttp.ClientSession() as client:
+        async with client.get(mp3) as response:
+            assert response.status == 503
+        backlog.bounds = bounds
+        await daemon.until(lambda: app.admission.level is Shed.NOTHING)
+        async with client.get(mp3) as response:
+            assert response.status == 200
+
+
+async def test_a_switch_that_sends_too_fast(daemon: Daemon) -> None:
+    """What its link tells of reading that is held reaches the admission: it is said of that switch."""
+    await daemon.start()
+    app = daemon.app
+    assert app is not None
+    app.telemetry.observe(ReadingHeld("fs1", True, 5000))
+    await daemon.until(lambda: bool(app.admission.switch_problems()))
+    assert "switch fs1: it has sent events faster than they are taken" in app.problems()[0]
+    app.telemetry.observe(ReadingHeld("fs1", False, 100))
+    await daemon.until(lambda: not app.problems())

@@ -266,6 +266,19 @@ async def test_downloads(daemon: Daemon, switch: Switch, required: bool) -> None
                         assert there.status == (200 if not required else 404 if known else 401), (other, path)
             nothing = path.replace(mine.finished[-4:], "0000")
             assert (await ask(daemon, "GET", nothing)).status == (401 if required else 404)
+        for path in ("/metrics", "/readyz", "/openapi.json"):  # for everybody, and about nobody
+            told = (await ask(daemon, "GET", path)).body.decode()
+            assert len(told) > 40
+            for word in (
+                one.identity,
+                one.token,
+                mine.call,
+                mine.running,
+                mine.finished,
+                f'"{one.name}"',
+                mine.caller.leg,
+            ):
+                assert word not in told, (path, word)
 
 
 @pytest.mark.parametrize("switch", ["soft"], indirect=True)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
-from controller.store import Store, open_store
+from controller.documents.call import CallState
+from controller.recordings.model import NoticeKind, State
+from controller.store import Store, StoreLedger, open_store
+from controller.store.calls import StoreCalls
 from controller.store.leases import DEADLINE, LeaseRows
 from controller.store.postgres import PostgresDatabase
+from controller.store.reader import Reader
+from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS
 from controller.store.transaction import Transaction
 from controller.store.values import LeaseLost, StoreFailed
 from tests.harness.postgres import PostgresServer
 from tests.store.conftest import Told
-from tests.store.values import recording
+from tests.store.values import call, delivery, notice, recording
 
 Rows = Callable[..., LeaseRows]
 
@@ -185,6 +190,48 @@ async def test_what_is_held_is_stored(store: Store, rows: Rows) -> None:
     assert await stored(store, *"abcde") == [True, False, False, True, False]
     assert held.told == [("fs2", 1), ("fs3", 9)]
     assert "switch fs2" in str(results[1])
+
+
+def _rows_in_all(reader: Reader) -> int:
+    tables = (RECORDINGS, CALLS, NOTICES, DELIVERIES)
+    return sum(reader.connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
+
+
+RUNNING = recording(state=State.RECORDING)
+OVER = recording(state=State.COMPLETED, finished_at=1002.0)
+CALL = call()
+WRITERS: dict[str, Callable[[StoreLedger, StoreCalls], Awaitable[object]]] = {
+    "a start": lambda ledger, calls: ledger.commit((recording(),), along=calls.along(CALL)),
+    "a change": lambda ledger, _: ledger.commit((RUNNING,)),
+    "a notice": lambda ledger, _: ledger.commit((RUNNING,), (notice(RUNNING),)),
+    "an end": lambda ledger, _: ledger.commit((OVER,), (notice(OVER, kind=NoticeKind.COMPLETED),)),
+    "a call": lambda _, calls: calls.save(CALL),
+    "a call's end": lambda _, calls: calls.save(replace(CALL, state=CallState.ENDED), (delivery(),)),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+@pytest.mark.parametrize("here", [True, False], ids=["was held", "never held"])
+async def test_who_writes_about_a_switch_is_fenced(store: Store, rows: Rows, what: str, here: bool) -> None:
+    """Everything that rooms store of calls and recordings: of a switch that another holds nothing of it is stored."""
+    one, other = rows("one"), rows("other")
+    await one.look(["fs1"])
+    assert (await take(one, "fs1", 0), await take(other, "fs1", 1)) == (1, 2)
+    store.fence = Held("one", {"fs1": 1} if here else {})
+    ledger = StoreLedger(store, lambda _: (delivery(),), lambda: None, lambda _: None)
+    with pytest.raises(LeaseLost):
+        await WRITERS[what](ledger, StoreCalls(store, lambda: None))
+    assert await store.read(_rows_in_all) == 0
+    store.fence = Held("other", {"fs1": 2})
+    await WRITERS[what](ledger, StoreCalls(store, lambda: None))
+
+
+async def test_what_is_over_and_told_of_needs_no_lease(store: Store) -> None:
+    """Whoever deletes it may hold nothing."""
+    store.fence = Held("one", {})
+    ledger = StoreLedger(store, lambda _: (), lambda: None, lambda _: None)
+    await ledger.commit((replace(OVER, deleted_at=2000.0),))
+    assert await stored(store, OVER.id) == [True]
 
 
 async def test_what_is_about_no_switch_is_not_fenced(store: Store, rows: Rows) -> None:
