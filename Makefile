@@ -9,7 +9,7 @@ JOBS ?= 8
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test fuzz check live faults demo bench clean lock sdks
+.PHONY: test coverage fuzz check live faults demo bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ sdks: $(SDK_STAMPS)  ## the vendors' own clients, which the tests drive the daem
 
 test: $(STAMP) $(SDK_STAMPS)  ## everything that needs no FreeSWITCH
 	FSREC_REQUIRE_SDKS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not live and not faults" $(ARGS)
+
+coverage: $(STAMP) $(SDK_STAMPS)  ## branch coverage of all that needs no FreeSWITCH: 95 % at least
+	$(MAKE) test ARGS="--cov --cov-report=term --cov-fail-under=95 $(ARGS)"
 
 fuzz: $(STAMP)  ## hostile input to all that reads, further than `make test` looks
 	FSREC_FUZZ=deep $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --timeout 3600 tests/fuzz $(ARGS)

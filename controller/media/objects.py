@@ -89,8 +89,9 @@ class Objects:
     def __init__(self, place: Place, patience: Patience | None = None) -> None:
         self.place = place
         self._patience = patience or Patience()
-        # Of obstore's own tries those that mend a connection that was closed meanwhile; all else is tried by us.
-        self._writing = self._store(self._patience.part)
+        # Of obstore's own tries those that mend a connection that was closed meanwhile; all else is tried by us. Its
+        # clocks run longer than ours, which have the words for the operator.
+        self._writing = self._store(2 * self._patience.part)
         self._reading = self._store(24 * 3600.0)  # a body may take as long as its client; its pieces may not
 
     def _store(self, whole: float) -> S3Store:
@@ -113,9 +114,9 @@ class Objects:
                     **({"allow_http": True} if http else {}),
                     "connect_timeout": timedelta(seconds=patience.connect),
                     "timeout": timedelta(seconds=whole),
-                    "read_timeout": timedelta(seconds=min(whole, max(patience.piece, patience.answer))),
+                    "read_timeout": timedelta(seconds=min(whole, 2 * max(patience.piece, patience.answer))),
                 },
-                retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=patience.answer)},
+                retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=2 * patience.answer)},
             )
         except (BaseError, ValueError) as error:
             raise ValueError(f"{place} can't be used: {_why(error)}") from None

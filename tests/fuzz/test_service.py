@@ -145,6 +145,7 @@ async def recorded(daemon: Daemon, lines: dict[str, Line]) -> dict[str, list[str
 
 
 @long
+@pytest.mark.timeout(600)  # 20 s where nobody else works; it is cut where it hangs, not where the machine is slow
 async def test_the_service_is_what_it_says(
     soft: SoftSwitch, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
