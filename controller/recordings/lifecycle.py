@@ -422,8 +422,9 @@ def _lasted(recording: Recording, measured: Measured) -> float:
         for pause in recording.pauses
         if pause.behavior is PauseBehavior.SKIP and pause.end is not None
     )
-    # A pause that lasted to the end has none of its own: how long it was only what was cut tells.
-    return measured.untrimmed + max(skipped, measured.cut)
+    # What was cut tells how long the masks were: of a pause that lasted to the end nothing else does, and a resume
+    # may have been told late, over a new link.
+    return measured.untrimmed + (measured.cut or skipped)
 
 
 def _closed(recording: Recording, at: float) -> tuple[Pause, ...]:

@@ -375,6 +375,8 @@ def cases() -> list[Case]:
     without = (*broken.pauses[:2], Pause(110.0, SKIP, 110.0))  # the file had nothing of it, or of the others
     found_all = Examined(AT, Found(FOUND))
     row_after(76, broken, found_all, State.COMPLETED, N.COMPLETED, (), ended_at=110.0, pauses=without)
+    told_late = replace(lost, pauses=(Pause(102.0, SKIP, 130.0),))  # its resume was: the file has 7 s of mask
+    row_after(76, told_late, cut, State.COMPLETED, N.COMPLETED, (), ended_at=113.0)
     row_after(77, stopped, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP, 120.0),))
     row_after(77, stopped, Masked(120.0, SKIP), PRO, revision=7, pauses=())
     row_after(77, lost, Masked(115.0, SKIP), PRO, pauses=(Pause(115.0, SKIP),))
