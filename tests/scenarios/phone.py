@@ -106,14 +106,13 @@ class Phone:
         self._request(b"INVITE", self._uri(), self._branch, 1, b"", more, body)
 
     async def hang_up(self) -> None:
-        """BYE when answered, CANCEL otherwise; returns when the call is over."""
-        if self.over:
-            return
-        if self.answered:
+        """BYE when answered, CANCEL otherwise, or both where they cross; returns when the call is over."""
+        if not self.answered and not self.over:
+            self._request(b"CANCEL", self._uri(), self._branch, 1, b"")
+            await self.until(lambda: self.over or self.answered)
+        if not self.over:
             self._cseq += 1
             self._request(b"BYE", self._contact, self._new_branch(), self._cseq, self._to)
-        else:
-            self._request(b"CANCEL", self._uri(), self._branch, 1, b"")
         await self.until(lambda: self.over)
 
     async def until(self, true: Any, timeout: float = 15.0) -> None:
