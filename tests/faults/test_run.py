@@ -28,7 +28,7 @@ SMOKE = Plan(
     calls=(
         CALL,
         replace(CALL, number=1001, kind="twiml_start", receiver=1),
-        replace(CALL, number=1002, kind="plivo_session", at=0.4, hangup=1.2),
+        replace(CALL, number=1002, kind="plivo_session", at=0.4, length=20.0, hangup=10.0),
         replace(CALL, number=1003, kind="swml_two", at=0.6, receiver=1),
     ),
     faults=(
