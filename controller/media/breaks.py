@@ -40,6 +40,7 @@ def pauses_on_file(pauses: Iterable[Pause], started_at: float, breaks: Sequence[
             pause,
             start=on_file(pause.start, started_at, breaks),
             end=None if pause.end is None else on_file(pause.end, started_at, breaks),
+            wished_at=None if pause.wished_at is None else on_file(pause.wished_at, started_at, breaks),
         )
         for pause in pauses
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,26 +65,31 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class _Estimate:
-    """Where a pause should be, in frames; ``tolerance`` likewise. A ``lasting`` one ends where the file does."""
+    """Where a pause should be, in frames; ``tolerance`` and ``early`` likewise.
+
+    A ``lasting`` one ends where the file does. It may begin ``early``: a mask whose answer was lost with its link is
+    commanded again, and only the second one's time is known.
+    """
 
     span: Span
     skip: bool
     tolerance: int
     lasting: bool
+    early: int
 
     def moved(self, offset: int, frames: int) -> _Estimate:
         """Return it ``offset`` frames later, its end within a file of ``frames``."""
         end = frames if self.lasting else min(self.span.end + offset, frames)
-        return _Estimate(Span(self.span.start + offset, end), self.skip, self.tolerance, self.lasting)
+        return replace(self, span=Span(self.span.start + offset, end))
 
     @property
     def window(self) -> Span:
         """Where its run's borders may lie."""
-        return Span(self.span.start - self.tolerance, self.span.end + self.tolerance)
+        return Span(self.span.start - self.early - self.tolerance, self.span.end + self.tolerance)
 
     def left(self, run: Span) -> bool:
         """Whether the run begins where the pause should."""
-        return abs(run.start - self.span.start) <= self.tolerance
+        return -self.early - self.tolerance <= run.start - self.span.start <= self.tolerance
 
     def right(self, run: Span) -> bool:
         """Whether the run ends where the pause should."""
@@ -194,7 +199,9 @@ def _estimate(pause: Pause, wav: Wav, started_at: float, tolerance: float) -> _E
     end = wav.frames if pause.end is None else round((pause.end - started_at) * wav.rate)
     allowed = round((tolerance + DRIFT * max(0.0, start)) * wav.rate)
     skip = pause.behavior is PauseBehavior.SKIP
-    return _Estimate(Span(first, max(first, end)), skip, allowed, pause.end is None)
+    wished = first if pause.wished_at is None else round((max(pause.wished_at, started_at) - started_at) * wav.rate)
+    early = first - wished if first - wished > allowed else 0
+    return _Estimate(Span(first, max(first, end)), skip, allowed, pause.end is None, early)
 
 
 def _groups(estimates: Sequence[_Estimate]) -> Iterator[list[_Estimate]]:

@@ -239,7 +239,8 @@ def _wish_stop(recording: Recording, fact: StopWished) -> Recording:
 
 
 def _wish_pause(recording: Recording, fact: PauseWished) -> Recording:
-    return replace(recording, wish=replace(recording.wish, pause=fact.behavior))
+    since = fact.at if recording.wish.pause is None else recording.wish.since
+    return replace(recording, wish=replace(recording.wish, pause=fact.behavior, since=since))
 
 
 def _wish_resume(recording: Recording, _fact: ResumeWished) -> Recording:
@@ -265,7 +266,8 @@ def _doubt(recording: Recording, fact: MaskRefused) -> Recording:
 
 def _masked(recording: Recording, fact: Masked) -> Recording:
     floor = recording.pauses[-1].end if recording.pauses else recording.started_at
-    pause = Pause(fact.at if floor is None else max(fact.at, floor), fact.behavior)
+    start = fact.at if floor is None else max(fact.at, floor)
+    pause = Pause(start, fact.behavior, wished_at=recording.wish.since)
     return replace(recording, wish=Wish(), pauses=(*recording.pauses, pause))
 
 

@@ -161,11 +161,15 @@ class RecordingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """One pause on the switch's clock; ``end`` is None while it lasts."""
+    """One pause on the switch's clock; ``end`` is None while it lasts.
+
+    ``wished_at``, where it is known: its mask may be as early, if that was commanded again and only then confirmed.
+    """
 
     start: float
     behavior: PauseBehavior
     end: float | None = None
+    wished_at: float | None = field(default=None, compare=False)  # where to look for it, not what it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +251,14 @@ class Stored:
 class Wish:
     """What is wished and not yet true: commanded at RECORD_START or at once, and again after a restart.
 
-    ``digit`` is the terminator that wishes the stop.
+    ``digit`` is the terminator that wishes the stop; ``since`` is when the pause was wished.
     """
 
     stop: EndReason | None = None
     pause: PauseBehavior | None = None
     resume: bool = False
     digit: str = ""
+    since: float | None = field(default=None, compare=False)  # wished again, it is the same wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ def test_times_on_the_file() -> None:
         assert breaks.on_file(at(clock), START, gone) == pytest.approx(file)
     paused = breaks.pauses_on_file((Pause(at(1), SKIP, at(5)), Pause(at(10), SILENCE)), START, gone)
     assert [(round(one.start, 6), one.end and round(one.end, 6)) for one in paused] == [(1, 2), (6, None)]
+    (wished,) = breaks.pauses_on_file((Pause(at(10), SKIP, wished_at=at(9.5)),), START, gone)
+    assert [wished.start, wished.wished_at] == pytest.approx([6, 5.5])
 
 
 def test_silence_is_put_in_but_where_it_is_skipped() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,23 @@ def test_a_pause_that_lasts_to_the_end(tmp_path: Path, error: float) -> None:
     audio[8000:] = 0
     path = save(tmp_path / "a.wav", audio)
     assert cuts_of(path, [pause(1.0 + error, None)]).spans == ((8000, 24077),)
+
+
+@pytest.mark.parametrize("until", [5.0, None, 8.0], ids=["resumed", "to the end", "resumed and told late"])
+def test_a_mask_that_was_confirmed_late(tmp_path: Path, until: float | None) -> None:
+    """Its first answer was lost with the link, and it was commanded again: it is cut from its true beginning.
+
+    Without the time of its wish less is cut, and one that was confirmed at once is cut as without.
+    """
+    audio = sound(48_000)
+    audio[16_000 : 48_000 if until is None else 40_000] = 0
+    path = save(tmp_path / "a.wav", audio)
+    told = pause(2.7, until)
+    (span,) = cuts_of(path, [replace(told, wished_at=START + 1.99)]).spans
+    assert span == (16_000, 48_000 if until is None else 40_000)
+    assert cuts_of(path, [told]).frames < span.length
+    soon = cuts_of(path, [replace(told, wished_at=START + 2.69)])
+    assert soon.spans == cuts_of(path, [told]).spans
 
 
 def test_silence_is_left_in(tmp_path: Path) -> None:

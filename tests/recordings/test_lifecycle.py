@@ -525,6 +525,17 @@ def test_what_no_row_expects_changes_nothing(state: State, fact: Fact) -> None:
     assert not expects(before, fact)
 
 
+def test_a_pause_knows_when_it_was_wished() -> None:
+    """Also where its mask is confirmed late, or it was wished twice: it may be masked from the first wish on."""
+    life = recording(REC)
+    for fact in (PauseWished(110.0, SKIP), PauseWished(111.0, SKIP), StillRuns(112.0), Masked(113.0, SKIP)):
+        transition = advance(life, fact)
+        assert transition is not None
+        life = transition.recording
+    (pause,) = life.pauses
+    assert (pause.start, pause.wished_at) == (113.0, 110.0)
+
+
 def test_no_pause_of_what_is_to_be_stopped() -> None:
     """A pause wished after a stop, before RECORD_START, is refused."""
     assert not expects(wishing(REQ, stop=R.API), PauseWished(AT, SKIP))
