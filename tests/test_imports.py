@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "web": {"documents", "turns"},
     "webhooks": {"recordings", "documents", "store", "telemetry", "web"},
     "http": {"documents", "recordings", "dialects", "media", "telemetry"},
+    "console": {"documents", "http", "media", "recordings", "store", "telemetry"},
     "softswitch": set(),
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
@@ -81,6 +82,9 @@ ONLY = {
     ("web", "documents"): {"documents.fetch", "documents.fragments", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
+    ("console", "media"): {"media.waveform", "media.copies"},
+    ("console", "recordings"): {"recordings.model", "recordings.ports"},
+    ("console", "store"): {"store.values"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("federated_desk", "http"): {"http.plivo", "http.recordings"},
@@ -97,7 +101,18 @@ OUTSIDE = {
     "asyncpg": {"doctor.store", "store"},
     "prometheus_client": {"metrics"},
     "structlog": {"logs", "cli"},
-    "aiohttp": {"http", "web", "webhooks", "demo", "transcription.openai"},  # the demo is its own callback receiver
+    "jinja2": {"console"},
+    "rich": {"cli"},
+    "shtab": {"cli"},
+    "aiohttp": {
+        "commands",
+        "console",
+        "http",
+        "web",
+        "webhooks",
+        "demo",
+        "transcription.openai",
+    },  # the demo is its own callback receiver
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},

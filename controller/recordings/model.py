@@ -351,6 +351,24 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One step of a recording's life, as it is told to whoever looks into it: what happened, and what followed.
+
+    ``revision`` and ``state`` are the recording's after it, ``at`` when it happened by the switch's clock. ``fact``
+    is the fact's name, ``detail`` its words (why it was refused, for which reason it is stopped). ``effects`` names
+    what was commanded or begun because of it (``lifecycle.Effect``), in order.
+    """
+
+    recording: str
+    revision: int
+    at: float
+    fact: str
+    state: State
+    detail: str = ""
+    effects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the world is told: the recording as it was at ``at``, and which of its notices this is."""
 
