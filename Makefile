@@ -50,7 +50,7 @@ demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)
 
 bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one
-	$(BIN)/python -m benchmarks.start_latency $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lock:  ## renew requirements/*.txt (needs pip-tools)
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --output-file=requirements/run.txt pyproject.toml

@@ -1,7 +1,5 @@
 """CHANNEL_PARK → RECORD_START: fsrec beside a raw client that does the same, call by call in turn, on one switch.
 
-    python -m benchmarks.start_latency [calls]
-
 By the switch's clock (Event-Date-Timestamp) and by the clock of a third client that only listens. The raw client
 takes the leg over with the same commands (disarm, mark and lock, answer, record_session) from an idle connection, and
 keeps nothing. A real FreeSWITCH where there is one (FSREC_FREESWITCH), else the softswitch; the table says which.
@@ -10,17 +8,17 @@ keeps nothing. A real FreeSWITCH where there is one (FSREC_FREESWITCH), else the
 from __future__ import annotations
 
 import asyncio
-import statistics
-import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.row import OURS as LABEL
+from benchmarks.row import Row, Scale, Side, Verdict
+from benchmarks.switches import a_switch
 from tests.harness.esl import EslClient, Event, Watch
-from tests.harness.live import FreeSwitch, LiveSwitch
 from tests.harness.receiver import Receiver
-from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import Daemon, record_call
 
@@ -37,9 +35,8 @@ class RawClient:
 
     async def serve(self, watch: Watch) -> None:
         while True:
-            seen = len(watch.all("CHANNEL_PARK"))
             event = await watch.wait(
-                lambda e, seen=seen: e.get("Caller-Destination-Number") == RAW and e not in self._done, 3600
+                lambda event: event.get("Caller-Destination-Number") == RAW and event not in self._done, 3600
             )
             self._done.append(event)
             leg = event["Unique-ID"]
@@ -87,31 +84,17 @@ async def measure(switch: Switch, calls: int) -> dict[str, list[tuple[float, flo
     return taken
 
 
-async def main(calls: int) -> None:
-    server = FreeSwitch.find()
-    if server is None:
-        with tempfile.TemporaryDirectory() as place:
-            async with SoftSwitch(Path(place)) as soft:
-                show("softswitch", await measure(soft, calls))
-        return
-    server.start()
-    try:
-        async with LiveSwitch(server, f"latency-{uuid.uuid4().hex[:8]}") as live:
-            show("FreeSWITCH", await measure(live, calls))
-    finally:
-        server.stop()
-
-
-def show(name: str, taken: dict[str, list[tuple[float, float]]]) -> None:
-    print(f"CHANNEL_PARK → RECORD_START on {name}, {len(taken[OURS])} calls each, ms")
-    print(f"{'':12}{'switch p50':>12}{'switch p99':>12}{'heard p50':>12}{'heard p99':>12}")
-    for label, side in (("fsrec", OURS), ("raw client", RAW)):
-        row = []
-        for clock in (0, 1):
-            values = sorted(pair[clock] * 1000 for pair in taken[side])
-            row += [statistics.median(values), values[min(len(values) - 1, int(len(values) * 0.99))]]
-        print(f"{label:12}" + "".join(f"{value:12.1f}" for value in row))
-
-
-if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 40))
+async def rows(scale: Scale) -> Sequence[Row]:
+    """Measure, one call at a time."""
+    async with a_switch() as (name, switch):
+        taken = await measure(switch, scale.of(40, 5))
+    sides = tuple(
+        Side(label, tuple(pair[0] * 1000 for pair in taken[side]))
+        for label, side in ((LABEL, OURS), ("raw client", RAW))
+    )
+    ours, raw = sides
+    verdicts = (
+        Verdict("p50 <= 1.2 x", f"{ours.median / raw.median:.2f} x", ours.median <= 1.2 * raw.median),
+        Verdict("p99 <= 2 x", f"{ours.p99 / raw.p99:.2f} x", ours.p99 <= 2 * raw.p99),
+    )
+    return (Row(3, "CHANNEL_PARK to RECORD_START, 1 call/s", "ms by the switch's clock", sides, verdicts, name),)

@@ -1,0 +1,40 @@
+"""``python -m benchmarks [NAME …] [--quick] [--json FILE]``: every benchmark, or those named."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from benchmarks import show
+from benchmarks.catalogue import BENCHMARKS
+from benchmarks.row import Row, Scale
+
+
+def main() -> int:
+    """Measure, print, write; 0 when every target of what was measured is met, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(one.name for one in BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything: whether it works, not how fast")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and samples there")
+    options = parser.parse_args()
+    known = {one.name for one in BENCHMARKS}
+    if unknown := set(options.names) - known:
+        parser.error(f"no benchmark is named {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    rows: list[Row] = []
+    for benchmark in BENCHMARKS:
+        if not options.names or benchmark.name in options.names:
+            print(f"{benchmark.name} …", file=sys.stderr, flush=True)
+            found = asyncio.run(benchmark.measure(Scale(quick=options.quick)))
+            show.show(found)
+            rows += found
+    if len(rows) > 1:
+        show.show(sorted(rows, key=lambda row: row.number))
+    if options.json is not None:
+        show.write(rows, options.json)
+    return 0 if all(verdict.met for row in rows for verdict in row.verdicts) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

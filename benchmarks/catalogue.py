@@ -1,0 +1,8 @@
+"""Every benchmark, in the order in which they are run."""
+
+from __future__ import annotations
+
+from benchmarks import start_latency
+from benchmarks.row import Benchmark
+
+BENCHMARKS = (Benchmark("start-latency", (3,), start_latency.rows),)
