@@ -11,7 +11,7 @@ from controller import __version__
 from controller.cli.values import lazily
 from controller.documents.dialect import VENDORS
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 
 
 def build() -> argparse.ArgumentParser:
