@@ -86,7 +86,7 @@ class HttpSettings(Section):
     tls_certificate: LocalPath | None = None
     tls_key: LocalPath | None = None
     trusted_proxies: tuple[Network, ...] = ()
-    console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
+    console_token: Secret | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> HttpSettings:

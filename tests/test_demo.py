@@ -7,12 +7,13 @@ import dataclasses
 import io
 import logging
 import re
+import socket
 import wave
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from controller.demo import demo, parts, run, words
 from controller.demo.parts import PARTS, Part, Stage
@@ -120,6 +121,40 @@ async def test_without_once_it_calls_again() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert [line.split()[1] for line in lines].count("done") == 1
+
+
+async def test_people_find_the_console() -> None:
+    """Before each call it says where the console is and how to get in; the port asked for, or another."""
+    lines: list[str] = []
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        running = asyncio.create_task(demo(once=False, out=lines.append, port=taken.getsockname()[1]))
+        async with asyncio.timeout(20):
+            while " caller " not in "\n".join(lines):
+                await asyncio.sleep(0.01)
+            (said,) = [line for line in lines if " console " in line]
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/ is open: sign in with the token (\w+)", said)
+            assert found is not None
+            authorization = {"Authorization": f"Bearer {found[2]}"}
+            async with ClientSession(headers=authorization) as client, client.get(f"{found[1]}/") as page:
+                assert page.status == 200
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_whoever_stops_a_call_in_the_console_ends_no_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --once a call that went otherwise is told, and the next one comes."""
+    use(monkeypatch, dataclasses.replace(QUICK, states=("paused", "finished")), QUICK)
+    lines: list[str] = []
+    running = asyncio.create_task(demo(once=False, out=lines.append))
+    async with asyncio.timeout(20):
+        while sum("call 2 to" in line for line in lines) < 1:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [line.split(maxsplit=2)[1] for line in lines].count("fetched") >= 2
+    assert any("told were ('recording', 'finished'), not ('paused', 'finished')" in line for line in lines)
 
 
 # What makes it fail

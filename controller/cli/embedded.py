@@ -16,7 +16,7 @@ from controller.softswitch import serve
 
 def show(options: argparse.Namespace) -> int:
     """Run the demo."""
-    return _wait(demo(once=options.once))
+    return _wait(demo(once=options.once, port=options.port))
 
 
 def softswitch(options: argparse.Namespace) -> int:

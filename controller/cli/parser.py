@@ -41,6 +41,9 @@ def _demo(commands: Commands) -> None:
     demo.add_argument(
         "--once", action="store_true", help="one round; exit 0 only if everything arrived and sounds as it should"
     )
+    demo.add_argument(
+        "--port", type=int, default=8080, help="of 127.0.0.1, for the console (8080; another where that is taken)"
+    )
     demo.set_defaults(run=lazily("embedded", "show"))
 
 
