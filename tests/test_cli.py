@@ -19,10 +19,11 @@ import pytest
 import yaml
 
 from controller import cli, logs
-from controller.cli import daemon
+from controller.cli import daemon, embedded
 from controller.cli import doctor as doctoring
 from controller.doctor import examine
 from controller.settings import load
+from controller.softswitch import Softswitch
 from controller.transcription import moonshine
 from controller.webhooks.outbox import Outbox
 from tests.harness import command
@@ -360,6 +361,21 @@ async def test_softswitch_serves_until_sigterm(tmp_path: Path) -> None:
     assert finished == command.Finished(0, told)
     await client.closed.wait()
     await client.close()
+
+
+async def test_softswitch_has_somebody_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --call a leg to that number is parked, whose end the caller tells, and then comes the next one."""
+    monkeypatch.setattr(embedded, "BETWEEN", 0.0)
+    monkeypatch.setattr(embedded, "LONGEST", 0.2)
+    switch = Softswitch(directory=tmp_path, port=0, password="x")
+    await switch.start()
+    dialling = asyncio.create_task(embedded._dial(switch, "1001"))
+    async with asyncio.timeout(10):
+        while len(switch.journal.hangups) < 2:
+            await asyncio.sleep(0.01)
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    await switch.stop()
 
 
 @pytest.fixture

@@ -53,6 +53,9 @@ def _softswitch(commands: Commands) -> None:
     switch.add_argument("--port", type=int, default=8021)
     switch.add_argument("--directory", type=Path, required=True, help="where it may write recordings")
     switch.add_argument("--password", default=os.environ.get("FSREC_ESL_PASSWORD", "ClueCon"))
+    switch.add_argument(
+        "--call", metavar="NUMBER", help="have a caller dial it again and again, who talks, presses # and hangs up"
+    )
     switch.set_defaults(run=lazily("embedded", "softswitch"))
 
 
