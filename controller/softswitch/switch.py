@@ -431,7 +431,7 @@ async def serve(
     work: Callable[[Softswitch], Awaitable[None]] = _for_ever,
     **options: Any,
 ) -> None:
-    """Run a softswitch until cancelled, or until `work` on it is done; `options` are `Softswitch`'s. Stops in order."""
+    """Run a softswitch until cancelled, or until `work` on it is done; `options` are a `Softswitch`'s."""
     switch = Softswitch(directory=directory, host=host, port=port, password=password, **options)
     await switch.start()
     try:
