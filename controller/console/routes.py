@@ -11,11 +11,12 @@ from controller.console.assets import Assets
 from controller.console.frame import Frame, Problem, problem
 from controller.console.live import Hub
 from controller.console.pages import Pages
-from controller.console.ports import NotFound, Operations
+from controller.console.ports import NotFound, Operations, Viewer
 from controller.console.render import SAFE, Templates, redirect
 from controller.console.signing import register as register_signing
 from controller.console.verbs import Verbs
 from controller.documents.dialect import Account
+from controller.http.base import json_response
 
 
 def register(
@@ -46,6 +47,9 @@ def register(
     async def index(request: web.Request) -> web.StreamResponse:
         return redirect(request, "/")
 
+    async def session(_: web.Request, viewer: Viewer) -> web.StreamResponse:
+        return json_response({"account": viewer.account}, headers=SAFE)  # 401 tells a page why its stream ended
+
     async def nothing(request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/console/api/"):
             raise web.HTTPNotFound
@@ -58,5 +62,6 @@ def register(
     Verbs(frame).register(router)
     hub.register(router)
     router.add_get("/console", index)
+    router.add_get("/console/session", frame.signed_in(session))
     router.add_get("/console/static/{name}", static)
     router.add_route("*", "/console/{rest:.*}", frame.anybody(nothing))

@@ -7,8 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from controller.console.ports import Health, Live, NotAllowed, NotFound, Place, Running, Search, Story, Told, Viewer
-from controller.console.ports import SwitchStatus
+from controller.console.ports import (
+    Health,
+    Live,
+    NotAllowed,
+    NotFound,
+    Place,
+    Running,
+    Search,
+    Story,
+    SwitchStatus,
+    Told,
+    Viewer,
+)
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
 from controller.media.waveform import Waveform
