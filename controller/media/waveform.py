@@ -60,4 +60,5 @@ def _magnitude(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
     if whole:
         rows = samples[:whole].reshape(-1, _WIDE * channels)
         parts += [rows.max(axis=0).reshape(-1, channels), rows.min(axis=0).reshape(-1, channels)]
-    return np.max([np.abs(part.astype(np.int64)).max(axis=0) for part in parts], axis=0)
+    greatest: npt.NDArray[np.int64] = np.abs(np.concatenate(parts).astype(np.int64)).max(axis=0)
+    return greatest
