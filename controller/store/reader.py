@@ -245,6 +245,14 @@ class Reader:
         query = select(ATTEMPTS).where(ATTEMPTS.c.delivery == column_text(delivery)).order_by(ATTEMPTS.c.id)
         return [attempt_of(row) for row in self._rows(query)]
 
+    def attempts_of(self, deliveries: Iterable[str]) -> dict[str, list[Attempt]]:
+        """Return the attempts of several deliveries, each one's in their order."""
+        found: dict[str, list[Attempt]] = {}
+        for ids in chunks(deliveries):
+            for row in self._rows(select(ATTEMPTS).where(ATTEMPTS.c.delivery.in_(ids)).order_by(ATTEMPTS.c.id)):
+                found.setdefault(row.delivery, []).append(attempt_of(row))
+        return found
+
     def deliveries_of(self, subject: str) -> list[OutboxRow]:
         """Return the deliveries that are about a recording or a call, in their order."""
         query = select(DELIVERIES).where(DELIVERIES.c.subject == column_text(subject))
