@@ -17,9 +17,9 @@ from controller.console.access import CrossSite, viewer_of
 from controller.console.ports import NotAllowed, NotFound, Operations, Place, Viewer
 from controller.http.base import error_response, json_response
 from controller.http.basic import Throttled
+from controller.http.openapi.operators import ROOT
 from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, SwitchAway
 
-ROOT = "/console/api"
 CHALLENGE = 'Bearer realm="fsrec"'
 """Of a 401. Not Basic, though that is taken too: a browser that was asked for it sends it with others' requests."""
 
@@ -81,7 +81,10 @@ def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRe
     return guarded
 
 
-UNKNOWN = "this needs the operator's key or http.console_token as a Bearer token, or an account's id and token by HTTP Basic"
+UNKNOWN = (
+    "this needs the operator's key or http.console_token as a Bearer token, or an account's id and token"
+    " by HTTP Basic"
+)
 SOON = {"Retry-After": "2"}
 
 

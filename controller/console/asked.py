@@ -14,12 +14,11 @@ import orjson
 from aiohttp import web
 
 from controller.console.ports import Place, Search
+from controller.http.openapi.operators import LARGEST_PAGE, MOST_TEXT, PAGE
 from controller.media.copies import FORMATS
 from controller.recordings.model import PauseBehavior, State
 from controller.store.values import DeliveryState
 
-PAGE, LARGEST_PAGE = 50, 200
-MOST_TEXT = 256
 MAX_BODY = 4096
 LEAST_PREFIX = 6
 """Characters of an id that may stand for the whole of it."""
