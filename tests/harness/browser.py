@@ -28,7 +28,7 @@ ARGUMENTS = (
 )
 VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) =>
-  console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
+  console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI} at line ${event.lineNumber}`));
 """
 EARS = (Path(__file__).parent / "data" / "ears.js").read_text()
 
