@@ -8,12 +8,22 @@ from typing import Any, TypedDict, TypeVar, Unpack
 from sqlalchemy import ColumnElement, Connection, Row, Select, Tuple, func, select, tuple_
 
 from controller.documents.call import Call
-from controller.recordings.model import Notice, Recording, Transcription
+from controller.recordings.model import HistoryEntry, Notice, Recording, Transcription
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
-from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
+from controller.store.rows import attempt_of, call_of, history_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
-from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
+from controller.store.tables import (
+    ADDED,
+    ATTEMPTS,
+    CALLS,
+    DELIVERIES,
+    HISTORY,
+    NOTICES,
+    RECORDINGS,
+    TEXTS,
+    TRANSCRIPTIONS,
+)
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text
 from controller.telemetry import Hook
 
@@ -206,6 +216,11 @@ class Reader:
         )
         rows = self._rows(query)
         return call_of(rows[0]) if rows else None
+
+    def history(self, recording: str) -> list[HistoryEntry]:
+        """Return what happened to a recording, in its order; nothing is known of what an older fsrec stored."""
+        query = select(HISTORY, HISTORY.c.recording.label("id")).where(HISTORY.c.recording == column_text(recording))
+        return self._readable("history", self._rows(query.order_by(HISTORY.c.revision)), history_of)
 
     def notices_of(self, recording: str) -> list[Notice]:
         """Return a recording's notices in their order."""

@@ -1,0 +1,81 @@
+"""What can be said to ``fsrec``: its commands and their options, read without loading what carries them out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from controller import __version__
+from controller.cli.values import lazily
+from controller.documents.dialect import VENDORS
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser of the whole command; ``run`` of what it reads carries the command out."""
+    parser = argparse.ArgumentParser(
+        prog="fsrec", description="Call-recording verbs of CPaaS dialects for FreeSWITCH."
+    )
+    parser.add_argument("--version", action="version", version=f"fsrec {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _run(commands)
+    _demo(commands)
+    _softswitch(commands)
+    _check(commands)
+    _doctor(commands)
+    _alive(commands)
+    return parser
+
+
+def _run(commands: Commands) -> None:
+    run = commands.add_parser("run", help="the daemon")
+    _settings(run)
+    run.set_defaults(run=lazily("daemon", "run"))
+
+
+def _demo(commands: Commands) -> None:
+    demo = commands.add_parser("demo", help="everything on the embedded softswitch, with a live timeline")
+    demo.add_argument(
+        "--once", action="store_true", help="one round; exit 0 only if everything arrived and sounds as it should"
+    )
+    demo.set_defaults(run=lazily("embedded", "show"))
+
+
+def _softswitch(commands: Commands) -> None:
+    switch = commands.add_parser("softswitch", help="the embedded softswitch alone")
+    switch.add_argument("--host", default="127.0.0.1")
+    switch.add_argument("--port", type=int, default=8021)
+    switch.add_argument("--directory", type=Path, required=True, help="where it may write recordings")
+    switch.add_argument("--password", default=os.environ.get("FSREC_ESL_PASSWORD", "ClueCon"))
+    switch.set_defaults(run=lazily("embedded", "softswitch"))
+
+
+def _check(commands: Commands) -> None:
+    check = commands.add_parser("check", help="validate documents or settings")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("--vendor", choices=VENDORS, help="whose XML it is; without it, whoever's it can be")
+    check.set_defaults(run=lazily("check", "check"))
+
+
+def _doctor(commands: Commands) -> None:
+    doctor = commands.add_parser("doctor", help="what is wrong between fsrec and its switches, with the fix")
+    _settings(doctor)
+    doctor.add_argument(
+        "--call",
+        metavar="NUMBER[@CONTEXT]",
+        help="place a call to try the dialplan too; a running daemon takes it and runs its document",
+    )
+    doctor.set_defaults(run=lazily("doctor", "doctor"))
+
+
+def _alive(commands: Commands) -> None:
+    alive = commands.add_parser("alive", help="exit 0 where a daemon with these settings answers on this machine")
+    _settings(alive)
+    alive.set_defaults(run=lazily("doctor", "alive"))
+
+
+def _settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, default=Path("fsrec.yaml"), help="settings (fsrec.yaml)")
