@@ -5,8 +5,9 @@ The page works without scripts (outline, the browser's own controls, downloads);
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from controller.console.ports import Operations, Viewer
 from controller.media.waveform import Waveform
@@ -56,7 +57,7 @@ class Mark:
 class Player:
     """A recording's sound of ``seconds``, or, where there is none to be heard, ``why``. ``note`` is of what there is.
 
-    ``sources`` are (format, URL); the first is played.
+    ``sources`` are (format, path below the console's root); the first is played.
     """
 
     seconds: float = 0.0
@@ -70,6 +71,11 @@ class Player:
     def columns(self) -> int:
         """The width of the box that outlines and marks lie in."""
         return COLUMNS
+
+
+async def context(operations: Operations, viewer: Viewer, recording: Recording) -> Mapping[str, Any]:
+    """Return what ``player.html`` needs of a viewer's recording. Raises NotFound, LedgerFailed."""
+    return {"player": await player_of(operations, viewer, recording)}
 
 
 async def player_of(operations: Operations, viewer: Viewer, recording: Recording) -> Player:
@@ -91,7 +97,7 @@ async def player_of(operations: Operations, viewer: Viewer, recording: Recording
             for channel, ((label, number), peaks) in enumerate(zip(voices, found.peaks, strict=True), 1)
         ],
         _marks(recording, found),
-        [(form, f"/console/recordings/{recording.id}/audio.{form}") for form in FORMATS],
+        [(form, f"console/recordings/{recording.id}/audio.{form}") for form in FORMATS],
         note="" if recording.absence is None else _ABSENT[recording.absence],
     )
 

@@ -86,7 +86,7 @@ async def test_whose_voice(
     player = await shown(recording)
     assert [(outline.label, outline.number) for outline in player.outlines] == voices
     assert [outline.channel for outline in player.outlines] == list(range(1, channels + 1))
-    assert player.sources == [(form, f"/console/recordings/{recording.id}/audio.{form}") for form in ("wav", "mp3")]
+    assert player.sources == [(form, f"console/recordings/{recording.id}/audio.{form}") for form in ("wav", "mp3")]
 
 
 GONE = replace(ONE, deleted_at=5.0)
