@@ -155,6 +155,8 @@ async def test_channels_are_heard_apart(window: Window) -> None:
     await until(lambda: so(CALLER, CALLER), page)
     await page.get_by_role("radio", name="both").check()
     await until(lambda: so(CALLER, CALLED), page)
+    await page.get_by_role("radio", name="called only").check()
+    await until(lambda: so(CALLED, CALLED), page)
     assert 0 < await at(page) < SECONDS
 
 
