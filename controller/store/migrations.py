@@ -159,6 +159,7 @@ _SHORTEN = sql("UPDATE recordings SET leg = :short WHERE id = :key")
 _RUNS = "unfinished_on IS NOT NULL"
 _ASKED = "state, dialect, deleted_at, caller, called"
 _SEARCHED = (
+    "DROP INDEX calls_by_leg",
     "CREATE INDEX recordings_by_leg ON recordings (leg, requested_at, id)",
     "DROP INDEX recordings_by_account",
     f"CREATE INDEX recordings_by_account ON recordings (account, requested_at, id, {_ASKED})",
