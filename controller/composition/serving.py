@@ -10,6 +10,9 @@ from controller.api_desk import ApiDesk
 from controller.cluster.commands import Commands
 from controller.cluster.ports import Cluster
 from controller.composition.site import Site
+from controller.console import api as console_api
+from controller.console import audio
+from controller.console import routes as console
 from controller.documents.dialect import Account
 from controller.federated_desk import FederatedDesk
 from controller.http import calling, openapi, plivo, recordings, relay
@@ -82,7 +85,8 @@ def listener(
     base_url: str,
     accounts: Sequence[Account],
     desk: ApiDesk | FederatedDesk,
-    operations: OperatorDesk,  # noqa: ARG001 - the console's routes are registered with it
+    operations: OperatorDesk,
+    operator_key: str,
     rows: Store,
     files: DiskMedia,
     transcriptions: TranscriptionDesk,
@@ -110,10 +114,21 @@ def listener(
                 lambda router, _files: relay.register(router, desk, accounts, base_url),
                 lambda router, files: plivo.register(router, files, desk, transcriptions, accounts, base_url),
                 lambda router, _files: openapi.register(router, __version__),
+                lambda router, files: audio.register(router, files, operations),
+                lambda router, _files: console_api.register(router, operations),
             ),
         )
     )
     calling.register(app, desk, accounts)
+    token = settings.http.console_token
+    console.register(
+        app,
+        operations,
+        accounts,
+        console_token=token.get_secret_value() if token is not None else "",
+        operator_key=operator_key,
+        base_url=base_url,
+    )
     port = bound.getsockname()[1]
     return Listener(
         app,
