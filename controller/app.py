@@ -19,7 +19,6 @@ from controller.composition import aftermath, serving, storage
 from controller.composition.site import Site
 from controller.composition.telephony import telephony
 from controller.composition.tenants import Tenants, tenants
-from controller.console.key import ensure_key
 from controller.facts_desk import FactsDesk
 from controller.http.listener import bound
 from controller.lease_desk import LeaseDesk
@@ -129,7 +128,6 @@ class App:
                 accounts=tuple(self.tenants.accounts.values()),
                 desk=desk,
                 operations=self.operations,
-                operator_key=ensure_key(self.settings.data_dir),
                 rows=self.store,
                 files=self.media,
                 transcriptions=self.transcriptions,

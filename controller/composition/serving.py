@@ -10,9 +10,10 @@ from controller.api_desk import ApiDesk
 from controller.cluster.commands import Commands
 from controller.cluster.ports import Cluster
 from controller.composition.site import Site
-from controller.console import api as console_api
-from controller.console import audio
+from controller.console import api, audio
 from controller.console import routes as console
+from controller.console.access import Access
+from controller.console.key import ensure_key
 from controller.documents.dialect import Account
 from controller.federated_desk import FederatedDesk
 from controller.http import calling, openapi, plivo, recordings, relay
@@ -22,6 +23,7 @@ from controller.http.listener import LOOPBACK, Listener
 from controller.media.examine import DiskMedia
 from controller.operator_desk import OperatorDesk
 from controller.overload.disks import Disks
+from controller.settings import Settings
 from controller.store.bell import listen
 from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.places import database_at
@@ -86,7 +88,6 @@ def listener(
     accounts: Sequence[Account],
     desk: ApiDesk | FederatedDesk,
     operations: OperatorDesk,
-    operator_key: str,
     rows: Store,
     files: DiskMedia,
     transcriptions: TranscriptionDesk,
@@ -114,21 +115,14 @@ def listener(
                 lambda router, _files: relay.register(router, desk, accounts, base_url),
                 lambda router, files: plivo.register(router, files, desk, transcriptions, accounts, base_url),
                 lambda router, _files: openapi.register(router, __version__),
+                lambda router, _files: api.register(router, operations),
                 lambda router, files: audio.register(router, files, operations),
-                lambda router, _files: console_api.register(router, operations),
             ),
         )
     )
     calling.register(app, desk, accounts)
-    token = settings.http.console_token
-    console.register(
-        app,
-        operations,
-        accounts,
-        console_token=token.get_secret_value() if token is not None else "",
-        operator_key=operator_key,
-        base_url=base_url,
-    )
+    access = Access(accounts, _operators(settings), base_url)
+    console.register(app, operations, access, has_token=settings.http.console_token is not None)
     port = bound.getsockname()[1]
     return Listener(
         app,
@@ -140,3 +134,9 @@ def listener(
         observe=site.observe,
         bound=bound,
     )
+
+
+def _operators(settings: Settings) -> list[str]:
+    """Return the secrets that make an operator of who has one."""
+    token = settings.http.console_token
+    return [ensure_key(settings.data_dir), *([] if token is None else [token.get_secret_value()])]

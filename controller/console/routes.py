@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from aiohttp import web
 
 from controller.console.access import ACCESS, Access
@@ -15,25 +13,14 @@ from controller.console.ports import NotFound, Operations, Viewer
 from controller.console.render import SAFE, Templates, redirect
 from controller.console.signing import register as register_signing
 from controller.console.verbs import Verbs
-from controller.documents.dialect import Account
 from controller.http.base import json_response
 
 
-def register(
-    app: web.Application,
-    operations: Operations,
-    accounts: Sequence[Account],
-    *,
-    console_token: str = "",
-    operator_key: str = "",
-    base_url: str,
-) -> None:
+def register(app: web.Application, operations: Operations, access: Access, *, has_token: bool) -> None:
     """Add the console to an application that has a ``Door``, before it starts.
 
-    ``accounts`` may sign in, each with its own id and token. ``console_token`` and ``operator_key``, where they are
-    not empty, make an operator. ``base_url`` is where the world finds the application.
+    ``has_token``: the settings have a token for operators; without one the sign-in page tells how to get it.
     """
-    access = Access(accounts, (console_token, operator_key), base_url)
     app[ACCESS] = access
     assets = Assets.load()
     frame = Frame(access, Templates(assets), operations)
@@ -57,7 +44,7 @@ def register(
         return frame.failed(request, Problem(404, "Not found", text))
 
     router = app.router
-    register_signing(router, frame, has_token=bool(console_token))
+    register_signing(router, frame, has_token=has_token)
     Pages(frame).register(router)
     Verbs(frame).register(router)
     hub.register(router)

@@ -188,9 +188,7 @@ _COUNT = query("limit", whole("At most so many.", 1, LARGEST_PAGE, PAGE))
 _BEFORE = query("before", text("next of the page before.", pattern=rf"^[0-9]{{1,12}}~{UUID[1:]}"))
 _ACCOUNT = query("account", text("An account's, by its name in the settings.", maxLength=MOST_TEXT))
 _SINCE = query("since", number("Not before, in Unix seconds."))
-_ID = segment(
-    "id", text("An id in any vendor's form, or 6 characters or more of it.", pattern="^[0-9a-f-]{1,36}$")
-)
+_ID = segment("id", text("An id in any vendor's form, or 6 characters or more of it.", pattern="^[0-9a-f-]{1,36}$"))
 _RECORDINGS = (
     _ACCOUNT,
     query("dialect", text("", maxLength=MOST_TEXT)),
@@ -236,7 +234,7 @@ _HEALTH = struct(
         "problems": listing(text()),
         "degraded": listing(text()),
         "switches": listing(ref("OperatorSwitch")),
-        "webhooks": struct({name: whole("", 0) for name in _DELIVERY["enum"]}),
+        "webhooks": struct({"pending": whole("", 0), "dead": whole("", 0)}),
         "oldest_pending": _no(_at("Since when the oldest one waits.")),
     }
 )
