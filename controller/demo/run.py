@@ -76,7 +76,7 @@ async def demo(*, once: bool, out: Callable[[str], None] = print, port: int = 0)
 
 
 async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, once: bool, port: int) -> int:
-    timeline, token = receiver.timeline, secrets.token_hex(4)
+    timeline, token = receiver.timeline, secrets.token_hex(8)
     telemetry, stage = Telemetry(), _Stage(switch, receiver, shown())
     telemetry.subscribe(timeline.observe)
     telemetry.subscribe(stage.observe)

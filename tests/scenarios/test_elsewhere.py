@@ -16,8 +16,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from controller.app import App
 from controller.cluster.events import CommandAsked, CommandTaken
 from controller.cluster.keeper import LeaseTerms
+from controller.documents.call import Call
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
@@ -30,6 +32,12 @@ from tests.scenarios.rest import LAML, TALK, TENANTS, TWILIO, Api, Line, Tenant
 SECONDS = 1.5
 """How long something is recorded."""
 each_tenant = pytest.mark.parametrize("tenant", TENANTS, ids=lambda one: one.name)
+
+
+async def call_on(app: App, leg: str) -> Call | None:
+    """The live call of a leg, as it is stored."""
+    live = await app.store.read(lambda reader: reader.live_calls("fs1"))
+    return next((one for one in live if one.leg == leg), None)
 
 
 @dataclass(slots=True)
@@ -54,7 +62,7 @@ class Pair:
         caller = await self.switch.call(destination, TALK)
         async with asyncio.timeout(15):
             while True:
-                stored = await self.a.app.store.read(lambda reader: reader.call_by_leg("fs1", caller.leg))
+                stored = await call_on(self.a.app, caller.leg)
                 found = None if stored is None else self.a.app.desk.find(stored.id)
                 if found is not None and found.info.answered:
                     return caller, found.id
@@ -363,7 +371,7 @@ async def stored(daemon: Daemon, switch: Switch, destination: str) -> tuple[Call
     caller = await switch.call(destination, TALK)
     async with asyncio.timeout(15):
         while True:
-            found = await daemon.app.store.read(lambda reader: reader.call_by_leg("fs1", caller.leg))
+            found = await call_on(daemon.app, caller.leg)
             if found is not None and found.info.answered:
                 return caller, found.id
             await asyncio.sleep(0.01)
