@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from controller.cli import _parser
+from controller.cli.parser import build
 from controller.metrics import Metrics, table
 from controller.settings import Settings, parse
 from controller.settings import _models as models_of
@@ -66,7 +66,7 @@ def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
         if all(word.isalpha() and word.islower() for word in words):  # a command's name
             words.append("--help")
         try:
-            _parser().parse_args(words)
+            build().parse_args(words)
         except SystemExit as ended:
             if ended.code:
                 refused.append((line, capsys.readouterr().err.splitlines()[-1]))
