@@ -41,6 +41,13 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert lost == []
 
 
+def test_decisions_have_a_table_of_contents() -> None:
+    """Each section of docs/decisions.md is named at its head."""
+    page = ROOT / "docs" / "decisions.md"
+    head, *sections = page.read_text().split("\n## ")
+    assert [title for section in sections if f"[{(title := section.splitlines()[0])}](" not in head] == []
+
+
 @every_page
 def test_files_exist(page: Path) -> None:
     """Each path of this repository that is named is there; one with a star names at least one file."""
