@@ -149,6 +149,12 @@ class OperatorDesk:
 
         return await self.store.read(look)
 
+    async def recordings_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of recordings that begin so, some of them."""
+        return await self.store.read(
+            lambda reader: rows.beginning(reader, "recordings", prefix, account=viewer.account, limit=limit)
+        )
+
     # --- deliveries ------------------------------------------------------------------------------------------------
 
     async def deliveries(
@@ -157,6 +163,12 @@ class OperatorDesk:
         """Return a page of deliveries, newest first, by (created_at, id)."""
         return await self.store.read(
             lambda reader: reader.deliveries(state, account=viewer.account, limit=limit, before=before)
+        )
+
+    async def deliveries_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of deliveries that begin so, some of them."""
+        return await self.store.read(
+            lambda reader: rows.beginning(reader, "deliveries", prefix, account=viewer.account, limit=limit)
         )
 
     async def told(self, viewer: Viewer, identity: str) -> Told:

@@ -10,6 +10,10 @@ from controller.api_desk import ApiDesk
 from controller.cluster.commands import Commands
 from controller.cluster.ports import Cluster
 from controller.composition.site import Site
+from controller.console import api, audio
+from controller.console import routes as console
+from controller.console.access import Access
+from controller.console.key import ensure_key
 from controller.documents.dialect import Account
 from controller.federated_desk import FederatedDesk
 from controller.http import calling, openapi, plivo, recordings, relay
@@ -19,6 +23,7 @@ from controller.http.listener import LOOPBACK, Listener
 from controller.media.examine import DiskMedia
 from controller.operator_desk import OperatorDesk
 from controller.overload.disks import Disks
+from controller.settings import Settings
 from controller.store.bell import listen
 from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.places import database_at
@@ -82,7 +87,7 @@ def listener(
     base_url: str,
     accounts: Sequence[Account],
     desk: ApiDesk | FederatedDesk,
-    operations: OperatorDesk,  # noqa: ARG001 - the console's routes are registered with it
+    operations: OperatorDesk,
     rows: Store,
     files: DiskMedia,
     transcriptions: TranscriptionDesk,
@@ -110,10 +115,14 @@ def listener(
                 lambda router, _files: relay.register(router, desk, accounts, base_url),
                 lambda router, files: plivo.register(router, files, desk, transcriptions, accounts, base_url),
                 lambda router, _files: openapi.register(router, __version__),
+                lambda router, _files: api.register(router, operations),
+                lambda router, files: audio.register(router, files, operations),
             ),
         )
     )
     calling.register(app, desk, accounts)
+    access = Access(accounts, _operators(settings), base_url)
+    console.register(app, operations, access, has_token=settings.http.console_token is not None)
     port = bound.getsockname()[1]
     return Listener(
         app,
@@ -125,3 +134,9 @@ def listener(
         observe=site.observe,
         bound=bound,
     )
+
+
+def _operators(settings: Settings) -> list[str]:
+    """Return the secrets that make an operator of who has one."""
+    token = settings.http.console_token
+    return [ensure_key(settings.data_dir), *([] if token is None else [token.get_secret_value()])]

@@ -17,9 +17,9 @@ from controller.console.access import CrossSite, viewer_of
 from controller.console.ports import NotAllowed, NotFound, Operations, Place, Viewer
 from controller.http.base import error_response, json_response
 from controller.http.basic import Throttled
+from controller.http.openapi.operators import ROOT
 from controller.recordings.ports import LedgerFailed, MediaAway, NotPossible, SwitchAway
 
-ROOT = "/console/api"
 CHALLENGE = 'Bearer realm="fsrec"'
 """Of a 401. Not Basic, though that is taken too: a browser that was asked for it sends it with others' requests."""
 
@@ -49,8 +49,19 @@ def register(router: web.UrlDispatcher, operations: Operations) -> None:
     }
     for path, handler in get.items():
         router.add_get(ROOT + path, _guarded(handler))
+        router.add_route("*", ROOT + path, _only("GET", "HEAD"))
     for path, handler in post.items():
         router.add_post(ROOT + path, _guarded(handler))
+        router.add_route("*", ROOT + path, _only("POST"))
+
+
+def _only(*methods: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return what refuses all other methods, before a route for any path does."""
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPMethodNotAllowed(request.method, methods)
+
+    return refuse
 
 
 def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -81,7 +92,10 @@ def _guarded(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRe
     return guarded
 
 
-UNKNOWN = "this needs the operator's key or http.console_token as a Bearer token, or an account's id and token by HTTP Basic"
+UNKNOWN = (
+    "this needs the operator's key or http.console_token as a Bearer token, or an account's id and token"
+    " by HTTP Basic"
+)
 SOON = {"Retry-After": "2"}
 
 
@@ -196,12 +210,13 @@ class _Api:
 
     async def _named(self, request: web.Request, beginning: Callable[[str, int], Awaitable[Sequence[str]]]) -> str:
         """Return the id that a path has, completed where it is the beginning of one. Raises NotFound."""
-        identity = asked.identity(request.match_info["id"])
-        if not asked.PREFIX.fullmatch(identity):
-            return identity
-        found = await beginning(identity, 2)
+        given = request.match_info["id"]
+        prefix = asked.prefix(given)
+        if prefix is None:
+            return given
+        found = await beginning(prefix, 2)
         if len(found) > 1:
-            raise NotPossible(f"{identity} is the beginning of several ids, as {' and '.join(found)}; say more of it")
+            raise NotPossible(f"{prefix} is the beginning of several ids, as {' and '.join(found)}; say more of it")
         if not found:
             raise NotFound
         return found[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
@@ -14,18 +13,16 @@ import orjson
 from aiohttp import web
 
 from controller.console.ports import Place, Search
+from controller.http.openapi.operators import LARGEST_PAGE, MOST_TEXT, PAGE
 from controller.media.copies import FORMATS
 from controller.recordings.model import PauseBehavior, State
 from controller.store.values import DeliveryState
 
-PAGE, LARGEST_PAGE = 50, 200
-MOST_TEXT = 256
 MAX_BODY = 4096
 LEAST_PREFIX = 6
 """Characters of an id that may stand for the whole of it."""
-PREFIX = re.compile(rf"[0-9a-f-]{{{LEAST_PREFIX},35}}")
+_PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},8}}|[0-9a-f]{{8}}-[0-9a-f-]{{0,26}}")
 _CURSOR = re.compile(r"(?P<at>[0-9]{1,12}(\.[0-9]{1,9})?)~(?P<id>[A-Za-z0-9-]{1,64})")
-_SID = re.compile(r"(?:[A-Za-z]{2})?([0-9a-f]{32})")
 
 T = TypeVar("T")
 Word = TypeVar("Word", bound=StrEnum)
@@ -54,15 +51,10 @@ class Deliveries(NamedTuple):
     since: float | None
 
 
-def identity(text: str) -> str:
-    """Return an id as it is stored: uuid in its canonical form, whatever vendor's form it is given in.
-
-    What has the form of none is returned as it is, in lower case.
-    """
-    sid = _SID.fullmatch(text) or _SID.fullmatch(text.lower())
-    if sid is not None:
-        return str(uuid.UUID(hex=sid[1]))
-    return text.lower()
+def prefix(text: str) -> str | None:
+    """Return what may be the beginning of an id, or None: it is a whole one, or the beginning of none."""
+    lower = text.lower()
+    return lower if _PREFIX.fullmatch(lower) else None
 
 
 def cursor(place: Place) -> str:

@@ -13,7 +13,7 @@ from controller.console.ports import Health, Running, Story, SwitchStatus, Told
 from controller.documents.call import Call
 from controller.documents.fetch import shown
 from controller.recordings.model import HistoryEntry, Recording, Transcription
-from controller.store.values import Attempt, OutboxRow
+from controller.store.values import Attempt, DeliveryState, OutboxRow
 
 Shape = dict[str, Any]
 
@@ -187,7 +187,9 @@ def health(one: Health) -> Shape:
         "problems": [_text(words) for words in one.problems],
         "degraded": [_text(words) for words in one.degraded],
         "switches": [switch(each) for each in one.switches],
-        "webhooks": {state.value: count for state, count in one.deliveries.items()},
+        "webhooks": {
+            state.value: one.deliveries.get(state, 0) for state in (DeliveryState.PENDING, DeliveryState.DEAD)
+        },
         "oldest_pending": one.oldest_pending,
     }
 

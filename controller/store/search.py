@@ -10,17 +10,19 @@ import heapq
 import re
 import uuid
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Select, or_, select, tuple_
 
 from controller.recordings.model import Recording, State
 from controller.store.reader import Page, Reader
 from controller.store.statements import chunks
-from controller.store.tables import RECORDINGS
+from controller.store.tables import DELIVERIES, RECORDINGS
 from controller.store.values import column_text, index_text
 
 _ID = re.compile(r"(?:[A-Za-z]{2})?([0-9A-Fa-f]{32})")
 _R = RECORDINGS.c
+Beginning = Literal["recordings", "deliveries"]
 _NEWEST = (_R.requested_at.desc(), _R.id.desc())
 
 
@@ -67,6 +69,22 @@ def search(
         rows = reader.rows(query.where(*asked).order_by(*_NEWEST).limit(limit))
         found.update((row.requested_at, row.id) for row in rows)
     return in_order(reader, heapq.nlargest(limit, found))
+
+
+def beginning(reader: Reader, of: Beginning, prefix: str, *, account: str | None, limit: int) -> list[str]:
+    """Return some ids (uuid) of recordings or of deliveries that begin so, of all accounts or of one.
+
+    ``prefix`` has hex digits and dashes alone. Only its first eight are a range of the index: databases of other
+    languages than C put dashes where they are not expected.
+    """
+    table = RECORDINGS if of == "recordings" else DELIVERIES
+    first = prefix[:8]
+    query = select(table.c.id).where(
+        table.c.id >= first, table.c.id < f"{first}g", table.c.id.startswith(prefix, autoescape=True)
+    )
+    if account is not None:
+        query = query.where(table.c.account + "" == column_text(account))  # along the index of ids, as below
+    return [row.id for row in reader.rows(query.order_by(table.c.id).limit(limit))]
 
 
 def in_order(reader: Reader, places: Iterable[tuple[float, str]]) -> list[Recording]:
