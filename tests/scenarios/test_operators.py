@@ -113,7 +113,9 @@ async def test_the_story_of_a_recording(daemon: Daemon, switch: Switch, callback
     assert story.history[-1].fact == "Examined"
     assert story.history[-1].state is State.COMPLETED
     assert [step.revision for step in story.history] == [*range(done.revision + 1)]
-    assert [step.at for step in story.history] == sorted(step.at for step in story.history)
+    at = {step.fact: step.at for step in story.history}
+    assert (at["Requested"], at["Started"], at["Stopped"]) == (done.requested_at, done.started_at, done.ended_at)
+    assert (at["Masked"], at["Unmasked"]) == (done.pauses[0].start, done.pauses[0].end)
     kinds = NoticeKind.STARTED, NoticeKind.PAUSED, NoticeKind.RESUMED, NoticeKind.COMPLETED
     assert tuple(notice.kind for notice in story.notices) == kinds
     assert story.unrendered == {}
