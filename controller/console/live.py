@@ -135,8 +135,10 @@ class Hub:
                 await response.prepare(request)
                 await self._stream(request, response, audience)
             except (ConnectionError, TimeoutError):  # gone, or it takes nothing
-                if request.transport is not None:
-                    request.transport.abort()
+                _cut(request)
+            except Exception:  # an error's answer has no place in a stream
+                _cut(request)
+                raise
         return response
 
     async def _stream(self, request: web.Request, response: web.StreamResponse, audience: Audience) -> None:
@@ -194,7 +196,7 @@ class Hub:
                 self._changed.clear()
                 if loop.time() >= health_due:
                     health_due = loop.time() + self._pace.health
-                    self._banner = self._frame.templates.text("banner.html", health=await self._operations.health())
+                    await self._look_at_health()
                 for audience in tuple(self._audiences.values()):
                     await self._look(audience)
                 self._tell()
@@ -203,6 +205,11 @@ class Hub:
                     await asyncio.wait_for(self._changed.wait(), self._pace.idle - self._pace.changed)
         finally:
             unsubscribe()
+
+    async def _look_at_health(self) -> None:
+        with contextlib.suppress(LedgerFailed):  # the rows say that the store is silent
+            health = await self._operations.health()
+            self._banner = self._frame.templates.text("banner.html", health=health)
 
     async def _look(self, audience: Audience) -> None:
         try:
@@ -232,6 +239,11 @@ class Hub:
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def rows(live: Live, began: Mapping[str, float], now: float) -> Sequence[Row]:
