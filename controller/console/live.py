@@ -54,7 +54,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recording as its row shows it: ``began`` is Unix time of this machine, ``elapsed`` in seconds, or None."""
+    """One recording as its row shows it, for ``elapsed`` seconds so far; None: it has not begun.
+
+    ``began``, in Unix time of this machine, is of one that goes on: its page counts by itself.
+    """
 
     recording: Recording
     began: float | None
@@ -215,7 +218,7 @@ class Hub:
             {
                 row.recording.id: text(
                     "live_row.html",
-                    row=Row(row.recording, row.began, None),  # what ticks would make each poll another
+                    row=row if row.began is None else Row(row.recording, row.began, None),  # the page counts
                     viewer=audience.viewer,
                     root="./",
                     csrf="",  # it is each session's own; the page's script has it
@@ -236,7 +239,7 @@ def rows(live: Live, began: Mapping[str, float], now: float) -> Sequence[Row]:
     found = []
     for running in live.running:
         recording, elapsed = running.recording, running.elapsed
-        since = None if elapsed is None else round(now - elapsed, 1)
+        since = None if elapsed is None or recording.ended_at is not None else round(now - elapsed, 1)
         before = began.get(recording.id)
         if since is not None and before is not None and abs(since - before) <= STEADY:
             since = before
