@@ -246,7 +246,7 @@ async def test_searching(daemon: Daemon, switch: Switch, callbacks: Callbacks, b
 
 @ONLY_SOFT
 async def test_a_hostile_caller(daemon: Daemon, switch: Switch, callbacks: Callbacks, browser: Browser) -> None:
-    """Whose name and number are a script, as are the control_id and what the receiver says: text wherever it shows."""
+    """His name and number are a script, as are the control_id and what the receiver says: text wherever it shows."""
     daemon.say(record_call(daemon.receiver, SCRIPT, stereo=True), FOREVER)
     daemon.receiver.plan("/status", Answer(503, SCRIPT.encode()))
     await up(daemon, max_attempts=1)
