@@ -9,7 +9,7 @@ JOBS ?= 8
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test coverage fuzz check live faults demo bench clean lock sdks
+.PHONY: test coverage fuzz check live faults demo screenshot bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,9 @@ faults: $(STAMP)  ## seeded faults: 1,000 recordings, none lost (SEED=17 STORE=s
 
 demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
 	$(BIN)/fsrec demo $(ARGS)
+
+screenshot: $(STAMP)  ## docs/console.png anew: a recorded call in the console, seen by Debian's Chromium
+	$(BIN)/python -m tests.console.screenshot
 
 bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one
 	$(BIN)/python -m benchmarks.start_latency $(ARGS)

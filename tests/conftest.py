@@ -1,3 +1,3 @@
 """Fixtures of all tests."""
 
-pytest_plugins = ("tests.harness.fixtures", "tests.scenarios.daemon")
+pytest_plugins = ("tests.harness.fixtures", "tests.harness.browser", "tests.scenarios.daemon")

@@ -97,7 +97,7 @@ ONLY = {
     ("web", "documents"): {"documents.fetch", "documents.fragments", "documents.steps"},
     ("webhooks", "recordings"): {"recordings.model", "recordings.ports"},
     ("http", "recordings"): {"recordings.model", "recordings.ports"},
-    ("console", "media"): {"media.waveform", "media.copies"},
+    ("console", "media"): {"media.waveform", "media.copies", "media.variants"},
     ("console", "recordings"): {"recordings.model", "recordings.ports"},
     ("console", "store"): {"store.values"},
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},

@@ -10,8 +10,9 @@ from controller.api_desk import ApiDesk
 from controller.cluster.commands import Commands
 from controller.cluster.ports import Cluster
 from controller.composition.site import Site
-from controller.console import api
-from controller.console.access import ACCESS, Access
+from controller.console import api, audio
+from controller.console import routes as console
+from controller.console.access import Access
 from controller.console.key import ensure_key
 from controller.documents.dialect import Account
 from controller.federated_desk import FederatedDesk
@@ -115,11 +116,13 @@ def listener(
                 lambda router, files: plivo.register(router, files, desk, transcriptions, accounts, base_url),
                 lambda router, _files: openapi.register(router, __version__),
                 lambda router, _files: api.register(router, operations),
+                lambda router, files: audio.register(router, files, operations),
             ),
         )
     )
     calling.register(app, desk, accounts)
-    app[ACCESS] = Access(accounts, _operators(settings), base_url)
+    access = Access(accounts, _operators(settings), base_url)
+    console.register(app, operations, access, has_token=settings.http.console_token is not None)
     port = bound.getsockname()[1]
     return Listener(
         app,

@@ -34,7 +34,7 @@ class CrossSite(Exception):
 class Access:
     """The accounts that may look, and the operators' secrets (``http.console_token``, the key of this machine).
 
-    ``base_url`` is where the world finds us: cookies are kept to TLS where that is https. ``clock`` is in Unix seconds.
+    ``base_url`` is where the world finds us: cookies are kept to TLS where that is https. ``clock`` is Unix time.
     """
 
     def __init__(
@@ -142,8 +142,8 @@ ACCESS = web.AppKey("access", Access)
 async def viewer_of(request: web.Request) -> Viewer | None:
     """Return whose request it is, or None: it has no credentials, or wrong ones.
 
-    Raises Throttled (http.basic): credentials are not looked at for a while. Raises CrossSite: it would change something,
-    and nothing says that its sender meant it.
+    Raises Throttled (http.basic): credentials are not looked at for a while. Raises CrossSite: it would change
+    something, and nothing says that its sender meant it.
     """
     return await request.config_dict[ACCESS].viewer(request)
 

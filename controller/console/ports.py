@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from controller.documents.call import Call
+from controller.media.variants import Variant
 from controller.media.waveform import Waveform
 from controller.recordings.model import HistoryEntry, Notice, PauseBehavior, Recording, State, Transcription
 from controller.store.values import Attempt, DeliveryState, OutboxRow
@@ -202,6 +203,13 @@ class Operations(Protocol):
 
     async def waveform(self, viewer: Viewer, identity: str, columns: int) -> Waveform:
         """Return the outline of a ready recording. Raises NotFound, MediaAway; FileNotFoundError: it has none."""
+        ...
+
+    async def audio(self, viewer: Viewer, identity: str, form: str) -> tuple[Recording, Variant]:
+        """Have a ready recording's file in a format, to be served; made where it is not there. As ``waveform``.
+
+        Raises NotPossible for a format that it can't be had in.
+        """
         ...
 
     async def derive(self, viewer: Viewer, identity: str, form: str) -> int:

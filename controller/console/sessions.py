@@ -1,7 +1,7 @@
 """Sessions without a table: a signed cookie that says who signed in, until when, and nothing else.
 
-The key of its signature is derived from the very secret that was signed in with. So every daemon with the same settings
-takes it, no restart ends it, and changing the secret does.
+The key of its signature is derived from the very secret that was signed in with. So every daemon with the same
+settings takes it, no restart ends it, and changing the secret does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Session:
 
 
 class Sessions:
-    """Makes cookies and reads them; ``tokens`` are the accounts' secrets by name, ``operators`` those of operators."""
+    """Makes cookies and reads them; ``tokens`` are the accounts' secrets by name, ``operators`` the operators'."""
 
     def __init__(self, tokens: Mapping[str, str], operators: Sequence[str], clock: Callable[[], float]) -> None:
         self._accounts = {name: _key(token, name) for name, token in tokens.items()}
@@ -66,7 +66,7 @@ class Sessions:
         return Session(identity, Viewer(account or None), float(expires), _mac(key, "csrf", payload))
 
     def end(self, session: Session) -> None:
-        """Take a session's cookie no more, here, and wherever the browser obeys. Other daemons learn nothing of it."""
+        """Take a session's cookie no more. Other daemons learn nothing of it: there the browser forgets it."""
         now = self._clock()
         self._ended = {identity: until for identity, until in self._ended.items() if until > now}
         if len(self._ended) >= _MOST_ENDED:
