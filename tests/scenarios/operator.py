@@ -1,4 +1,4 @@
-"""`fsrec` as an operator runs it beside a daemon of a scenario: a process, with outputs that are no terminal, or one."""
+"""`fsrec` as an operator runs it beside a daemon of a scenario: a process, its outputs a terminal or none."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import yaml
 from tests.scenarios.daemon import Daemon, _free_port
 
 PATIENCE = 60.0
+_OWN = frozenset({"FSREC_TOKEN", "NO_COLOR", "COLUMNS"})
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -53,9 +54,7 @@ class Operator:
         return self.daemon.directory / "fsrec.yaml"
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
-        kept = {
-            name: value for name, value in os.environ.items() if name not in {"FSREC_TOKEN", "NO_COLOR", "COLUMNS"}
-        }
+        kept = {name: value for name, value in os.environ.items() if name not in _OWN}
         return {**kept, "TZ": "UTC", **more}
 
     async def start(self, *arguments: object, config: bool = True, **environment: str) -> asyncio.subprocess.Process:
