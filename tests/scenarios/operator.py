@@ -43,6 +43,20 @@ class Said:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _OWN}
+    return {**kept, "TZ": "UTC", **more}
+
+
+async def start(*arguments: object, **environment: str) -> asyncio.subprocess.Process:
+    """Start `fsrec`, its outputs apart."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "controller.cli", *map(str, arguments)),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=_environment(environment),
+    )  # fmt: skip
+
+
 @dataclass(slots=True)
 class Operator:
     """Someone with a shell on the daemon's machine."""
@@ -53,18 +67,10 @@ class Operator:
     def config(self) -> Path:
         return self.daemon.directory / "fsrec.yaml"
 
-    def _environment(self, more: dict[str, str]) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in _OWN}
-        return {**kept, "TZ": "UTC", **more}
-
     async def start(self, *arguments: object, config: bool = True, **environment: str) -> asyncio.subprocess.Process:
         """Start it, on this daemon's settings."""
-        named = ("--config", str(self.config)) if config else ()
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "controller.cli", *map(str, arguments), *named),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env=self._environment(environment),
-        )  # fmt: skip
+        named = ("--config", self.config) if config else ()
+        return await start(*arguments, *named, **environment)
 
     async def fsrec(self, *arguments: object, config: bool = True, **environment: str) -> Said:
         """Run it to its end."""
@@ -77,7 +83,7 @@ class Operator:
             given = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "50", **environment}
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "controller.cli", *map(str, arguments), "--config", str(self.config)),
-                stdin=slave, stdout=slave, stderr=slave, env=self._environment(given),
+                stdin=slave, stdout=slave, stderr=slave, env=_environment(given),
             )  # fmt: skip
             reading = asyncio.get_running_loop().run_in_executor(None, _read_all, master)
             async with asyncio.timeout(PATIENCE):
