@@ -66,7 +66,9 @@ async def recorded(daemon: Daemon, switch: SoftSwitch) -> str:
     identity = str(begun.json["params"]["recording_id"])
     for verb, seconds in (("pause", 9.0), ("resume", 4.0)):
         await asyncio.sleep(seconds)
-        status, answer = await daemon.command(begun.json["params"]["call_id"], f"calling.record.{verb}", control_id="intake")
+        status, answer = await daemon.command(
+            begun.json["params"]["call_id"], f"calling.record.{verb}", control_id="intake"
+        )
         assert status == 200, answer
     await call.ended(timeout=120)
     await receiver.wait(lambda one: one.path == "/recordings" and b'"finished"' in one.body, timeout=60)
@@ -78,7 +80,11 @@ async def main() -> None:
     """Take it."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
-        async with SoftSwitch(base / "recordings") as switch, Receiver() as receiver, async_playwright() as playwright:
+        async with (
+            SoftSwitch(base / "recordings") as switch,
+            Receiver() as receiver,
+            async_playwright() as playwright,
+        ):
             daemon = Daemon(switch, base, receiver)
             chromium = await playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
             try:

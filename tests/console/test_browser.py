@@ -213,13 +213,13 @@ async def test_a_dead_callback(daemon: Daemon, switch: Switch, callbacks: Callba
     page = (await opened(browser, daemon, f"/console/recordings/{end['recording_id']}")).page
     await expect(page.locator("main")).to_contain_text("503")
     daemon.receiver.plan("/status", 200)
-    await page.get_by_role("button", name="Replay").last.click()
+    await page.get_by_role("button", name="Replay", exact=True).last.click()
     told = await daemon.receiver.wait("/status", refused + 1)
     assert told[-1].json["params"]["state"] == "finished"
     await daemon.until(daemon.quiet)
     await page.goto(f"{daemon.url}/console/callbacks")
-    await expect(page.get_by_role("button", name="Replay")).to_have_count(refused - 1)
-    await page.get_by_role("button", name="Replay").first.click()
+    await expect(page.get_by_role("button", name="Replay", exact=True)).to_have_count(refused - 1)
+    await page.get_by_role("button", name="Replay", exact=True).first.click()
     await daemon.receiver.wait("/status", refused + 2)
 
 
