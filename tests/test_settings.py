@@ -294,6 +294,29 @@ def test_what_is_absent(more: str, below: float, silent: bool) -> None:
     assert (account.absent_below, account.absent_when_silent) == (below, silent)
 
 
+def test_how_a_daemon_is_reached(tmp_path: Path) -> None:
+    """Of a file that is wrong elsewhere, or whose secrets are not known here; what is asked for must be right."""
+    config = tmp_path / "fsrec.yaml"
+    config.write_text(
+        "switches: [{name: x, password: '${NOT_SET}'}]\nunknown: 1\ndata_dir: data\n"
+        "http: {listen: '0.0.0.0:9000', public_url: 'https://h', console_token: '${NOT_SET}'}\n"
+    )
+    found = load_reach(config, {})
+    assert (found.data_dir, str(found.http.nearby)) == (tmp_path / "data", "127.0.0.1:9000")
+    config.write_text("")
+    assert str(load_reach(config, {}).http.nearby) == "127.0.0.1:8080"
+    for text, words in (
+        ("http: {listen: '${NOT_SET}'}", ":1: http.listen: "),
+        ("\ndata_dir: '${NOT_SET}'", ":2: data_dir: "),
+        ("http: {listen: x}", "http.listen"),
+        ("http: {tls_key: /k}", "tls_certificate"),
+        ("a: [", "no valid YAML"),
+    ):
+        config.write_text(text)
+        with pytest.raises(SettingsError, match=re.escape(words)):
+            load_reach(config, {})
+
+
 def test_absent_below_is_a_length() -> None:
     """No recording is shorter than nothing."""
     section = (
