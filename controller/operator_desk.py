@@ -32,10 +32,12 @@ from controller.console.ports import (
 )
 from controller.documents.call import Call
 from controller.federated_desk import FederatedDesk
+from controller.media.variants import Variant
+from controller.media.wav import WavError
 from controller.media.waveform import Waveform, waveform
 from controller.overload.disks import Disks
 from controller.recordings.model import EndReason, PauseBehavior, Recording
-from controller.recordings.ports import NotPossible, SwitchAway
+from controller.recordings.ports import MediaAway, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
 from controller.store import search as rows
 from controller.store.codec import DecodeError
@@ -203,8 +205,23 @@ class OperatorDesk:
 
     async def waveform(self, viewer: Viewer, identity: str, columns: int) -> Waveform:
         """Return the outline of a ready recording. Raises NotFound, MediaAway; FileNotFoundError: it has none."""
-        path = await self.api.wav(await self.recording(viewer, identity))
-        return await asyncio.get_running_loop().run_in_executor(self._drawing, waveform, path, columns)
+        try:
+            path = await self.api.wav(await self.recording(viewer, identity))
+            return await asyncio.get_running_loop().run_in_executor(self._drawing, waveform, path, columns)
+        except WavError as error:
+            raise FileNotFoundError(f"its file {error}") from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise MediaAway(f"its file can't be read: {error.strerror or error}") from error
+
+    async def audio(self, viewer: Viewer, identity: str, form: str) -> tuple[Recording, Variant]:
+        """Have a ready recording's file in a format, to be served. Raises NotPossible; else as ``waveform``."""
+        recording = await self.recording(viewer, identity)
+        try:
+            return recording, await self.api.variant(recording, form, None)
+        except (OSError, KeyError, ValueError) as error:
+            raise FileNotFoundError(f"its file is gone: {error}") from error
 
     async def derive(self, viewer: Viewer, identity: str, form: str) -> int:
         """Have a recording's file in a format, made where it is not there; return its bytes. As ``waveform``."""

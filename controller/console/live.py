@@ -54,7 +54,10 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recording as its row shows it: ``began`` is Unix time of this machine, ``elapsed`` in seconds, or None."""
+    """One recording as its row shows it, for ``elapsed`` seconds so far; None: it has not begun.
+
+    ``began``, in Unix time of this machine, is of one that goes on: its page counts by itself.
+    """
 
     recording: Recording
     began: float | None
@@ -132,8 +135,10 @@ class Hub:
                 await response.prepare(request)
                 await self._stream(request, response, audience)
             except (ConnectionError, TimeoutError):  # gone, or it takes nothing
-                if request.transport is not None:
-                    request.transport.abort()
+                _cut(request)
+            except Exception:  # an error's answer has no place in a stream
+                _cut(request)
+                raise
         return response
 
     async def _stream(self, request: web.Request, response: web.StreamResponse, audience: Audience) -> None:
@@ -191,7 +196,7 @@ class Hub:
                 self._changed.clear()
                 if loop.time() >= health_due:
                     health_due = loop.time() + self._pace.health
-                    self._banner = self._frame.templates.text("banner.html", health=await self._operations.health())
+                    await self._look_at_health()
                 for audience in tuple(self._audiences.values()):
                     await self._look(audience)
                 self._tell()
@@ -200,6 +205,11 @@ class Hub:
                     await asyncio.wait_for(self._changed.wait(), self._pace.idle - self._pace.changed)
         finally:
             unsubscribe()
+
+    async def _look_at_health(self) -> None:
+        with contextlib.suppress(LedgerFailed):  # the rows say that the store is silent
+            health = await self._operations.health()
+            self._banner = self._frame.templates.text("banner.html", health=health)
 
     async def _look(self, audience: Audience) -> None:
         try:
@@ -215,7 +225,7 @@ class Hub:
             {
                 row.recording.id: text(
                     "live_row.html",
-                    row=Row(row.recording, row.began, None),  # what ticks would make each poll another
+                    row=row if row.began is None else Row(row.recording, row.began, None),  # the page counts
                     viewer=audience.viewer,
                     root="./",
                     csrf="",  # it is each session's own; the page's script has it
@@ -231,12 +241,17 @@ class Hub:
         news.set()
 
 
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
 def rows(live: Live, began: Mapping[str, float], now: float) -> Sequence[Row]:
     """Return what runs as rows; ``began`` is what was told before, which holds unless it is far off."""
     found = []
     for running in live.running:
         recording, elapsed = running.recording, running.elapsed
-        since = None if elapsed is None else round(now - elapsed, 1)
+        since = None if elapsed is None or recording.ended_at is not None else round(now - elapsed, 1)
         before = began.get(recording.id)
         if since is not None and before is not None and abs(since - before) <= STEADY:
             since = before

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.calls.source import SourceFailed, read_file
+from controller.console.key import NAME, KeyUnusable, key_file, read_key
 from controller.doctor.findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
@@ -47,6 +48,23 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
         return
     yield ok(subject, f"{path} {'can be written' if place == path else 'will be made when fsrec first runs'}")
     yield from _space(subject, place, settings.limits.min_free_disk)
+
+
+def operators_key(settings: Settings) -> Iterator[Finding]:
+    """Look at the key by which the command on this machine is known; before the first start there is none."""
+    path, subject = key_file(settings.data_dir), NAME
+    try:
+        read_key(settings.data_dir)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        what = f"{path} can't be read by {user()}: fsrec recordings, webhooks and switches ask for nothing without it"
+        yield warning(subject, what, "run them as the user that fsrec runs as, or with --token")
+    except (KeyUnusable, OSError) as error:
+        what = str(error) if isinstance(error, KeyUnusable) else f"{path} can't be read: {error.strerror}"
+        yield warning(subject, what, "restart fsrec, which makes a new one; a link is to be removed first")
+    else:
+        yield ok(subject, f"{path} is its owner's alone ({ownership(path)})")
 
 
 def _unwritable(directory: Path) -> str | None:

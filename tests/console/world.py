@@ -22,6 +22,7 @@ from controller.console.ports import (
 )
 from controller.documents.call import Call, CallInfo, CallState
 from controller.documents.dialect import Account
+from controller.media.variants import Variant
 from controller.media.waveform import Waveform
 from controller.recordings.model import (
     Channels,
@@ -52,7 +53,9 @@ AT = 1_763_650_000.0
 def recording(state: State = State.COMPLETED, account: str = "acme", **changes: Any) -> Recording:
     """A recording; what is the owner's is given as ``caller``, ``called`` …"""
     identity = changes.pop("id", None) or new_id()
-    owned = {name: changes.pop(name) for name in ("caller", "called", "leg", "switch", "dialect") if name in changes}
+    owned: dict[str, Any] = {
+        name: changes.pop(name) for name in ("caller", "called", "leg", "switch", "dialect") if name in changes
+    }
     whose: dict[str, Any] = {
         "dialect": "swml", "switch": "fs1", "leg": new_id(), "caller": "+4930123456", "called": "1001", **owned
     }  # fmt: skip
@@ -78,8 +81,8 @@ def delivery(of: Recording, state: DeliveryState = DeliveryState.DEAD, **changes
     url = changes.pop("url", "https://user:secret@app.example.com/status?key=secret")
     made = Delivery(new_id(), of.owner.account, of.owner.dialect, "POST", url, (("Content-Type", "x"),), body)
     row: dict[str, Any] = {
-        "subject": of.id, "sequence": 1, "origin": "https://app.example.com:443", "state": state, "created_at": AT + 14,
-        "due_at": None, "attempts": 1, "tries": 1, "reason": "8 attempts failed",
+        "subject": of.id, "sequence": 1, "origin": "https://app.example.com:443", "state": state,
+        "created_at": AT + 14, "due_at": None, "attempts": 1, "tries": 1, "reason": "8 attempts failed",
     }  # fmt: skip
     return OutboxRow(made, **{**row, **changes})
 
@@ -208,6 +211,16 @@ class Fake:
     async def waveform(self, viewer: Viewer, identity: str, columns: int) -> Waveform:
         await self.recording(viewer, identity)
         return Waveform(12.4, (bytes(columns), bytes([128]) * columns))
+
+    async def audio(self, viewer: Viewer, identity: str, form: str) -> tuple[Recording, Variant]:
+        await self.recording(viewer, identity)
+        raise FileNotFoundError
+
+    async def recordings_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        return [one.id for one in self._mine(viewer) if one.id.startswith(prefix)][:limit]
+
+    async def deliveries_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        return [row.id for row in await self.deliveries(viewer, None, limit=limit) if row.id.startswith(prefix)]
 
     async def derive(self, viewer: Viewer, identity: str, form: str) -> int:
         await self.recording(viewer, identity)

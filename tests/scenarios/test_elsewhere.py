@@ -19,7 +19,10 @@ import pytest_asyncio
 from controller.app import App
 from controller.cluster.events import CommandAsked, CommandTaken
 from controller.cluster.keeper import LeaseTerms
+from controller.console.ports import NotFound, Viewer
 from controller.documents.call import Call
+from controller.recordings.model import EndReason, PauseBehavior, State
+from controller.recordings.ports import MediaAway, NotPossible
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
@@ -363,6 +366,69 @@ async def test_a_holder_that_is_killed_amid_a_command(
     finally:
         await b.close()
         await a.close()
+
+
+async def test_operators_at_either_daemon(pair: Pair, postgres_url: str) -> None:
+    """Both see what runs and what was, and the verbs work at both; a switch is reconciled at its holder's alone."""
+    prepare(pair, postgres_url)
+    await pair.start()
+    assert pair.a.app is not None
+    assert pair.b.app is not None
+    here, there, owner = pair.a.app.operations, pair.b.app.operations, Viewer("acme-twilio")
+    up, api = await pair.line(TWILIO), Api(pair.b, TWILIO)
+    sid = (await api.create(up)).json["sid"]
+    for desk in (here, there):
+        live = await desk.live(owner, 5)
+        assert live.total == 1
+        assert (live.running[0].elapsed or -1) >= 0
+        assert (await desk.live(Viewer("acme"), 5)).total == 0
+    identity = live.running[0].recording.id
+    assert (await there.pause(owner, identity, PauseBehavior.SILENCE)).state is State.PAUSED
+    assert (await here.live(owner, 5)).running[0].recording.state is State.PAUSED
+    assert (await there.resume(owner, identity)).state is State.RECORDING
+    for asked in (there.stop(Viewer("acme"), identity), there.story(Viewer("acme"), identity)):
+        with pytest.raises(NotFound):
+            await asked
+    await asyncio.sleep(SECONDS)
+    assert (await there.stop(Viewer(), sid)).reason is EndReason.API
+    await api.until(sid, "completed")
+    stories = [await desk.story(owner, sid) for desk in (here, there)]
+    assert stories[0] == stories[1]
+    assert [step.fact for step in stories[0].history][-1] == "Examined"
+    outlines = [await desk.waveform(owner, identity, 20) for desk in (here, there)]
+    assert outlines[0] == outlines[1]
+    assert await there.derive(owner, identity, "mp3") == await here.derive(owner, identity, "mp3")
+    [at_holder], [elsewhere] = (await here.health()).switches, (await there.health()).switches
+    assert (at_holder.state, at_holder.holder) == ("serving", "")
+    assert (elsewhere.state, elsewhere.holder) == ("elsewhere", pair.a.app.daemon)
+    assert pair.a.app.daemon in elsewhere.why
+    with pytest.raises(NotPossible, match=f"served by another daemon, {pair.a.app.daemon}: ask that one"):
+        await there.reconcile(Viewer(), "fs1")
+    await here.reconcile(Viewer(), "fs1")
+
+
+async def test_an_outline_of_what_is_on_anothers_disk(pair: Pair, postgres_url: str, tmp_path: Path) -> None:
+    """The daemon that cannot see the file says where it is, rather than that there is none."""
+    prepare(pair, postgres_url)
+    [switch] = pair.b.raw()["switches"]
+    (tmp_path / "other").mkdir()
+    pair.b.changes["switches"] = [{**switch, "local_path": str(tmp_path / "other")}]
+    await pair.start()
+    assert pair.a.app is not None
+    assert pair.b.app is not None
+    up, api = await pair.line(TWILIO), Api(pair.a, TWILIO)
+    sid = (await api.create(up)).json["sid"]
+    await asyncio.sleep(SECONDS)
+    await api.update(up, sid, Status="stopped")
+    await api.until(sid, "completed")
+    assert (await pair.a.app.operations.waveform(Viewer(), sid, 20)).seconds > 1
+    for asked in (
+        pair.b.app.operations.waveform(Viewer(), sid, 20),
+        pair.b.app.operations.derive(Viewer(), sid, "wav"),
+        pair.b.app.operations.derive(Viewer(), sid, "mp3"),
+    ):
+        with pytest.raises(MediaAway, match="on a disk of another daemon, that of switch fs1"):
+            await asked
 
 
 async def stored(daemon: Daemon, switch: Switch, destination: str) -> tuple[Caller, str]:

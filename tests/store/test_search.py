@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 from controller.recordings.model import Recording, State, new_id
 from controller.store import Page, Reader, Store, Transaction
 from controller.store.events import RowUnreadable
-from controller.store.search import identity_in, in_order, search
+from controller.store.search import beginning, identity_in, in_order, search
 from controller.store.tables import RECORDINGS
 from tests.store.conftest import Asked, Told, sqlite_only
 from tests.store.values import recording
@@ -50,6 +50,30 @@ async def found(store: Store, limit: int = 50, **asked: Any) -> list[Recording]:
 def test_ids_of_any_vendor_are_known(pasted: str, identity: str | None) -> None:
     """Ours, with two letters or dashes or none, in either case."""
     assert identity_in(pasted) == identity
+
+
+async def test_ids_are_found_by_their_beginning(store: Store) -> None:
+    """Of six characters or more, dashes included; of one account its own alone; no other id, however near."""
+    ids = [f"abcdef12-3456-4abc-8def-00000000000{digit}" for digit in "01"]
+    near = ["abcdef02-0000-4000-8000-000000000000", "abcdf012-0000-4000-8000-000000000000"]
+    made = [recording(id=one, account=f"a{index}") for index, one in enumerate([*ids, *near])]
+    await saved(store, *made)
+    for prefix, account, wanted in (
+        ("abcdef", None, [near[0], *ids]),
+        ("abcdef12", None, ids),
+        ("abcdef12-", None, ids),
+        ("abcdef12-3456-4abc-8def-000000000001", None, ids[1:]),
+        ("abcdef12", "a1", ids[1:]),
+        ("abcdef13", None, []),
+        ("abcdef12-4", None, []),
+    ):
+        found = await store.read(
+            lambda reader, prefix=prefix, account=account: beginning(  # type: ignore[misc]
+                reader, "recordings", prefix, account=account, limit=5
+            )
+        )
+        assert found == wanted, prefix
+    assert await store.read(partial(beginning, of="deliveries", prefix="abcdef", account=None, limit=5)) == []
 
 
 async def test_pages_of_all_accounts_follow_each_other(store: Store) -> None:
