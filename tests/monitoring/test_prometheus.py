@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -122,3 +123,21 @@ async def test_a_daemon_that_is_gone_fires_its_alert_until_it_is_back(daemon: Da
         assert await server.until(bool) == {("FsrecDown", "critical")}
         await daemon.start()
         await server.until(lambda firing: not firing)
+
+
+async def test_a_switch_that_dies_while_it_records_fires_the_alert_of_what_is_lost(
+    daemon: Daemon, switch: Switch
+) -> None:
+    """The daemon finds another process of the switch, and what had been written; nothing failed of it."""
+    daemon.say(record_call(daemon.receiver), {"sleep": -1})
+    await daemon.start()
+    async with scraping(daemon) as server:
+        await switch.call(script=(Tone(30.0),))
+        await daemon.callbacks.wait("recording")
+        await asyncio.sleep(1.0)  # of sound, of which the last half second may be lost
+        await switch.kill()
+        await switch.restart()
+        lost = ("RecordingLost", "warning")
+        assert lost in await server.until(lambda firing: lost in firing)
+        await daemon.callbacks.wait("finished")
+        await server.until(lambda firing: firing == {lost})
