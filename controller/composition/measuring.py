@@ -45,7 +45,7 @@ class Outlook:
     rows: Store
     seen: Backlog = _NOTHING
 
-    async def run(self, every: float = LOOK) -> None:
+    async def run(self, every: float) -> None:
         """Look until cancelled. While the store does not answer, what was seen last stands."""
         while True:
             began = time.monotonic()
@@ -71,10 +71,10 @@ class Rooms:
     degraded: Callable[[], Sequence[str]]
 
 
-def watch(site: Site, built: Metrics, rooms: Rooms) -> None:
-    """Have every gauge read, and look at the outbox now and then."""
+def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
+    """Have every gauge read, and look at the outbox each ``look`` seconds."""
     outlook = Outlook(rooms.store)
-    site.start(outlook.run())
+    site.start(outlook.run(look))
     recordings, keeper, disks = rooms.recordings, rooms.keeper, rooms.disks
     built.watch("ready", lambda: float(not rooms.problems()))
     built.watch("degraded", lambda: float(bool(rooms.degraded())))
