@@ -53,10 +53,11 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
-    recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
-    is waited for, or a database server that is away, ``linger`` those for which files stay here once the media store
-    has them, ``upload_wait`` those that the end of a recording waits for that. ``terms`` are of the leases
-    that daemons on one database have, and ``daemon`` is this one's id among them.
+    recordings to delete for their age, ``look_at_outbox`` between those at what the metrics tell of it.
+    ``store_patience`` are those for which a lock of another process on the store is waited for, or a database server
+    that is away, ``linger`` those for which files stay here once the media store has them, ``upload_wait`` those that
+    the end of a recording waits for that. ``terms`` are of the leases that daemons on one database have, and
+    ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -67,6 +68,7 @@ class App:
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     look_at_age: float = 60.0
+    look_at_outbox: float = measuring.LOOK
     store_patience: float = 5.0
     linger: float = LINGER
     upload_wait: float = WAIT
@@ -125,7 +127,7 @@ class App:
             site.start(self._watch_disks())
             site.start(self.admission.run())
             site.start(signals.probe(self.store))
-            measuring.watch(site, metrics, self._measured())
+            measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             if self.retention.keeps:
                 site.start(self.retention.run())
             delivering = site.start(self.outbox.run())

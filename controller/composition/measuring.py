@@ -48,7 +48,7 @@ class Outlook:
     rows: Store
     seen: Backlog | None = None
 
-    async def run(self, every: float = LOOK) -> None:
+    async def run(self, every: float) -> None:
         """Look until cancelled. While the store does not answer, what was seen last stands."""
         while True:
             began = time.monotonic()
@@ -74,10 +74,10 @@ class Rooms:
     degraded: Callable[[], Sequence[str]]
 
 
-def watch(site: Site, built: Metrics, rooms: Rooms) -> None:
-    """Have every gauge read, and look at the outbox now and then."""
+def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
+    """Have every gauge read, and look at the outbox each ``look`` seconds."""
     outlook = Outlook(rooms.store)
-    site.start(outlook.run())
+    site.start(outlook.run(look))
     recordings, keeper, disks = rooms.recordings, rooms.keeper, rooms.disks
     built.watch("ready", lambda: float(not rooms.problems()))
     built.watch("degraded", lambda: float(bool(rooms.degraded())))

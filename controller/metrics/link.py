@@ -26,7 +26,9 @@ from controller.switch.link_values import (
 )
 
 DROPPED = ("unreadable", "unusable", "forged")
-COMMANDS = (*NAMES, "event", "echo")
+PROBES = {"global_getvar", "module_exists", "originate", "status", "uuid_displace", "xml_locate"}
+"""Commands that ``fsrec doctor`` alone sends."""
+COMMANDS = (*(name for name in NAMES if name not in PROBES), "event", "echo")
 """Those of ``switch.commands``, and the link's own."""
 LACKS = tuple(lack.value for lack in Lack)
 RESULTS = ("running", "ended", "mended", "lost")

@@ -429,7 +429,7 @@ class Session:
         packet = _Text(f"bgapi {text}\nJob-UUID: {identity}")
         kind, began = kind_of(packet.text), time.monotonic()
         ok: bool | None = None
-        lack: Lack | None = Lack.LOST
+        lack: Lack | None = None
         try:
             reply = self.post(packet)
             async with asyncio.timeout(limit):
@@ -441,8 +441,8 @@ class Session:
         except TimeoutError:
             lack = Lack.TIMEOUT
             raise JobTimeout(f"{kind} did not end within {limit:g} s{self._held_up()}") from None
-        except asyncio.CancelledError:  # nobody waits for it any more: no failure
-            lack = None
+        except LinkLost:
+            lack = Lack.LOST
             raise
         else:
             return event

@@ -102,7 +102,7 @@ READS: Sequence[Callable[[Reader], object]] = [
     lambda reader: reader.call_by_leg("fs1", "x"),
     lambda reader: (reader.notices_of("x"), reader.notice_errors("x")),
     lambda reader: (reader.delivery("x"), reader.attempts("x"), reader.deliveries_of("x")),
-    lambda reader: (reader.deliveries(before=PAGE), reader.dead(), reader.oldest_pending()),
+    lambda reader: (reader.deliveries(before=PAGE), reader.dead(), reader.backlog()),
     lambda reader: (reader.due_origins(9.0), reader.due("http://a:80", 9.0, 5), reader.next_due(9.0)),
     lambda reader: (older(reader, "acme", 9.0, None, 5), older(reader, "acme", 9.0, PAGE, 5)),
 ]
