@@ -122,12 +122,12 @@ class App:
             await self.disks.look()
             await self.cluster.start()
             self.recordings.clear_up()
+            await measuring.watch(site, metrics, self._measured(), self.look_at_outbox)  # before anybody scrapes
             await listener.start()
             stack.push_async_callback(listener.stop)
             site.start(self._watch_disks())
             site.start(self.admission.run())
             site.start(signals.probe(self.store))
-            measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             if self.retention.keeps:
                 site.start(self.retention.run())
             delivering = site.start(self.outbox.run())

@@ -42,19 +42,25 @@ def metrics(site: Site, dialects: Sequence[str]) -> Metrics:
 class Outlook:
     """What lay in the outbox when it was last looked at: counting it takes a walk along an index.
 
-    Before the first look its figures are NaN: a 0 then would make callbacks that died long ago look new.
+    Until a look succeeded its figures are NaN: a 0 then would make callbacks that died long ago look new.
     """
 
     rows: Store
     seen: Backlog | None = None
 
+    async def look(self) -> float:
+        """Look once; return the seconds that it took. While the store does not answer, what was seen last stands."""
+        began = time.monotonic()
+        with contextlib.suppress(StoreError):  # whoever writes says so
+            self.seen = await self.rows.read(lambda reader: reader.backlog())
+        return time.monotonic() - began
+
     async def run(self, every: float) -> None:
-        """Look until cancelled. While the store does not answer, what was seen last stands."""
+        """Look until cancelled, after one look that was made."""
+        took = 0.0
         while True:
-            began = time.monotonic()
-            with contextlib.suppress(StoreError):  # whoever writes says so
-                self.seen = await self.rows.read(lambda reader: reader.backlog())
-            await asyncio.sleep(max(every, SHARE * (time.monotonic() - began)))
+            await asyncio.sleep(max(every, SHARE * took))
+            took = await self.look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +80,10 @@ class Rooms:
     degraded: Callable[[], Sequence[str]]
 
 
-def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
-    """Have every gauge read, and look at the outbox each ``look`` seconds."""
+async def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
+    """Have every gauge read, and look at the outbox, now and each ``look`` seconds."""
     outlook = Outlook(rooms.store)
+    await outlook.look()
     site.start(outlook.run(look))
     recordings, keeper, disks = rooms.recordings, rooms.keeper, rooms.disks
     built.watch("ready", lambda: float(not rooms.problems()))
