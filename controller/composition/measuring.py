@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,6 @@ LOOK = 5.0
 """Seconds between looks at what lies in the outbox."""
 SHARE = 50
 """Looks that take long come less often: one part in so many of the time is spent on them at most."""
-_NOTHING = Backlog(0, None, 0)
 
 
 def metrics(site: Site, dialects: Sequence[str]) -> Metrics:
@@ -40,10 +40,13 @@ def metrics(site: Site, dialects: Sequence[str]) -> Metrics:
 
 @dataclass(slots=True)
 class Outlook:
-    """What lay in the outbox when it was last looked at: counting it takes a walk along an index."""
+    """What lay in the outbox when it was last looked at: counting it takes a walk along an index.
+
+    Before the first look its figures are NaN: a 0 then would make callbacks that died long ago look new.
+    """
 
     rows: Store
-    seen: Backlog = _NOTHING
+    seen: Backlog | None = None
 
     async def run(self, every: float) -> None:
         """Look until cancelled. While the store does not answer, what was seen last stands."""
@@ -90,9 +93,12 @@ def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
     built.watch("transcriptions_waiting", lambda: rooms.transcriptions.waiting)
     built.watch("transcriptions_running", lambda: rooms.transcriptions.running)
     built.watch("store_waiting", lambda: rooms.store.waiting)
-    built.watch("webhooks_pending", lambda: outlook.seen.pending)
-    built.watch("webhooks_dead", lambda: outlook.seen.dead)
-    built.watch("webhooks_oldest_pending_timestamp_seconds", lambda: outlook.seen.oldest or 0.0)
+    built.watch("webhooks_pending", lambda: math.nan if outlook.seen is None else outlook.seen.pending)
+    built.watch("webhooks_dead", lambda: math.nan if outlook.seen is None else outlook.seen.dead)
+    built.watch(
+        "webhooks_oldest_pending_timestamp_seconds",
+        lambda: math.nan if outlook.seen is None else outlook.seen.oldest or 0.0,
+    )
 
 
 def _by_dialect(recordings: RecordingService, wanted: Callable[[Recording], bool]) -> Mapping[str, float]:
