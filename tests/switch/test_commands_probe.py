@@ -21,6 +21,10 @@ BLOCK = (
         (Originate(LEG), f"originate {BLOCK}null/fsrec-doctor &playback(silence_stream://10000)"),
         (Originate(LEG, "1001"), f"originate {BLOCK}loopback/1001/fsrec &playback(silence_stream://10000)"),
         (Originate(LEG, "+*1#", "in_x"), f"originate {BLOCK}loopback/+*1#/in_x &playback(silence_stream://10000)"),
+        (
+            Originate(LEG, "1001", speaks=True),
+            f"originate {BLOCK}loopback/1001/fsrec &playback(silence_stream://4000,16)",
+        ),
         (ShowTasks(), "show tasks as json"),
         (UuidDisplace(LEG, "/r/a-1.wav"), f"uuid_displace {LEG} start /r/a-1.wav"),
         (SipConfiguration(), "xml_locate configuration configuration name sofia.conf"),
