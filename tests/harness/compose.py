@@ -182,12 +182,12 @@ class Composition:
 
     # --- one service -----------------------------------------------------------------------------------------------
 
-    def start(self, service: str) -> None:
-        """Start its process; what it prints is in ``output``."""
+    def start(self, service: str, *command: str) -> None:
+        """Start its process, or ``command`` behind its entry point; what it prints is in ``output``."""
         root = self.home / "roots" / service
-        root.mkdir(parents=True)
-        script = self.home / f"{service}.sh"
-        script.write_text("\n".join([*self._mounts(service, root), f"exec {shlex.join(self._entered(service))}", ""]))
+        root.mkdir(parents=True, exist_ok=True)
+        script, words = self.home / f"{service}.sh", [*self._entry(service), *(command or self._said(service))]
+        script.write_text("\n".join([*self._mounts(service, root), f"exec {shlex.join(self._entered(service, words))}", ""]))
         with (self.home / f"{service}.out").open("wb") as out:
             self._running[service] = subprocess.Popen(
                 ["ip", "netns", "exec", self._namespace(service)]
@@ -198,9 +198,9 @@ class Composition:
                 umask=0o022,
             )
 
-    def run(self, service: str, timeout: float = 60.0) -> int:
-        """Start it, and wait for its end; its exit code."""
-        self.start(service)
+    def run(self, service: str, *command: str, timeout: float = 60.0) -> int:
+        """Start it, and wait for its end; its exit code: ``docker compose run``."""
+        self.start(service, *command)
         return self._running[service].wait(timeout)
 
     def output(self, service: str) -> str:
@@ -228,10 +228,6 @@ class Composition:
             assert time.monotonic() < deadline, f"{service}: {said.stdout}{said.stderr}\n{self.output(service)}"
             time.sleep(0.2)
 
-    def ended(self, service: str, timeout: float = 30.0) -> int:
-        """Wait for its own end; its exit code."""
-        return self._running[service].wait(timeout)
-
     def terminate(self, service: str, timeout: float = 30.0) -> int:
         """SIGTERM, as ``docker compose stop`` sends it; its exit code."""
         self._running[service].terminate()
@@ -240,8 +236,16 @@ class Composition:
     def _built(self, service: str) -> bool:
         return "build" in self.services[service]
 
-    def _entered(self, service: str, command: Sequence[str] = ()) -> list[str]:
-        """The command, or ``command``, as its user in its root with its environment."""
+    def _entry(self, service: str) -> list[str]:
+        entry: list[str] = self.services[service].get("entrypoint") or json.loads(dockerfile()["ENTRYPOINT"])
+        return entry
+
+    def _said(self, service: str) -> list[str]:
+        command: list[str] = self.services[service].get("command", [])
+        return command
+
+    def _entered(self, service: str, command: Sequence[str]) -> list[str]:
+        """A command as its user, in its root, with its environment."""
         said, image = self.services[service], dockerfile() if self._built(service) else {}
         user, _, group = said["user"].partition(":")
         added = ",".join(["-all", *(f"+{name.lower()}" for name in said.get("cap_add", ()))])
@@ -249,14 +253,12 @@ class Composition:
         if not image:
             environment["PATH"] = "/opt/image/bin:/usr/bin:/bin"
         environment |= {name: str(value) for name, value in said.get("environment", {}).items()}
-        entry = said.get("entrypoint") or json.loads(image["ENTRYPOINT"])
-        words = list(command) or [*entry, *said.get("command", ())]
         return [
             *("chroot", str(self.home / "roots" / service), "setpriv", f"--reuid={user}", f"--regid={group}"),
             *("--clear-groups", f"--bounding-set={added}", "--inh-caps=-all", "--no-new-privs"),
             *("env", "--ignore-environment", f"--chdir={image.get('WORKDIR', '/')}"),
             *(f"{name}={value}" for name, value in environment.items()),
-            *words,
+            *command,
         ]
 
     def _mounts(self, service: str, root: Path) -> Iterator[str]:
