@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller import __version__
 from controller.api_desk import ApiDesk
 from controller.calls.desk import CallDesk
 from controller.cluster.joining import join, new_daemon_id
 from controller.cluster.keeper import LeaseKeeper, LeaseTerms
 from controller.cluster.ports import Cluster
-from controller.composition import aftermath, serving, storage
+from controller.composition import aftermath, measuring, serving, storage
 from controller.composition.site import Site
 from controller.composition.telephony import telephony
 from controller.composition.tenants import Tenants, tenants
@@ -25,7 +24,6 @@ from controller.lease_desk import LeaseDesk
 from controller.media.archive import WAIT
 from controller.media.examine import LINGER, DiskMedia
 from controller.media.keeper import Keeper
-from controller.metrics import Metrics, table
 from controller.overload import signals
 from controller.overload.admission import Admission
 from controller.overload.disks import Disks
@@ -102,12 +100,8 @@ class App:
             stack.callback(listening.close)
             self.base_url = http.base_url(listening.getsockname()[1])
             self.tenants = tenants(site, self.base, self.base_url)
-            metrics = Metrics(
-                table(dialects=tuple(self.tenants.dialects), switches=site.switches), version=__version__
-            )
-            site.subscribe(metrics.observe)
+            metrics = measuring.metrics(site, tuple(self.tenants.dialects))
             await self._build(site)
-            self._gauges(metrics)
             local = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
             listener = serving.listener(
                 site,
@@ -131,6 +125,7 @@ class App:
             site.start(self._watch_disks())
             site.start(self.admission.run())
             site.start(signals.probe(self.store))
+            measuring.watch(site, metrics, self._measured())
             if self.retention.keeps:
                 site.start(self.retention.run())
             delivering = site.start(self.outbox.run())
@@ -224,22 +219,20 @@ class App:
         self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
         site.stack.push_async_callback(self.cluster.leave)
 
-    def _gauges(self, metrics: Metrics) -> None:
-        gauge = metrics.gauge
-        gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
-        gauge(
-            "shedding",
-            "What is given up now: 1 extras, 2 recordings that APIs ask for, too, 3 new calls, too.",
-            lambda: self.admission.level,
+    def _measured(self) -> measuring.Rooms:
+        return measuring.Rooms(
+            self.cluster,
+            self.admission,
+            self.store,
+            self.keeper,
+            self.transcriptions,
+            self.recordings,
+            self.desk,
+            self.disks,
+            self.settings.limits.calls,
+            self.problems,
+            self.degraded,
         )
-        gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
-        gauge(
-            "recordings_unstored",
-            "Recordings that the media store does not have yet.",
-            lambda: 0 if self.keeper is None else self.keeper.waiting,
-        )
-        gauge("transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting)
-        gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
 
     def _mine(self, switch: str) -> bool:
         """Tell whether what is to be done for old recordings of a switch is for this daemon."""

@@ -42,14 +42,18 @@ ROOMS: dict[str, set[str]] = {
     "metrics": {
         "calls",
         "cluster",
+        "documents",
         "http",
         "media",
         "overload",
         "recordings",
         "retention",
+        "store",
+        "switch",
         "telemetry",
         "transcription",
-    },  # what these observe, and the face of an exposition
+        "webhooks",
+    },  # what these observe
     "logs": {"settings_model", "settings_values", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "supervisor": set(),
@@ -88,8 +92,12 @@ ONLY = {
     ("calls", "recordings"): {"recordings.model", "recordings.ports", "recordings.service"},
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("federated_desk", "http"): {"http.plivo", "http.recordings"},
-    ("metrics", "http"): {"http.base"},
+    ("metrics", "http"): {"http.base", "http.tls"},
     ("metrics", "calls"): {"calls.audio", "calls.events"},
+    ("metrics", "documents"): {"documents.events", "documents.fetch"},
+    ("metrics", "store"): {"store.bell", "store.events"},
+    ("metrics", "switch"): {"switch.board", "switch.commands", "switch.link_values"},
+    ("metrics", "webhooks"): {"webhooks.events", "webhooks.schedule"},
     ("metrics", "cluster"): {"cluster.events", "cluster.verbs"},
 }
 """Where not the whole room may be imported, but these modules of it."""
@@ -99,7 +107,7 @@ OUTSIDE = {
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "sqlalchemy": {"store"},
     "asyncpg": {"doctor.store", "store"},
-    "prometheus_client": {"metrics"},
+    "prometheus_client": {"metrics.registry"},
     "structlog": {"logs", "cli"},
     "jinja2": {"console"},
     "rich": {"cli"},

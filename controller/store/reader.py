@@ -14,7 +14,7 @@ from controller.store.events import RowUnreadable
 from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
 from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
-from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text
+from controller.store.values import Attempt, Backlog, DeliveryState, OutboxRow, column_text, index_text
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -256,6 +256,16 @@ class Reader:
         query = select(DELIVERIES.c.state, func.count().label("rows")).group_by(DELIVERIES.c.state)
         found = {row.state: row.rows for row in self._rows(query)}
         return {state: found.get(state.value, 0) for state in DeliveryState}
+
+    def backlog(self) -> Backlog:
+        """Return what is not delivered: three walks along the index by state, of which delivered rows are no part."""
+
+        def rows(state: DeliveryState) -> int:
+            query = select(func.count()).select_from(DELIVERIES).where(DELIVERIES.c.state == state.value)
+            count: int = self._scalar(query)
+            return count
+
+        return Backlog(rows(DeliveryState.PENDING), self.oldest_pending(), rows(DeliveryState.DEAD))
 
     def oldest_pending(self) -> float | None:
         """Return when the oldest pending delivery was made, or None."""
