@@ -96,6 +96,12 @@ class HttpSettings(Section):
             raise ValueError("TLS needs tls_certificate and tls_key; one of them is missing")
         return self
 
+    @property
+    def nearby(self) -> Listen:
+        """Return where the listener is found from its own machine."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+        return Listen(everywhere.get(self.listen.host, self.listen.host), self.listen.port)
+
     def base_url(self, port: int | None = None) -> str:
         """Return what the URLs of recordings begin with; ``port`` is the one taken where listen says 0."""
         if self.public_url is not None:
@@ -364,12 +370,17 @@ def _at_least_one(value: tuple[SwitchSettings, ...]) -> tuple[SwitchSettings, ..
     return value
 
 
-class Settings(Section):
+class Reach(Section):
+    """What a command needs of the settings to find the daemon of this machine, and to be known to it."""
+
+    http: HttpSettings = HttpSettings()
+    data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
+
+
+class Settings(Reach):
     """The whole file, validated. Paths are absolute; a relative one counted from the file's own directory."""
 
     switches: Annotated[tuple[SwitchSettings, ...], AfterValidator(_at_least_one)]
-    http: HttpSettings = HttpSettings()
-    data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
     store: StorePlace = "sqlite"
     media: MediaSettings = MediaSettings()
     accounts: tuple[AnyAccount, ...] = ()

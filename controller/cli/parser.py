@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TypeAlias
 
 from controller import __version__
-from controller.cli.values import lazily
+from controller.cli import operating
+from controller.cli.values import Commands, lazily
 from controller.documents.dialect import VENDORS
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 
 
 def build() -> argparse.ArgumentParser:
@@ -27,8 +25,10 @@ def build() -> argparse.ArgumentParser:
     _check(commands)
     _doctor(commands)
     _alive(commands)
+    operating.add(commands)
     _receiver(commands)
     _call(commands)
+    _completion(commands)
     return parser
 
 
@@ -76,7 +76,13 @@ def _doctor(commands: Commands) -> None:
 def _alive(commands: Commands) -> None:
     alive = commands.add_parser("alive", help="exit 0 where a daemon with these settings answers on this machine")
     _settings(alive)
-    alive.set_defaults(run=lazily("doctor", "alive"))
+    alive.set_defaults(run=lazily("alive", "alive"))
+
+
+def _completion(commands: Commands) -> None:
+    completion = commands.add_parser("completion", help="what a shell needs to complete this command")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"))
+    completion.set_defaults(run=lazily("completion", "completion"))
 
 
 def _receiver(commands: Commands) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Callable
-from typing import cast
+from typing import TypeAlias, cast
 
 OK = 0
 PROBLEM = 1
@@ -15,6 +15,10 @@ WRONG_USE = 2
 CONFIG = 78
 """EX_CONFIG: settings or a switch refuse for a reason that trying again cannot mend: a supervisor need not loop."""
 
+INTERRUPTED = 130
+"""As of what SIGINT ended: stopped by Ctrl-C, before it was done."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 Run = Callable[[argparse.Namespace], int]
 
 
