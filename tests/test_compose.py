@@ -50,7 +50,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
     return load_settings(ROOT / "compose/fsrec.yaml")
 
 
-# --- Compose ---------------------------------------------------------------------------------------------------------
+# --- Compose -----------------------------------------------------------------------------------------------------
 
 
 def compose(*words: str, **said: str) -> subprocess.CompletedProcess[str]:
@@ -100,7 +100,7 @@ def test_a_secret_is_missed(secret: str) -> None:
             load({**ENVIRONMENT, secret: ""})
 
 
-# --- what each service is held to ------------------------------------------------------------------------------------
+# --- what each service is held to -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -128,7 +128,7 @@ def test_roots_are_read_only(service: str) -> None:
 
 
 def test_users() -> None:
-    """fsrec's is the Dockerfile's, FreeSWITCH's another, both in one group; root is only who gives away directories."""
+    """fsrec's is the Dockerfile's, FreeSWITCH's another, both in one group; root is who gives directories away."""
     assert {SERVICES[service]["user"] for service in OURS} == {dockerfile()["USER"]}
     fsrec, group = dockerfile()["USER"].split(":")
     freeswitch, freeswitch_group = SERVICES["freeswitch"]["user"].split(":")
@@ -186,7 +186,7 @@ def test_what_is_published() -> None:
         assert said.get("ports", []) == ([f"127.0.0.1:{port}:{port}"] if port else [])
 
 
-# --- that its parts fit -----------------------------------------------------------------------------------------------
+# --- that its parts fit ------------------------------------------------------------------------------------------
 
 
 def test_mounts() -> None:
@@ -229,7 +229,7 @@ def test_the_settings(settings: Settings) -> None:
     (switch,) = settings.switches
     assert (switch.host, switch.port) == ("freeswitch", 8021)
     assert switch.password.get_secret_value() == environment("freeswitch")["FSREC_ESL_PASSWORD"]
-    assert (settings.http.listen.host, settings.http.listen.port) == ("0.0.0.0", PUBLISHED["fsrec"])  # noqa: S104
+    assert (settings.http.listen.host, settings.http.listen.port) == ("0.0.0.0", PUBLISHED["fsrec"])
     assert dockerfile()["EXPOSE"] == str(PUBLISHED["fsrec"])
     assert settings.data_dir.parent == Path(dockerfile()["VOLUME"])
     assert [str(network) for network in settings.webhooks.allow_networks] == [environment("fsrec")["FSREC_SUBNET"]]
@@ -292,7 +292,7 @@ def test_secrets_are_made(tmp_path: Path) -> None:
     shutil.copy(ROOT / "compose/new-env.sh", tmp_path / "compose")
     shutil.copy(ROOT / ".env.example", tmp_path)
     command = ["sh", str(tmp_path / "compose/new-env.sh")]
-    seen = []
+    seen: list[str] = []
     for _ in range(2):
         subprocess.run(command, check=True)
         made = tmp_path / ".env"
@@ -307,7 +307,9 @@ def test_secrets_are_made(tmp_path: Path) -> None:
         made.unlink()
     assert len(set(seen)) == 2 * len(SECRETS)
     assert "/.env" in (ROOT / ".gitignore").read_text().splitlines()
-    assert not any(line.startswith("!") and "env" in line for line in (ROOT / ".dockerignore").read_text().splitlines())
+    assert not any(
+        line.startswith("!") and "env" in line for line in (ROOT / ".dockerignore").read_text().splitlines()
+    )
 
 
 def test_prometheus_asks_fsrec() -> None:

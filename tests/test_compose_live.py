@@ -65,7 +65,9 @@ def test_a_call_is_recorded_and_its_callback_printed(stack: Composition) -> None
     assert (params["state"], params["node_id"]) == ("finished", "freeswitch")
     assert 3.0 < params["duration"] < 6.0
     assert stack.output("receiver").count(params["recording_id"]) >= 2
-    there = stack.execute("fsrec", "stat", "-c", "%u:%g %A", f"/var/lib/fsrec/recordings/{params['recording_id']}.wav")
+    there = stack.execute(
+        "fsrec", "stat", "-c", "%u:%g %A", f"/var/lib/fsrec/recordings/{params['recording_id']}.wav"
+    )
     assert there.stdout == "10002:10001 -rw-r--r--\n"
 
 
@@ -99,20 +101,24 @@ def test_a_wrong_password_is_refused(stack: Composition, password: str) -> None:
 
 @pytest.mark.parametrize("service", RUNNING)
 def test_services_are_confined(stack: Composition, service: str) -> None:
-    """No root, no capability, none to be had; nothing to write but what is meant for it; FreeSWITCH's rules not either."""
+    """No root, no capability, none to be had; nothing can be written but what is meant for it."""
     status = stack.execute(service, "cat", "/proc/self/status").stdout
     found = dict(re.findall(r"^(\w+):\s+(.*)$", status, re.MULTILINE))
     assert set(found["Uid"].split()) == {stack.services[service]["user"].split(":")[0]}
     assert {found[name] for name in ("CapEff", "CapPrm", "CapBnd", "CapInh")} == {"0" * 16}
     assert found["NoNewPrivs"] == "1"
+    root = stack.execute(service, "grep", " / ", "/proc/self/mounts").stdout.split()
+    assert "ro" in root[3].split(","), root
     for place in ("/x", "/usr/x", "/etc/fsrec/x", "/etc/fsrec/freeswitch-conf/x", "/etc/fsrec/documents/x"):
         assert stack.execute(service, "touch", place).returncode != 0, place
     assert stack.execute(service, "touch", "/tmp/x").returncode == 0  # noqa: S108 - the container's
 
 
 def test_the_doctor_finds_nothing_wrong(stack: Composition) -> None:
-    """`fsrec doctor` within the container: both sides write and read one directory, the dialplan is as it should be."""
-    said = stack.execute("fsrec", "fsrec", "doctor", "--config", "/etc/fsrec/fsrec.yaml", "--call", "1001", timeout=90)
+    """`fsrec doctor` in the container: both write and read one directory, and calls come prepared as they should."""
+    said = stack.execute(
+        "fsrec", "fsrec", "doctor", "--config", "/etc/fsrec/fsrec.yaml", "--call", "1001", timeout=90
+    )
     assert said.returncode == 0, said.stdout
     assert "and they can be read here" in said.stdout
     assert "FreeSWITCH can play what is made" in said.stdout

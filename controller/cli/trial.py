@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import signal
+from functools import partial
 
 from controller.cli.configured import settings_of
 from controller.cli.values import OK, PROBLEM, CommandFailed
@@ -23,7 +24,8 @@ def receiver(options: argparse.Namespace) -> int:
         over = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, over.set)
-        async with receiving(options.host, options.port, options.key, options.file) as port:
+        show = partial(print, flush=True)
+        async with receiving(options.host, options.port, show, options.key, options.file) as port:
             checked = "signatures are checked" if options.key else "signatures are not checked: there is no key"
             print(f"callbacks to http://{options.host}:{port}/… are printed here; {checked}", flush=True)
             await over.wait()

@@ -14,7 +14,7 @@ _CONTEXT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _ENDPOINT = re.compile(r"\{([^{}]*)\}(null|loopback)/([^/ ]+)(?:/([^/ ]+))?")
 _SILENCE = "&playback(silence_stream://10000)"
 _NOISE = "&playback(silence_stream://4000,16)"
-"""What speaks, for whoever listens for silence: noise of 2,000 at its peaks (its parentheses keep tones out of here)."""
+"""Speech, to whoever listens for silence: noise of 2,000 at its peaks. (A tone's parentheses would end the text.)"""
 
 
 @dataclass(frozen=True, slots=True)

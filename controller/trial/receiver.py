@@ -1,4 +1,4 @@
-"""``fsrec receiver``: an application's end of the callbacks. It prints what came, answers 200, and serves nothing.
+"""``fsrec receiver``: an application's end of the callbacks. It shows what came, answers 200, and serves nothing.
 
 With a file it keeps each callback there, too, as a line of JSON. It believes nobody: a signature is checked where
 there is a key, and told, but what is not signed is taken as well, for a developer wants to see it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,13 @@ WINDING_UP = 1.0
 
 
 @asynccontextmanager
-async def receiving(host: str, port: int, key: str = "", file: Path | None = None) -> AsyncIterator[int]:
-    """Receive within the context, and give the port; OSError where it is taken, or the file can't be written."""
+async def receiving(
+    host: str, port: int, show: Callable[[str], None], key: str = "", file: Path | None = None
+) -> AsyncIterator[int]:
+    """Receive within the context, and give the port; each callback is shown, in lines of ASCII.
+
+    Raises OSError where the port is taken, or the file can't be written.
+    """
     if file is not None:
         await asyncio.to_thread(_keep, file, "")
 
@@ -35,7 +40,7 @@ async def receiving(host: str, port: int, key: str = "", file: Path | None = Non
         url = f"{request.scheme}://{request.host}{request.raw_path}"
         headers = {name.lower(): value for name, value in request.headers.items()}
         told = Callback(request.method, url, headers, await request.read()).told(key)
-        print(_shown(told), flush=True)
+        show(_shown(told))
         if file is not None:
             await asyncio.to_thread(_keep, file, json.dumps({"at": time.time(), **told}) + "\n")
         return web.Response()

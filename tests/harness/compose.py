@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -132,7 +132,7 @@ class Composition:
                 if network in self.services[service].get("networks", ()):
                     yield (service, network), ipaddress.IPv4Interface(f"{subnet[number]}/{subnet.prefixlen}")
 
-    def __enter__(self) -> Composition:
+    def __enter__(self) -> Self:
         atexit.register(self._remove)
         for volume in self.file["volumes"]:
             (self.home / "volumes" / volume).mkdir(parents=True)
@@ -187,11 +187,15 @@ class Composition:
         root = self.home / "roots" / service
         root.mkdir(parents=True, exist_ok=True)
         script, words = self.home / f"{service}.sh", [*self._entry(service), *(command or self._said(service))]
-        script.write_text("\n".join([*self._mounts(service, root), f"exec {shlex.join(self._entered(service, words))}", ""]))
+        script.write_text(
+            "\n".join([*self._mounts(service, root), f"exec {shlex.join(self._entered(service, words))}", ""])
+        )
         with (self.home / f"{service}.out").open("wb") as out:
             self._running[service] = subprocess.Popen(
-                ["ip", "netns", "exec", self._namespace(service)]
-                + ["unshare", "--mount", "--propagation", "private", "sh", "-e", str(script)],
+                [
+                    *("ip", "netns", "exec", self._namespace(service)),
+                    *("unshare", "--mount", "--propagation", "private", "sh", "-e", str(script)),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -219,7 +223,7 @@ class Composition:
         )
 
     def healthy(self, service: str, timeout: float = 60.0) -> None:
-        """Wait until its health check says so; AssertionError, with what it printed, where it does not or it ended."""
+        """Wait until its health check says so; AssertionError, with what it printed, where it does not."""
         kind, *command = self.services[service]["healthcheck"]["test"]
         words = command if kind == "CMD" else ["/bin/sh", "-c", *command]
         deadline = time.monotonic() + timeout
@@ -282,21 +286,19 @@ class Composition:
             yield from self._image()
         elif service in self._programs:
             yield f"mkdir -p opt/image; ln -s {self._programs[service]} opt/image/bin"
-        # Of a parent and its child the parent first.
-        places = [(target, "", options) for target, _, options in (one.partition(":") for one in said.get("tmpfs", ()))]
-        places += [(mount.target, mount, "") for mount in map(Mount.parse, said.get("volumes", ()))]
-        interpreter = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve()}
-        for path in (ROOT, *interpreter, *(one.resolve().parent for one in self._programs.values())):
+        places = {}
+        for text in said.get("tmpfs", ()):
+            target, _, options = text.partition(":")
+            places[target] = f"mkdir -p .{target}; mount -t tmpfs -o {options} tmpfs .{target}"
+        for mount in map(Mount.parse, said.get("volumes", ())):
+            source = mount.path or self.home / "volumes" / mount.source
+            places[mount.target] = _bound(source, mount.target, writable=mount.writable)
+        programs = {Path(sys.prefix), Path(sys.base_prefix), *(one.parent for one in self._programs.values())}
+        for path in (ROOT, *(one.resolve() for one in programs)):
             if not any(Path("/", name) in (path, *path.parents) for name in _SYSTEM):
-                places.append((str(path), Mount(str(path), str(path), False), ""))
-        for target, mount, options in sorted(places, key=lambda one: (one[0].count("/"), one[0])):
-            if isinstance(mount, Mount):
-                source = mount.path or (
-                    Path(mount.source) if mount.source.startswith("/") else self.home / "volumes" / mount.source
-                )
-                yield _bound(source, target, writable=mount.writable)
-            else:
-                yield f"mkdir -p .{target}; mount -t tmpfs -o {options} tmpfs .{target}"
+                places[str(path)] = _bound(path, str(path), writable=False)
+        for target in sorted(places, key=lambda one: one.count("/")):  # a parent before what is in it
+            yield places[target]
         if said.get("read_only"):
             yield "mount -o remount,bind,ro ."
         yield "cd /"

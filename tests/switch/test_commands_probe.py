@@ -49,9 +49,9 @@ def test_round_trip(destination: str, context: str) -> None:
 def test_closed(leg: str, destination: str, context: str) -> None:
     """No text adds an argument, a variable, an application or another endpoint: it is refused, or one field."""
     for change in ({"leg": leg}, {"destination": destination}, {"context": context}):
-        fields = {"leg": LEG, "destination": "1001", "context": "fsrec", **change}
+        fields: dict[str, str] = {"leg": LEG, "destination": "1001", "context": "fsrec", **change}
         try:
-            packet = Originate(**fields).packet()
+            packet = Originate(fields["leg"], fields["destination"], fields["context"]).packet()
         except ValueError:
             continue
         assert packet.count(" ") == 3
