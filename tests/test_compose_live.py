@@ -6,19 +6,26 @@ tests/harness/compose.py says what that is, and what is left out.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.harness.absent import absent
-from tests.harness.compose import Composition, why_not
+from tests.harness.compose import Composition, Image, why_not
 from tests.harness.freeswitch import find_binary
 
 pytestmark = pytest.mark.live
 
 RUNNING = ("freeswitch", "receiver", "fsrec")
+PROMETHEUS = Image(Path("/usr/bin"), "65534:65534", ("prometheus",))
+"""prom/prometheus runs as nobody, who owns its volume, by its Dockerfile."""
+
 KNOCK = """
 import socket, sys
 with socket.create_connection((sys.argv[1], 8021), 10) as link:
@@ -38,7 +45,7 @@ def stack() -> Iterator[Composition]:
         absent("no FreeSWITCH: set FSREC_FREESWITCH to its binary")
     if reason := why_not():
         absent(f"docker-compose.yml can't be carried out here: {reason}")
-    with Composition({"freeswitch": binary.parent}) as composition:
+    with Composition({"freeswitch": Image(binary.parent), "prometheus": PROMETHEUS}) as composition:
         for _ in range(2):  # `docker compose up` runs it each time
             assert composition.run("storage") == 0, composition.output("storage")
         for service in RUNNING:
@@ -122,6 +129,28 @@ def test_the_doctor_finds_nothing_wrong(stack: Composition) -> None:
     assert said.returncode == 0, said.stdout
     assert "and they can be read here" in said.stdout
     assert "FreeSWITCH can play what is made" in said.stdout
+
+
+def test_prometheus_reads_the_metrics(stack: Composition) -> None:
+    """Prometheus takes monitoring/ as it is mounted, and finds fsrec at the name and port that are in it."""
+    for tool in ("prometheus", "wget"):
+        if shutil.which(tool) is None:
+            absent(f"no {tool} (Debian: apt install {tool})")
+    os.chown(stack.home / "volumes/prometheus", 65534, 65534)
+    stack.start("prometheus")
+    stack.healthy("prometheus")
+    asked = "http://127.0.0.1:9090/api/v1/query?query=fsrec_esl_connected"
+    deadline = time.monotonic() + 40  # it scrapes each 15 s
+    while True:
+        said = stack.execute("prometheus", "wget", "-q", "-O", "-", asked)
+        found = json.loads(said.stdout)["data"]["result"] if said.stdout else []
+        if found:
+            break
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    assert [(one["metric"]["switch"], one["value"][1]) for one in found] == [("freeswitch", "1")]
+    rules = stack.execute("prometheus", "wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/rules").stdout
+    assert json.loads(rules)["data"]["groups"]
 
 
 def test_it_stops_when_told(stack: Composition) -> None:

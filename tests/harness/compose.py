@@ -98,6 +98,15 @@ class Mount:
         return ROOT / self.source if self.source.startswith(".") else None
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What stands in for an image: its directory of programs, and what the file leaves to it."""
+
+    programs: Path
+    user: str = ""
+    entry: tuple[str, ...] = ()
+
+
 def why_not() -> str | None:
     """What this machine lacks to carry a file out; None where nothing."""
     if os.geteuid() != 0:
@@ -111,14 +120,14 @@ def why_not() -> str | None:
 class Composition:
     """The services of the file, started one by one. ``with`` it: at its end they are killed, and all is removed."""
 
-    def __init__(self, programs: Mapping[str, Path], environment: Mapping[str, str] | None = None) -> None:
-        """``programs`` are the directories of those that images bring: service → directory of its programs."""
+    def __init__(self, images: Mapping[str, Image], environment: Mapping[str, str] | None = None) -> None:
+        """``images`` are the services that are not built here, and what they run."""
         self.environment = dict(environment or sample_environment())
         self.file = load(self.environment)
         self.services: dict[str, dict[str, Any]] = self.file["services"]
         self.home = Path(tempfile.mkdtemp(prefix="fsrec-compose-"))
         self.home.chmod(0o755)
-        self._programs = programs
+        self._images = images
         self._prefix = f"fsrec{secrets.token_hex(3)}"
         self._namespaces: list[str] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -241,8 +250,9 @@ class Composition:
         return "build" in self.services[service]
 
     def _entry(self, service: str) -> list[str]:
-        entry: list[str] = self.services[service].get("entrypoint") or json.loads(dockerfile()["ENTRYPOINT"])
-        return entry
+        if found := self.services[service].get("entrypoint"):
+            return list(found)
+        return json.loads(dockerfile()["ENTRYPOINT"]) if self._built(service) else list(self._images[service].entry)
 
     def _said(self, service: str) -> list[str]:
         command: list[str] = self.services[service].get("command", [])
@@ -251,7 +261,7 @@ class Composition:
     def _entered(self, service: str, command: Sequence[str]) -> list[str]:
         """A command as its user, in its root, with its environment."""
         said, image = self.services[service], dockerfile() if self._built(service) else {}
-        user, _, group = said["user"].partition(":")
+        user, _, group = (said.get("user") or self._images[service].user).partition(":")
         added = ",".join(["-all", *(f"+{name.lower()}" for name in said.get("cap_add", ()))])
         environment = dict(pair.split("=", 1) for pair in shlex.split(image.get("ENV", "")))
         if not image:
@@ -284,8 +294,8 @@ class Composition:
         yield "echo 'root:x:0:' > etc/group; mount --rbind /proc proc; mount --rbind /dev dev"
         if self._built(service):
             yield from self._image()
-        elif service in self._programs:
-            yield f"mkdir -p opt/image; ln -s {self._programs[service]} opt/image/bin"
+        else:
+            yield f"mkdir -p opt/image; ln -s {self._images[service].programs} opt/image/bin"
         places = {}
         for text in said.get("tmpfs", ()):
             target, _, options = text.partition(":")
@@ -293,7 +303,7 @@ class Composition:
         for mount in map(Mount.parse, said.get("volumes", ())):
             source = mount.path or self.home / "volumes" / mount.source
             places[mount.target] = _bound(source, mount.target, writable=mount.writable)
-        programs = {Path(sys.prefix), Path(sys.base_prefix), *(one.parent for one in self._programs.values())}
+        programs = {Path(sys.prefix), Path(sys.base_prefix), *(one.programs.parent for one in self._images.values())}
         for path in (ROOT, *(one.resolve() for one in programs)):
             if not any(Path("/", name) in (path, *path.parents) for name in _SYSTEM):
                 places[str(path)] = _bound(path, str(path), writable=False)
