@@ -19,6 +19,7 @@ import pytest
 from tests.harness.absent import absent
 from tests.harness.compose import Composition, Image, why_not
 from tests.harness.freeswitch import find_binary
+from tests.harness.image import build
 
 pytestmark = pytest.mark.live
 
@@ -38,14 +39,24 @@ print(said.decode())
 
 
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Composition]:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """What the Dockerfile builds, with FSREC_BUILD_IMAGE=1; without, the tests run this tree's program (None)."""
+    if os.environ.get("FSREC_BUILD_IMAGE") != "1":
+        return None
+    if reason := why_not():
+        absent(f"the Dockerfile can't be carried out here: {reason}")
+    return build(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="module")
+def stack(image: Path | None) -> Iterator[Composition]:
     """The services that a call needs, healthy by their own checks, in the order that the file names."""
     binary = find_binary()
     if binary is None:
         absent("no FreeSWITCH: set FSREC_FREESWITCH to its binary")
     if reason := why_not():
         absent(f"docker-compose.yml can't be carried out here: {reason}")
-    with Composition({"freeswitch": Image(binary.parent), "prometheus": PROMETHEUS}) as composition:
+    with Composition({"freeswitch": Image(binary.parent), "prometheus": PROMETHEUS}, built=image) as composition:
         for _ in range(2):  # `docker compose up` runs it each time
             assert composition.run("storage") == 0, composition.output("storage")
         for service in RUNNING:

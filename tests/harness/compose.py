@@ -120,14 +120,19 @@ def why_not() -> str | None:
 class Composition:
     """The services of the file, started one by one. ``with`` it: at its end they are killed, and all is removed."""
 
-    def __init__(self, images: Mapping[str, Image], environment: Mapping[str, str] | None = None) -> None:
-        """``images`` are the services that are not built here, and what they run."""
+    def __init__(
+        self,
+        images: Mapping[str, Image],
+        environment: Mapping[str, str] | None = None,
+        built: Path | None = None,
+    ) -> None:
+        """``images`` are the services not built here, and what they run; ``built`` is an image's /opt/fsrec."""
         self.environment = dict(environment or sample_environment())
         self.file = load(self.environment)
         self.services: dict[str, dict[str, Any]] = self.file["services"]
         self.home = Path(tempfile.mkdtemp(prefix="fsrec-compose-"))
         self.home.chmod(0o755)
-        self._images = images
+        self._images, self._opt = images, built
         self._prefix = f"fsrec{secrets.token_hex(3)}"
         self._namespaces: list[str] = []
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -314,9 +319,12 @@ class Composition:
         yield "cd /"
 
     def _image(self) -> Iterator[str]:
-        """The program tested here at its place in the image, and what the Dockerfile makes beside it."""
-        for name, words in {"fsrec": f"{sys.executable} -m controller.cli", "python": sys.executable}.items():
-            text = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {words} "$@"\n'
+        """What was built, or else the program tested here, in its place; and what the Dockerfile makes beside it."""
+        if self._opt is not None:
+            yield _bound(self._opt, "/opt/fsrec", writable=False)
+        words = {"fsrec": f"{sys.executable} -m controller.cli", "python": sys.executable}
+        for name, command in words.items() if self._opt is None else ():
+            text = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {command} "$@"\n'
             yield f"mkdir -p opt/fsrec/bin; printf %s {shlex.quote(text)} > opt/fsrec/bin/{name}"
             yield f"chmod 755 opt/fsrec/bin/{name}"
         yield "echo 'fsrec:x:10001:10001::/var/lib/fsrec:/usr/sbin/nologin' >> etc/passwd"
