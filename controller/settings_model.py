@@ -42,10 +42,24 @@ from controller.settings_values import (
 )
 from controller.switch.commands_dial import template
 
+MOST_GUESSED = 15
+"""Characters that a token for the console may not be as short as: whoever reaches the daemon may try on."""
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    if len(token) <= MOST_GUESSED or not token.isprintable() or token != token.strip():
+        raise ValueError(
+            f"should be {MOST_GUESSED + 1} characters or more that can be typed, as `openssl rand -hex 24` makes them"
+        )
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+ConsoleToken = Annotated[Secret, AfterValidator(_long_enough)]
 NumberTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "number"))]
 SipTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "uri"))]
 
@@ -86,7 +100,7 @@ class HttpSettings(Section):
     tls_certificate: LocalPath | None = None
     tls_key: LocalPath | None = None
     trusted_proxies: tuple[Network, ...] = ()
-    console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
+    console_token: ConsoleToken | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> HttpSettings:
