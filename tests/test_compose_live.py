@@ -142,6 +142,31 @@ def test_the_doctor_finds_nothing_wrong(stack: Composition) -> None:
     assert "FreeSWITCH can play what is made" in said.stdout
 
 
+LOOK = """
+import sys, urllib.request
+asked = urllib.request.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
+print(urllib.request.urlopen(asked, timeout=10).read().decode())
+"""
+
+
+def test_the_console_shows_a_call(stack: Composition) -> None:
+    """The token of the environment opens the page, with its files, and the API; the container's own CLI needs none."""
+    pytest.importorskip("controller.console.routes")
+    recording = called(stack, "1001")["parameters"]["params"]["recording_id"]
+    token = stack.environment["FSREC_CONSOLE_TOKEN"]
+    page = stack.execute("receiver", "python", "-c", LOOK, "http://fsrec:8080/", token).stdout
+    assert "<html" in page
+    static = re.search(r'href="\./(console/static/[^"]+\.css)"', page)
+    assert static
+    assert stack.execute("receiver", "python", "-c", LOOK, f"http://fsrec:8080/{static[1]}", token).returncode == 0
+    api = "http://fsrec:8080/console/api/recordings"
+    assert recording in stack.execute("receiver", "python", "-c", LOOK, api, token).stdout
+    refused = stack.execute("receiver", "python", "-c", LOOK, api, "wrong")
+    assert "401" in refused.stderr
+    shown = stack.execute("fsrec", "fsrec", "recordings", "list", "--config", "/etc/fsrec/fsrec.yaml")
+    assert (shown.returncode, recording in shown.stdout) == (0, True), shown
+
+
 def test_prometheus_reads_the_metrics(stack: Composition) -> None:
     """Prometheus takes monitoring/ as it is mounted, and finds fsrec at the name and port that are in it."""
     for tool in ("prometheus", "wget"):
