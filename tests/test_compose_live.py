@@ -150,7 +150,7 @@ print(urllib.request.urlopen(asked, timeout=10).read().decode())
 
 
 def test_the_console_shows_a_call(stack: Composition) -> None:
-    """The token of the environment opens the page, with its files, and the API; the container's own CLI needs none."""
+    """The token of .env opens the page, with its files, and the API; the CLI in the container needs none."""
     pytest.importorskip("controller.console.routes")
     recording = called(stack, "1001")["parameters"]["params"]["recording_id"]
     token = stack.environment["FSREC_CONSOLE_TOKEN"]
