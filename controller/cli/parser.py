@@ -26,6 +26,8 @@ def build() -> argparse.ArgumentParser:
     _doctor(commands)
     _alive(commands)
     operating.add(commands)
+    _receiver(commands)
+    _call(commands)
     _completion(commands)
     return parser
 
@@ -87,6 +89,28 @@ def _completion(commands: Commands) -> None:
     completion = commands.add_parser("completion", help="what a shell needs to complete this command")
     completion.add_argument("shell", choices=("bash", "zsh", "fish", "tcsh"))
     completion.set_defaults(run=lazily("completion", "completion"))
+
+
+def _receiver(commands: Commands) -> None:
+    receiver = commands.add_parser("receiver", help="print the callbacks that come, for developers")
+    receiver.add_argument("--host", default="127.0.0.1")
+    receiver.add_argument("--port", type=int, default=9000)
+    receiver.add_argument("--file", type=Path, help="where each is kept, too, as a line of JSON")
+    receiver.add_argument(
+        "--key",
+        default=os.environ.get("FSREC_SIGNING_KEY", ""),
+        help="what signs them, to check their signatures; better said by FSREC_SIGNING_KEY",
+    )
+    receiver.set_defaults(run=lazily("trial", "receiver"))
+
+
+def _call(commands: Commands) -> None:
+    call = commands.add_parser("call", help="call a number on the first switch, and wait for the callback")
+    _settings(call)
+    call.add_argument("number", metavar="NUMBER[@CONTEXT]")
+    call.add_argument("--callbacks", type=Path, required=True, help="the --file of a receiver")
+    call.add_argument("--within", type=float, default=60.0, metavar="SECONDS", help="how long the callback may take")
+    call.set_defaults(run=lazily("trial", "call"))
 
 
 def _settings(parser: argparse.ArgumentParser) -> None:

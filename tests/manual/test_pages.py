@@ -20,7 +20,14 @@ from tests.manual.pages import NAMES, PAGES, ROOT, anchors, blocks, links, shell
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 ROOMS = ("controller/", "docs/", "tests/", "dialplans/", "freeswitch-conf/", "monitoring/", "systemd/", "benchmarks/")
-VARIABLES = {"fsrec_account", "fsrec_document", "fsrec_recording"}
+CODE = "".join(module.read_text() for module in (ROOT / "controller").rglob("*.py"))
+LOGGED = {
+    re.sub(r"(?<!^)(?=[A-Z])", ".", name, count=1).lower()
+    for name in re.findall(r"^class ([A-Z]\w+)[:(]", CODE, re.M)
+}
+"""What a log calls telemetry's events: ``MediaStalled`` is media.stalled."""
+
+VARIABLES = {"fsrec_account", "fsrec_document", "fsrec_recording", "fsrec_unattended"}
 """Names that fsrec gives to things in FreeSWITCH."""
 
 SECRETS = ("API_TOKEN", "SIGNING_KEY", "TWILIO_TOKEN", "PLIVO_TOKEN", "ESL_PASSWORD")
@@ -70,7 +77,7 @@ def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in shell(page):
         if not line.startswith("fsrec ") or "…" in line.removesuffix("FILE…"):
             continue
-        words = shlex.split(line.replace("[", "").replace("]", ""), comments=True)[1:]
+        words = shlex.split(re.split(r" [|>&]", line)[0].replace("[", "").replace("]", ""), comments=True)[1:]
         if all(word.isalpha() and word.islower() for word in words):  # a command's name
             words.append("--help")
         try:
@@ -95,7 +102,8 @@ def test_settings_exist(page: Path) -> None:
     named = [
         match[1] for span in spans(page) if (match := re.fullmatch(r"([a-z_0-9]+(?:\.[a-z_0-9]+)+)(?::.*)?", span))
     ]
-    paths = [name.split(".") for name in named if name.split(".")[0] in Settings.model_fields]
+    paths = [name.split(".") for name in named if name not in LOGGED]
+    paths = [path for path in paths if path[0] in Settings.model_fields]
     assert [path for path in paths if not knows(Settings, path) and path[-1] not in {"py", "yaml"}] == []
 
 
@@ -108,7 +116,7 @@ def test_shown_settings_load(page: Path) -> None:
             parse(block if "switches" in tree else SWITCH + block, str(page), ROOT, ENVIRON)
 
 
-SERIES = {f"{PREFIX}{family.name}" for family in table(Names((), ()))}
+SERIES = {f"{PREFIX}{family.name}" for family in table(Names((), ()))} | {f"{PREFIX}build_info"}
 
 
 @every_page
