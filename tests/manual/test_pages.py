@@ -23,7 +23,7 @@ ROOMS = ("controller/", "docs/", "tests/", "dialplans/", "freeswitch-conf/", "mo
 CODE = "".join(module.read_text() for module in (ROOT / "controller").rglob("*.py"))
 LOGGED = {
     re.sub(r"(?<!^)(?=[A-Z])", ".", name, count=1).lower()
-    for name in re.findall(r"^class ([A-Z]\w+)[:(]", CODE, re.M)
+    for name in re.findall(r"^class ([A-Z]\w+)[:(]", CODE, re.MULTILINE)
 }
 """What a log calls telemetry's events: ``MediaStalled`` is media.stalled."""
 
