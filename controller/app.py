@@ -120,6 +120,7 @@ class App:
                 degraded=self.degraded,
             )
             await self.disks.look()
+            await measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             await self.cluster.start()
             self.recordings.clear_up()
             await listener.start()
@@ -127,7 +128,6 @@ class App:
             site.start(self._watch_disks())
             site.start(self.admission.run())
             site.start(signals.probe(self.store))
-            measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             if self.retention.keeps:
                 site.start(self.retention.run())
             delivering = site.start(self.outbox.run())

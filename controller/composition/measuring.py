@@ -42,19 +42,26 @@ def metrics(site: Site, dialects: Sequence[str]) -> Metrics:
 class Outlook:
     """What lay in the outbox when it was last looked at: counting it takes a walk along an index.
 
-    Before the first look its figures are NaN: a 0 then would make callbacks that died long ago look new.
+    The first look comes before anything can be asked; where it fails, the figures are NaN until one succeeds: a 0
+    would make callbacks that died long ago look new.
     """
 
     rows: Store
     seen: Backlog | None = None
 
+    async def look(self) -> None:
+        """Look once. While the store does not answer, what was seen last stands."""
+        with contextlib.suppress(StoreError):  # whoever writes says so
+            self.seen = await self.rows.read(lambda reader: reader.backlog())
+
     async def run(self, every: float) -> None:
-        """Look until cancelled. While the store does not answer, what was seen last stands."""
+        """Look until cancelled."""
+        took = 0.0
         while True:
+            await asyncio.sleep(max(every, SHARE * took))
             began = time.monotonic()
-            with contextlib.suppress(StoreError):  # whoever writes says so
-                self.seen = await self.rows.read(lambda reader: reader.backlog())
-            await asyncio.sleep(max(every, SHARE * (time.monotonic() - began)))
+            await self.look()
+            took = time.monotonic() - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +81,10 @@ class Rooms:
     degraded: Callable[[], Sequence[str]]
 
 
-def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
-    """Have every gauge read, and look at the outbox each ``look`` seconds."""
+async def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
+    """Have every gauge read, and look at the outbox now and each ``look`` seconds."""
     outlook = Outlook(rooms.store)
+    await outlook.look()
     site.start(outlook.run(look))
     recordings, keeper, disks = rooms.recordings, rooms.keeper, rooms.disks
     built.watch("ready", lambda: float(not rooms.problems()))
