@@ -120,9 +120,9 @@ class App:
                 degraded=self.degraded,
             )
             await self.disks.look()
-            await measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             await self.cluster.start()
             self.recordings.clear_up()
+            await measuring.watch(site, metrics, self._measured(), self.look_at_outbox)  # before anybody scrapes
             await listener.start()
             stack.push_async_callback(listener.stop)
             site.start(self._watch_disks())

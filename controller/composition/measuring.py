@@ -42,26 +42,25 @@ def metrics(site: Site, dialects: Sequence[str]) -> Metrics:
 class Outlook:
     """What lay in the outbox when it was last looked at: counting it takes a walk along an index.
 
-    The first look comes before anything can be asked; where it fails, the figures are NaN until one succeeds: a 0
-    would make callbacks that died long ago look new.
+    Until a look succeeded its figures are NaN: a 0 then would make callbacks that died long ago look new.
     """
 
     rows: Store
     seen: Backlog | None = None
 
-    async def look(self) -> None:
-        """Look once. While the store does not answer, what was seen last stands."""
+    async def look(self) -> float:
+        """Look once; return the seconds that it took. While the store does not answer, what was seen last stands."""
+        began = time.monotonic()
         with contextlib.suppress(StoreError):  # whoever writes says so
             self.seen = await self.rows.read(lambda reader: reader.backlog())
+        return time.monotonic() - began
 
     async def run(self, every: float) -> None:
-        """Look until cancelled."""
+        """Look until cancelled, after one look that was made."""
         took = 0.0
         while True:
             await asyncio.sleep(max(every, SHARE * took))
-            began = time.monotonic()
-            await self.look()
-            took = time.monotonic() - began
+            took = await self.look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ class Rooms:
 
 
 async def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) -> None:
-    """Have every gauge read, and look at the outbox now and each ``look`` seconds."""
+    """Have every gauge read, and look at the outbox, now and each ``look`` seconds."""
     outlook = Outlook(rooms.store)
     await outlook.look()
     site.start(outlook.run(look))

@@ -8,6 +8,8 @@ import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
+
 from controller.softswitch.script import Tone
 from controller.webhooks.events import DeliveryGivenUp
 from tests.harness.switch import Switch
@@ -97,6 +99,7 @@ async def test_a_switch_that_is_gone_fires_its_alert_until_it_is_back(daemon: Da
 
 async def test_callbacks_that_die_fire_their_alert_until_they_are_replayed(daemon: Daemon, switch: Switch) -> None:
     """The receiver refuses both callbacks of a recording, once each; then it is mended, and they are replayed."""
+    daemon.options["look_at_outbox"] = 0.2
     daemon.changes["webhooks"] = {"allow_networks": ["127.0.0.0/8"], "max_attempts": 1}
     daemon.say(record_call(daemon.receiver, max_length=0.5), {"sleep": 2000}, {"hangup": {}})
     daemon.receiver.plan("/status", 500, 500, 200)
@@ -141,3 +144,20 @@ async def test_a_switch_that_dies_while_it_records_fires_the_alert_of_what_is_lo
         assert lost in await server.until(lambda firing: lost in firing)
         await daemon.callbacks.wait("finished")
         await server.until(lambda firing: firing == {lost})
+
+
+async def test_callbacks_that_died_long_ago_fire_nothing_at_a_start(daemon: Daemon, switch: Switch) -> None:
+    """From its first scrape on a daemon tells of those that an earlier one gave up: none of them is new."""
+    daemon.changes["webhooks"] = {"allow_networks": ["127.0.0.0/8"], "max_attempts": 1}
+    daemon.say(record_call(daemon.receiver, max_length=0.5), {"sleep": 1000}, {"hangup": {}})
+    daemon.receiver.plan("/status", 500)
+    await daemon.start()
+    await switch.call(script=(Tone(10.0),))
+    await daemon.until(lambda: len(daemon.seen(DeliveryGivenUp)) == 2 and daemon.quiet())
+    await daemon.stop()
+    async with aiohttp.ClientSession() as client:
+        await daemon.start(ready=False)
+        async with client.get(f"{daemon.url}/metrics") as response:
+            told = (await response.text()).splitlines()
+    assert "fsrec_webhooks_dead 2.0" in told
+    assert "fsrec_webhooks_oldest_pending_timestamp_seconds 0.0" in told
