@@ -107,10 +107,10 @@ READS: Sequence[Callable[[Reader], object]] = [
     lambda reader: [search(reader, limit=5, text="49", deleted=False, before=PAGE), search(reader, limit=5, since=1)],
     lambda reader: reader.attempts_of("xy"),
     lambda reader: [in_order(reader, [PAGE]), reader.live(), reader.live("acme")],
-    lambda reader: [reader.deliveries(account="acme", before=PAGE), reader.counts([DeliveryState.DEAD])],
+    lambda reader: reader.deliveries(account="acme", before=PAGE),
     lambda reader: (reader.notices_of("x"), reader.notice_errors("x")),
     lambda reader: (reader.delivery("x"), reader.attempts("x"), reader.deliveries_of("x")),
-    lambda reader: (reader.deliveries(before=PAGE), reader.oldest_pending()),
+    lambda reader: (reader.deliveries(before=PAGE), reader.backlog()),
     lambda reader: (reader.due_origins(9.0), reader.due("http://a:80", 9.0, 5), reader.next_due(9.0)),
     lambda reader: (older(reader, "acme", 9.0, None, 5), older(reader, "acme", 9.0, PAGE, 5)),
 ]
