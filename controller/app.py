@@ -24,6 +24,7 @@ from controller.lease_desk import LeaseDesk
 from controller.media.archive import WAIT
 from controller.media.examine import LINGER, DiskMedia
 from controller.media.keeper import Keeper
+from controller.operator_desk import OperatorDesk
 from controller.overload import signals
 from controller.overload.admission import Admission
 from controller.overload.disks import Disks
@@ -89,6 +90,7 @@ class App:
     cluster: Cluster = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
     retention: Sweeper = field(init=False)
+    operations: OperatorDesk = field(init=False)
     _work: list[asyncio.Task[None]] = field(init=False)
 
     @contextlib.asynccontextmanager
@@ -105,12 +107,23 @@ class App:
             metrics = measuring.metrics(site, tuple(self.tenants.dialects))
             await self._build(site)
             local = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
+            desk = serving.federated(site, local, self.store, self.cluster)
+            self.operations = serving.operations(
+                site,
+                desk,
+                outbox=self.outbox,
+                cluster=self.cluster,
+                disks=self.disks,
+                problems=self.problems,
+                degraded=self.degraded,
+            )
             listener = serving.listener(
                 site,
                 listening,
                 base_url=self.base_url,
                 accounts=tuple(self.tenants.accounts.values()),
-                desk=serving.federated(site, local, self.store, self.cluster),
+                desk=desk,
+                operations=self.operations,
                 rows=self.store,
                 files=self.media,
                 transcriptions=self.transcriptions,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
+from controller.recordings import history
 from controller.recordings.effects import Effects
 from controller.recordings.facts import (
     Examined,
@@ -26,11 +27,12 @@ from controller.recordings.facts import (
     StillRuns,
     StopWished,
 )
-from controller.recordings.life import Life, Timings
+from controller.recordings.life import Life, Pending, Timings
 from controller.recordings.lifecycle import Effect, advance, examination, expects
 from controller.recordings.lives import Lives
 from controller.recordings.model import (
     EndReason,
+    HistoryEntry,
     Notice,
     Owner,
     PauseBehavior,
@@ -151,9 +153,10 @@ class RecordingService:
         self, life: Life, along: Along | None, prelude: Callable[[], None] | None, refusal: str | None
     ) -> None:
         recording = life.durable
+        first = history.requested(recording, (Effect.START,) if refusal is None else ())
         try:
             async with life.commits:
-                await self._ledger.commit((recording,), along=along)
+                await self._ledger.commit((recording,), history=(first,), along=along)
         except Exception as failure:
             life.pending.clear()
             life.refuse(NotPossible("the recording could not be stored, so it did not begin"))
@@ -267,7 +270,8 @@ class RecordingService:
             revision=recording.revision + 1,
             unstored=recording.unstored or bool(recording.stored),  # its objects: not known to be gone yet
         )
-        await self._ledger.commit((deleted,))
+        step = history.deleted(deleted, self._recorder.now(deleted.owner.switch))
+        await self._ledger.commit((deleted,), history=(step,))
         clearing = self._spawn(None, self._media.clear(deleted))  # also where whoever asked does not wait
         await asyncio.wait((clearing,))
         return deleted
@@ -465,7 +469,7 @@ class RecordingService:
                     notices = [notice for _, notice, _, _ in batch if notice is not None]
                     if last is not life.durable:
                         try:
-                            await self._durable(last, notices)
+                            await self._durable(last, notices, _steps(life.durable, batch))
                         except NotHeld:
                             self._let_go(life)
                             return
@@ -484,11 +488,11 @@ class RecordingService:
         finally:
             life.pumping = False
 
-    async def _durable(self, recording: Recording, notices: Sequence[Notice]) -> None:
+    async def _durable(self, recording: Recording, notices: Sequence[Notice], steps: Sequence[HistoryEntry]) -> None:
         delay = self._timings.retry
         while True:
             try:
-                await self._ledger.commit((recording,), notices)
+                await self._ledger.commit((recording,), notices, history=steps)
             except NotHeld:
                 raise
             except Exception as failure:  # whatever else it was: what happened must be kept
@@ -576,6 +580,16 @@ class RecordingService:
         asyncio.get_running_loop().call_exception_handler(
             {"message": "a recording's work failed", "exception": error}
         )
+
+
+def _steps(before: Recording, batch: Sequence[Pending]) -> list[HistoryEntry]:
+    """Return what is to be kept of changes that become durable together; what changes nothing is none."""
+    steps = []
+    for recording, _, effects, fact in batch:
+        if recording.revision != before.revision:
+            steps.append(history.step(recording, fact, effects))
+        before = recording
+    return steps
 
 
 def _among(digit: str, terminators: str) -> bool:

@@ -145,6 +145,13 @@ async def test_a_life_from_start_to_end() -> None:
         ("stopping", "processing", "Stopped"),
         ("processing", "completed", "Examined"),
     ]
+    assert [(step.fact, step.state.value, step.detail, step.effects) for step in bench.ledger.history.values()] == [
+        ("Requested", "requested", "swml.record_call", ("start",)),
+        ("Started", "recording", "", ("time", "watch")),
+        ("StopWished", "stopping", "api", ("stop",)),
+        ("Stopped", "processing", "success-maxtime", ("examine",)),
+        ("Examined", "completed", "2.000 s, 32044 bytes, wav", ()),
+    ]
     [finished] = bench.of(RecordingFinished)
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
     assert finished.error is None
