@@ -33,6 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "http": {"documents", "recordings", "dialects", "media", "telemetry"},
     "console": {"documents", "http", "media", "recordings", "store", "telemetry"},
     "softswitch": set(),
+    "trial": {"dialects", "doctor", "settings", "switch"},
     # single modules
     "facts_desk": {"calls", "recordings", "switch", "telemetry"},
     "lease_desk": {"calls", "recordings", "store", "switch", "telemetry", "webhooks"},
@@ -136,7 +137,8 @@ OUTSIDE = {
         "webhooks",
         "demo",
         "transcription.openai",
-    },  # the demo is its own callback receiver
+        "trial",
+    },  # the demo and the trials have a callback receiver of their own
     "pydantic": {"settings", "settings_model", "settings_values", "logs"},
     "yaml": {"dialects.swml", "settings_yaml"},
     "quickjs": {"calls.evaluate_worker"},

@@ -300,7 +300,6 @@ def test_absent_below_is_a_length() -> None:
 @pytest.mark.parametrize(
     "section",
     [
-        f"http: {{console_token: {SECRET}}}",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
     ],
 )

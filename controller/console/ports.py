@@ -162,6 +162,10 @@ class Operations(Protocol):
         """Return all about one recording. Raises NotFound."""
         ...
 
+    async def recordings_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of recordings that begin so, some of them: of the characters of a uuid, six at least."""
+        ...
+
     async def deliveries(
         self, viewer: Viewer, state: DeliveryState | None, *, limit: int, before: Place | None = None
     ) -> Sequence[OutboxRow]:
@@ -170,6 +174,10 @@ class Operations(Protocol):
 
     async def told(self, viewer: Viewer, identity: str) -> Told:
         """Return one delivery with its attempts. Raises NotFound."""
+        ...
+
+    async def deliveries_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of deliveries that begin so, as ``recordings_beginning``."""
         ...
 
     async def replay(self, viewer: Viewer, identity: str) -> OutboxRow:

@@ -243,15 +243,14 @@ def _bind(listen: Listen) -> None:
 
 async def is_alive(http: HttpSettings, deadline: float) -> bool:
     """Tell whether a daemon answers at the listener's address within so many seconds."""
-    listen, context = http.listen, None
+    listen, context = http.nearby, None
     if http.tls_certificate is not None:  # whether clients trust it is looked at elsewhere
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104 - compared, not bound
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(deadline):
-            reader, writer = await asyncio.open_connection(host, listen.port, ssl=context)
+            reader, writer = await asyncio.open_connection(listen.host, listen.port, ssl=context)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = await reader.read(4096)
             return answer.startswith(b"HTTP/1.1 200 ")

@@ -12,6 +12,9 @@ from controller.documents.messages import Message
 from controller.documents.steps import End, Fetch, Outcome, Step, Tell
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
+VENDORS = ("twilio", "signalwire", "plivo")
+"""Whose accounts there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
