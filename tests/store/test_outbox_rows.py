@@ -84,6 +84,7 @@ async def test_an_attempt_is_kept_with_what_follows(store: Store, clock: Clock) 
     assert (found.state, found.reason, found.finished_at) == (DeliveryState.DEAD, "why", 501.0)
     assert (found.attempts, found.tries, found.due_at) == (3, 3, None)
     kept = await store.read(lambda reader: reader.attempts(one))
+    assert await store.read(lambda reader: reader.attempts_of([one, "none"])) == {one: kept}
     assert kept[:2] == [Attempt(1.0, 0.5, None, "connection", "refu\ufffdsed"), answered]
     assert [found.id for found in await store.read(lambda reader: reader.deliveries(DeliveryState.DEAD))] == [one]
     assert await store.read(lambda reader: reader.next_due(0.0)) is None

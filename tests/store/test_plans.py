@@ -105,6 +105,7 @@ READS: Sequence[Callable[[Reader], object]] = [
     lambda reader: [search(reader, limit=5, account="acme", text=text) for text in ("", "49", new_id())],
     lambda reader: search(reader, limit=5, account="acme", dialect="swml", states=(State.FAILED,), deleted=False),
     lambda reader: [search(reader, limit=5, text="49", deleted=False, before=PAGE), search(reader, limit=5, since=1)],
+    lambda reader: reader.attempts_of("xy"),
     lambda reader: [in_order(reader, [PAGE]), reader.live(), reader.live("acme")],
     lambda reader: reader.deliveries(account="acme", before=PAGE),
     lambda reader: (reader.notices_of("x"), reader.notice_errors("x")),
