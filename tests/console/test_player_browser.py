@@ -202,3 +202,33 @@ async def test_one_channel_has_no_choice(browser: Browser, site: Site) -> None:
     page = await window.open()
     await expect(page.get_by_label("Speed")).to_be_visible()
     await expect(page.get_by_role("radio")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("does", "complaint"),
+    [
+        ("console.error('broken')", "error: broken"),
+        ("setTimeout(() => { throw new Error('thrown') })", "exception: thrown"),
+        ("location.href = 'http://127.0.0.2:9/x'", "request: GET http://127.0.0.2:9/x"),
+        ("fetch('http://127.0.0.2:9/x').catch(() => {})", "policy: connect-src refused http://127.0.0.2:9/x"),
+        ("document.body.setAttribute('style', 'color: red')", "policy: style-src-attr refused inline"),
+        (
+            "document.body.append(Object.assign(document.createElement('script'), {text: '1'}))",
+            "policy: script-src-elem",
+        ),
+        ("new Image().src = '/console/static/none.png'", "404"),
+    ],
+)
+async def test_a_window_complains(window: Window, does: str, complaint: str) -> None:
+    """The tests' own eyes: whatever a page should not do is seen."""
+    await window.page.evaluate(f"() => {{ {does} }}")
+
+    async def seen() -> bool:
+        return any(complaint in one for one in window.complaints)
+
+    try:
+        await until(seen, window.page)
+        with pytest.raises(AssertionError):
+            window.check()
+    finally:
+        window.complaints.clear()
