@@ -203,6 +203,11 @@ def test_refused(text: str, expected: list[str]) -> None:
         ("public_url", f"http://u:{SECRET}@x/", "no user, query or fragment"),
         ("public_url", "http://x/?", "no user, query or fragment"),
         ("public_url", "http://x/#a", "no user, query or fragment"),
+        ("console_token", SECRET, "should be 16 characters or more"),
+        ("console_token", "", "must not be empty"),
+        ("console_token", f"{SECRET} ", "should be 16 characters or more"),
+        ("console_token", f" {SECRET * 2}", "that can be typed"),
+        ("console_token", [SECRET * 2], "console_token"),
     ],
 )
 def test_http_refused(key: str, value: object, words: str) -> None:
@@ -323,7 +328,6 @@ def test_absent_below_is_a_length() -> None:
 @pytest.mark.parametrize(
     "section",
     [
-        f"http: {{console_token: {SECRET}}}",
         f"accounts: [{ACME}]\nunrouted_calls: acme",
     ],
 )
@@ -544,6 +548,15 @@ def test_who_is_believed() -> None:
     assert settings.media.require_auth
     (told,) = problems(HEAD + "http: {trusted_proxies: [nginx]}\n")
     assert "http.trusted_proxies[0]: should be a network" in told
+
+
+def test_the_consoles_token() -> None:
+    """Long enough not to be guessed; in no repr. Without one only accounts, and the key of data_dir, sign in."""
+    assert read(HEAD).http.console_token is None
+    http = read(HEAD + f"http: {{console_token: {'x' * 16}}}").http
+    assert http.console_token is not None
+    assert http.console_token.get_secret_value() == "x" * 16
+    assert "xxx" not in repr(http)
 
 
 def test_base_url_of_a_free_port() -> None:

@@ -69,6 +69,7 @@ def _local(settings: Settings, check: Checker | None) -> list[Finding]:
         *local.documents(settings, check),
         *local.callbacks(settings),
         *listener.transport(settings.http),
+        *listener.console(settings),
         *media.voices(settings.speech),
     ]
 

@@ -1,12 +1,13 @@
 """`make screenshot`: docs/console.png, a recording's page of a daemon that has just recorded it.
 
-A caller and the line that plays to it speak in turn; a card's number is left out, and a receiver was away for a while.
+A caller and the line that plays to it speak in turn; a card's number is left out, and a receiver was away once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import random
 import sys
 import tempfile
 import wave
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright, expect
 
-from controller.softswitch.script import Hangup, Script, Silence, Speech, render
+from controller.softswitch.script import Hangup, Script, Silence, Speech, Step, render
 from tests.console.test_browser import opened, up
 from tests.harness.browser import ARGUMENTS, Browser, find
 from tests.harness.receiver import Answer, Receiver
@@ -23,18 +24,30 @@ from tests.scenarios.daemon import Daemon
 
 PICTURE = Path(__file__).parents[2] / "docs" / "console.png"
 MOST_BYTES = 200_000
-WIDTH, HEIGHT = 1280, 960
+WIDTH, HEIGHT = 1280, 1146
 TURNS = ((1.6, 2.4), (2.2, 1.4), (3.1, 0.9), (1.2, 3.0), (2.6, 1.8), (0.9, 2.2), (1.8, 1.1))
 """Seconds that the line and the caller speak, one after the other."""
 
 
+def spoken(seconds: float, level: float, seed: int) -> list[Step]:
+    """Words of changing length and loudness, with little between them."""
+    chance = random.Random(seed)  # noqa: S311 - the same picture each time
+    words: list[Step] = []
+    left = seconds
+    while left > 0.15:
+        word = min(left, chance.uniform(0.15, 0.6))
+        words += [Speech(word, level * chance.uniform(0.35, 1.6)), Silence(0.06)]
+        left -= word + 0.06
+    return [*words, Silence(max(0.0, left))]
+
+
 def voices() -> tuple[Script, Script]:
     """What the caller says, and what it hears."""
-    caller, line = [], []
+    caller: list[Step] = []
+    line: list[Step] = []
     for number, (heard, said) in enumerate(TURNS):
-        level = 0.12 + 0.05 * (number % 3)
-        line += [Speech(heard, 0.30 - level / 2), Silence(said + 0.6)]
-        caller += [Silence(heard + 0.3), Speech(said, level), Silence(0.3)]
+        line += [*spoken(heard, 0.3, number), Silence(said + 0.6)]
+        caller += [Silence(heard + 0.3), *spoken(said, 0.2, 100 + number), Silence(0.3)]
     return [*caller, Hangup()], line
 
 
@@ -60,6 +73,10 @@ async def recorded(daemon: Daemon, switch: SoftSwitch) -> str:
         {"play": {"url": receiver.url("/line.wav")}},
         {"sleep": -1},
     )
+    receiver.plan("/documents/intake", Answer(body=daemon.document.read_bytes()))
+    daemon.changes["routes"] = [
+        {"destination": "^1001$", "account": "acme", "document": receiver.url("/documents/intake")}
+    ]
     await up(daemon)
     call = await switch.call(script=caller, caller_number="+12025550143", caller_name="Marta Lindqvist")
     [begun] = await receiver.wait("/recordings")
@@ -78,6 +95,8 @@ async def recorded(daemon: Daemon, switch: SoftSwitch) -> str:
 
 async def main() -> None:
     """Take it."""
+    binary = find()
+    assert binary is not None, "there is no Chromium (Debian: apt install chromium)"
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         async with (
@@ -86,7 +105,7 @@ async def main() -> None:
             async_playwright() as playwright,
         ):
             daemon = Daemon(switch, base, receiver)
-            chromium = await playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
+            chromium = await playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
             try:
                 identity = await recorded(daemon, switch)
                 browser = Browser(chromium)

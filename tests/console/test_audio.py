@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import encode_basic_auth, web
+from aiohttp import ClientSession, encode_basic_auth, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from controller.console import audio
@@ -19,7 +19,12 @@ from controller.http.app import HttpRooms, build_app
 from controller.media.variants import Variant
 from controller.recordings.model import Recording
 from controller.recordings.ports import MediaAway, NotPossible
+from controller.softswitch.script import Hangup, Tone
 from tests.console.test_player import ONE
+from tests.harness.audio import read_wav
+from tests.harness.listen import read_audio
+from tests.harness.switch import Switch
+from tests.scenarios.daemon import Callbacks, Daemon, record_call
 
 URL = f"/console/recordings/{ONE.id}/audio"
 ACME = {"Authorization": encode_basic_auth("project", "token")}
@@ -128,3 +133,28 @@ async def test_other_formats(client: Client) -> None:
     """Only those that the page offers."""
     async with client.get(f"{URL}.mp4", headers=ACME) as response:
         assert response.status == 404
+
+
+@pytest.mark.parametrize("switch", ["soft"], indirect=True)
+async def test_of_a_call(daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path) -> None:
+    """Also where downloads need their account's credentials, and in a format that nobody asked for before."""
+    daemon.changes["media"] = {"require_auth": True}
+    daemon.changes["http"] = {"listen": "127.0.0.1:0", "console_token": "an operator's secret"}
+    daemon.say(record_call(daemon.receiver, stereo=True), {"sleep": -1})
+    await daemon.start()
+    await switch.call(script=(Tone(1.0, hz=700), Hangup()))
+    end = await callbacks.wait("finished")
+    assert await daemon.fetch(end["url"], tmp_path / "refused") == 401
+    page = f"{daemon.url}/console/recordings/{end['recording_id']}/audio"
+    assert await daemon.fetch(f"{page}.wav", tmp_path / "refused") == 401
+    operator = {"Authorization": "Bearer an operator's secret"}
+    async with ClientSession(headers=operator) as client:
+        for form, read in (("wav", read_wav), ("mp3", read_audio)):
+            path = tmp_path / f"heard.{form}"
+            async with client.get(f"{page}.{form}") as response:
+                assert response.status == 200
+                path.write_bytes(await response.read())
+            sound = read(path)
+            assert sound.channels == 2
+            assert sound.hz(0) == pytest.approx(700, abs=5)
+            assert sound.loudness(1) < 0.001

@@ -12,6 +12,7 @@ from playwright.async_api import Locator, Page, expect
 
 from controller.softswitch.script import Hangup, Silence, Speech, Tone
 from tests.harness.browser import WAIT, Browser, Window
+from tests.harness.receiver import Answer
 from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
 from tests.scenarios.daemon import PROJECT, TOKEN, Callbacks, Daemon, record_call
@@ -245,34 +246,37 @@ async def test_searching(daemon: Daemon, switch: Switch, callbacks: Callbacks, b
 
 @ONLY_SOFT
 async def test_a_hostile_caller(daemon: Daemon, switch: Switch, callbacks: Callbacks, browser: Browser) -> None:
-    """Whose name and number are a script: it is text in every place that it shows, and runs in none."""
-    daemon.say(record_call(daemon.receiver), FOREVER)
-    daemon.receiver.plan("/status", 503)
+    """His name and number are a script, as are the control_id and what the receiver says: text wherever it shows."""
+    daemon.say(record_call(daemon.receiver, SCRIPT, stereo=True), FOREVER)
+    daemon.receiver.plan("/status", Answer(503, SCRIPT.encode()))
     await up(daemon, max_attempts=1)
     page = (await opened(browser, daemon)).page
     call = await switch.call(script=ON, caller_name=SCRIPT, caller_number=SCRIPT)
-    started = await callbacks.wait("recording")
-    identity = started["recording_id"]
-    await shown_as_text(page)
+    started = await callbacks.wait("recording", SCRIPT)
+    await shown_as_text(row(page, "swml"))
     await call.hangup()
-    await callbacks.wait("finished")
+    await callbacks.wait("finished", SCRIPT)
     await daemon.until(daemon.quiet)
-    story = f"/console/recordings/{identity}"
-    for path in ("/console/recordings", story, f"/console/recordings?outcome=all&text={SCRIPT}"):
-        await page.goto(f"{daemon.url}{path}")
-        await shown_as_text(page)
-    await page.goto(f"{daemon.url}{story}")
+    await page.goto(f"{daemon.url}/console/recordings")
+    await shown_as_text(row(page, "swml"))
+    await page.goto(f"{daemon.url}/console/recordings?text={SCRIPT}")
+    await expect(page.get_by_role("searchbox")).to_have_value(SCRIPT)
+    await shown_as_text(row(page, "swml"))
+    await page.goto(f"{daemon.url}/console/recordings/{started['recording_id']}")
     assert SCRIPT[:8] in await page.title()
+    for place in ("h1", ".voice", "dl", ".attempts"):
+        await shown_as_text(page.locator("main").locator(place).filter(has_text=SCRIPT[:8]).first)
     await page.goto(f"{daemon.url}/console/callbacks")
     await page.locator("main tbody").get_by_role("link").first.click()
-    await shown_as_text(page, "pre")
+    for place in ("pre", ".attempts"):
+        await shown_as_text(page.locator(place))
 
 
-async def shown_as_text(page: Page, where: str = "main") -> None:
-    """The script can be read, is no element, and did not run; that the policy had to refuse it would be a complaint."""
-    await expect(page.locator(where)).to_contain_text("<script>window.run=1")
-    await expect(page.locator("img[src=x], script:not([src])")).to_have_count(0)
-    assert await page.evaluate("window.run === undefined")
+async def shown_as_text(place: Locator) -> None:
+    """The script can be read, is no element, and did not run; had the policy to refuse it, that is a complaint."""
+    await expect(place).to_contain_text(SCRIPT[:16])
+    await expect(place.page.locator("img[src=x], script:not([src])")).to_have_count(0)
+    assert await place.page.evaluate("window.run === undefined")
 
 
 async def tab_to(page: Page, wanted: Locator) -> None:

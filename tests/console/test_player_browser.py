@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-import jinja2
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -14,18 +13,16 @@ from aiohttp import web
 from playwright.async_api import Page, expect
 
 from controller.console import player as players
+from controller.console.assets import Assets
 from controller.console.player import COLUMNS, Player, bars
+from controller.console.render import SAFE, Templates
 from controller.media import wav
 from controller.media.waveform import waveform
 from tests.harness.browser import WAIT, Browser, Window
 
-CONSOLE = Path(players.__file__).parent
 SECONDS = 40
 CALLER, CALLED = 1000, 600
 """Hertz of the two voices."""
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'"
-)
 
 
 class Site:
@@ -43,18 +40,21 @@ class Site:
                 (1, 2), ("caller", "called"), ("+15551230000", "<script>x()</script>"), outline.peaks, strict=True
             )
         ]
-        self.player = Player(SECONDS, tracks, [players.Mark(60, 30)], [("wav", "/audio.wav"), ("mp3", "/audio.mp3")])
+        self.player = Player(SECONDS, tracks, [players.Mark(60, 30)], [("wav", "audio.wav"), ("mp3", "audio.mp3")])
         self.origin = ""
 
     def app(self) -> web.Application:
-        templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(CONSOLE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined
-        )
+        assets = Assets.load()
+        templates = Templates(assets)
 
         async def page(_: web.Request) -> web.Response:
-            body = templates.get_template("player.html").render(player=self.player)
-            text = f"<!doctype html><link rel=stylesheet href=/console/static/player.css><title>One</title>{body}"
-            return web.Response(text=text, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+            body = templates.text("player.html", player=self.player, root="")
+            style = f"<link rel=stylesheet href={assets.path('console.css')}>"
+            text = f"<!doctype html>{style}<title>One</title><main>{body}</main>"
+            return web.Response(text=text, content_type="text/html", headers=SAFE)
+
+        async def static(request: web.Request) -> web.StreamResponse:
+            return assets.answer(request.match_info["name"], SAFE) or web.Response(status=404)
 
         async def sound(_: web.Request) -> web.FileResponse:
             return web.FileResponse(self.sound)
@@ -62,7 +62,7 @@ class Site:
         app = web.Application()
         app.router.add_get("/", page)
         app.router.add_get("/audio.wav", sound)
-        app.router.add_static("/console/static", CONSOLE / "static")
+        app.router.add_get("/console/static/{name}", static)
         return app
 
 
@@ -181,8 +181,8 @@ async def test_without_scripts(browser: Browser, site: Site) -> None:
     window = await browser.window(site.origin, scripts=False)
     page = await window.open()
     await expect(page.locator("svg:not(.played) path")).to_have_count(2)
-    await expect(page.locator("audio[controls]")).to_have_attribute("src", "/audio.wav")
-    await expect(page.get_by_role("link", name="MP3")).to_have_attribute("href", "/audio.mp3")
+    await expect(page.locator("audio[controls]")).to_have_attribute("src", "audio.wav")
+    await expect(page.get_by_role("link", name="MP3")).to_have_attribute("href", "audio.mp3")
     await expect(page.get_by_label("Speed")).to_be_hidden()
     await expect(page.get_by_role("slider")).to_have_count(0)
     await expect(page.get_by_text("<script>x()</script>")).to_be_visible()
@@ -202,3 +202,33 @@ async def test_one_channel_has_no_choice(browser: Browser, site: Site) -> None:
     page = await window.open()
     await expect(page.get_by_label("Speed")).to_be_visible()
     await expect(page.get_by_role("radio")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("does", "complaint"),
+    [
+        ("console.error('broken')", "error: broken"),
+        ("setTimeout(() => { throw new Error('thrown') })", "exception: thrown"),
+        ("location.href = 'http://127.0.0.2:9/x'", "request: GET http://127.0.0.2:9/x"),
+        ("fetch('http://127.0.0.2:9/x').catch(() => {})", "policy: connect-src refused http://127.0.0.2:9/x"),
+        ("document.body.setAttribute('style', 'color: red')", "policy: style-src-attr refused inline"),
+        (
+            "document.body.append(Object.assign(document.createElement('script'), {text: '1'}))",
+            "policy: script-src-elem",
+        ),
+        ("new Image().src = '/console/static/none.png'", "404"),
+    ],
+)
+async def test_a_window_complains(window: Window, does: str, complaint: str) -> None:
+    """The tests' own eyes: whatever a page should not do is seen."""
+    await window.page.evaluate(f"() => {{ {does} }}")
+
+    async def seen() -> bool:
+        return any(complaint in one for one in window.complaints)
+
+    try:
+        await until(seen, window.page)
+        with pytest.raises(AssertionError):
+            window.check()
+    finally:
+        window.complaints.clear()
