@@ -99,7 +99,7 @@ async def test_a_bar_stands_beside_results(operators: Slow, reach: tuple[str, ..
     operators.broken = {made[1].id}
     master, slave = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "controller.cli", "recordings", "derive", "--format", "mp3", "--all", "--json", *reach),
+        *(sys.executable, "-m", "controller.cli", "recordings", "derive", "--format=mp3", "--all", "--json", *reach),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=slave,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip
@@ -259,6 +259,22 @@ def test_figures() -> None:
     assert [output.length(seconds) for seconds in (None, 0.4, 59.6, 3661)] == ["", "0:00", "1:00", "1:01:01"]
     assert [output.size(count) for count in (None, 999, 1000, 5e12)] == ["", "999 B", "1.0 kB", "5.0 TB"]  # type: ignore[arg-type]
     assert [output.when(at) for at in (None, 1763632800.9, 1e30)] == ["", "2025-11-20T10:00:00Z", "1e+30"]
+
+
+@pytest.mark.parametrize(
+    ("natural", "room", "widths"),
+    [
+        ([8, 9, 30, 20], 80, [8, 9, 30, 20]),
+        ([8, 9, 30, 20], 60, [8, 9, 18, 19]),
+        ([8, 9, 30, 20], 35, [8, 9, 6, 6]),
+        ([8, 9, 30, 20], 34, [8, 9, 6, 0]),
+        ([8, 9, 30, 20], 20, [8, 9, 0, 0]),
+        ([8, 9, 30, 20], 10, [8, 9, 0, 0]),
+    ],
+)
+def test_narrow_terminals(natural: list[int], room: int, widths: list[int]) -> None:
+    """Loose columns give way, then go; what matters stays, whatever comes of it."""
+    assert output.fitted(natural, [False, False, True, True], room) == widths
 
 
 def test_moments() -> None:

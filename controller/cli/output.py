@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 SHORT_ID = 8
 _GAP, _LEAST = 2, 6
-"""Characters between columns, and of a column that gives way."""
+"""Characters between columns, and those that a column keeps that gives way."""
 STYLES: Mapping[str, str] = {
     **dict.fromkeys(("completed", "delivered", "serving", "ready", "done"), "green"),
     **dict.fromkeys(("recording", "reconciling", "running"), "cyan"),
@@ -105,30 +105,54 @@ class Table:
         sys.stdout.flush()
 
     def _table(self, rows: Sequence[Row]) -> None:
-        from rich.table import Table as Made  # noqa: PLC0415
+        from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
         if not rows and self._widths:
             return
         terminal = console(sys.stdout)
+        titles = [column.title for column in self._columns]
         for whole in (True, False):
             cells = [[safe(column.cell(row, whole)) for column in self._columns] for row in rows]
-            titles = [column.title for column in self._columns]
-            self._widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
-            if sum(self._widths) + _GAP * len(self._widths) <= terminal.width:
+            natural = [max(map(cell_len, column)) for column in zip(titles, *cells, strict=True)]
+            self._widths = fitted(natural, [column.loose for column in self._columns], terminal.width)
+            if self._widths == natural:
                 break
-        made = Made(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
-        for column, width in zip(self._columns, self._widths, strict=True):
-            made.add_column(
-                column.title,
-                no_wrap=True,
-                overflow="ellipsis",
-                min_width=min(width, _LEAST) if column.loose else width,
-                justify="right" if column.right else "left",
-            )
-        for line in cells:
-            made.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in line))
-        terminal.print(made)
+        for index, line in enumerate([titles, *cells]):
+            shown = Text(no_wrap=True)
+            for cell, width, column in zip(line, self._widths, self._columns, strict=True):
+                if not width:
+                    continue
+                cut = cell if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
+                space = " " * (width - cell_len(cut))
+                padded = space + cut if column.right else cut + space
+                shown.append(padded, "bold" if index == 0 else STYLES.get(cell, ""))
+                shown.append(" " * _GAP)
+            shown.rstrip()
+            terminal.print(shown, overflow="ignore", crop=True)
+
+
+def fitted(natural: Sequence[int], loose: Sequence[bool], room: int) -> list[int]:
+    """Return the widths of columns on a terminal: the widest loose one gives way first; 0 leaves a column out.
+
+    Where that is not enough, loose ones are left out, the last first.
+    """
+    widths = list(natural)
+
+    def excess() -> int:
+        shown = [width for width in widths if width]
+        return sum(shown) + _GAP * (len(shown) - 1) - room
+
+    while excess() > 0:
+        widest = max((index for index, gives in enumerate(loose) if gives), key=lambda i: widths[i], default=-1)
+        if widest >= 0 and widths[widest] > _LEAST:
+            widths[widest] -= 1
+            continue
+        last = next((index for index in reversed(range(len(widths))) if loose[index] and widths[index]), None)
+        if last is None:
+            break
+        widths[last] = 0
+    return widths
 
 
 def heading(text: str) -> None:
@@ -176,6 +200,11 @@ def when(seconds: float | None) -> str:
     if at is None:
         return f"{seconds:g}"
     return f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if is_terminal(sys.stdout) else f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def minute(seconds: float | None) -> str:
+    """Return a time as ``when`` does; of one in a table for people its seconds are left out."""
+    return when(seconds)[:-3] if seconds is not None and is_terminal(sys.stdout) else when(seconds)
 
 
 def clock(seconds: float | None) -> str:

@@ -17,7 +17,7 @@ from controller.cli.webhooks import attempt_line
 _COLUMNS = (
     Column("ID", lambda row, whole: output.identity(row["id"], whole)),
     Column("STATE", lambda row, _: row["state"]),
-    Column("REQUESTED", lambda row, _: output.when(row["requested_at"])),
+    Column("REQUESTED", lambda row, _: output.minute(row["requested_at"])),
     Column("LENGTH", lambda row, _: output.length(row["duration"]), right=True),
     Column("DIALECT", lambda row, _: row["dialect"]),
     Column("ACCOUNT", lambda row, _: row["account"], loose=True),

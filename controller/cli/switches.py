@@ -20,8 +20,8 @@ _COLUMNS = (
     Column("STATE", lambda row, _: row["state"]),
     Column("CALLS", lambda row, _: str(row["calls"]), right=True),
     Column("RECORDINGS", lambda row, _: str(row["recordings"]), right=True),
-    Column("CONNECTED", lambda row, _: output.when(row["connected_at"])),
-    Column("LAST EVENT", lambda row, _: output.when(row["last_event_at"])),
+    Column("CONNECTED", lambda row, _: output.minute(row["connected_at"]), loose=True),
+    Column("LAST EVENT", lambda row, _: output.minute(row["last_event_at"])),
     Column("FREE", lambda row, _: output.size(row["free"]), right=True),
     Column("WHY", lambda row, _: row["why"] + (f" ({row['holder']})" if row["holder"] else ""), loose=True),
 )

@@ -18,7 +18,7 @@ LOOK = 0.5
 _COLUMNS = (
     Column("ID", lambda row, whole: output.identity(row["id"], whole)),
     Column("STATE", lambda row, _: row["state"]),
-    Column("CREATED", lambda row, _: output.when(row["created_at"])),
+    Column("CREATED", lambda row, _: output.minute(row["created_at"])),
     Column("TRIES", lambda row, _: str(row["attempts"]), right=True),
     Column("ACCOUNT", lambda row, _: row["account"], loose=True),
     Column("ABOUT", lambda row, whole: output.identity(row["subject"], whole)),
