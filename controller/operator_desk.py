@@ -250,15 +250,14 @@ class OperatorDesk:
 
     async def health(self) -> Health:
         """Say how it goes; of deliveries, how many are pending and dead: those that were made may be millions."""
-        open_states = DeliveryState.PENDING, DeliveryState.DEAD
-        counts, oldest = await self.store.read(lambda reader: (reader.counts(open_states), reader.oldest_pending()))
+        backlog = await self.store.read(Reader.backlog)
         calls, free = self.calls.by_switch(), self.disks.free()
         return Health(
             [self._status(name, calls.get(name, 0), free.get(name)) for name in self.switches],
             tuple(self.problems()),
             tuple(self.degraded()),
-            counts,
-            oldest,
+            {DeliveryState.PENDING: backlog.pending, DeliveryState.DEAD: backlog.dead},
+            backlog.oldest,
             __version__,
         )
 

@@ -57,14 +57,18 @@ ROOMS: dict[str, set[str]] = {
     "metrics": {
         "calls",
         "cluster",
+        "documents",
         "http",
         "media",
         "overload",
         "recordings",
         "retention",
+        "store",
+        "switch",
         "telemetry",
         "transcription",
-    },  # what these observe, and the face of an exposition
+        "webhooks",
+    },  # what these observe
     "logs": {"settings_model", "settings_values", "telemetry"},  # how secrets are hidden
     "settings_values": set(),
     "supervisor": set(),
@@ -104,8 +108,12 @@ ONLY = {
     ("api_desk", "http"): {"http.plivo", "http.recordings"},
     ("federated_desk", "http"): {"http.plivo", "http.recordings"},
     ("operator_desk", "console"): {"console.ports"},
-    ("metrics", "http"): {"http.base"},
+    ("metrics", "http"): {"http.base", "http.tls"},
     ("metrics", "calls"): {"calls.audio", "calls.events"},
+    ("metrics", "documents"): {"documents.events", "documents.fetch"},
+    ("metrics", "store"): {"store.bell", "store.events"},
+    ("metrics", "switch"): {"switch.board", "switch.commands", "switch.link_values"},
+    ("metrics", "webhooks"): {"webhooks.events", "webhooks.schedule"},
     ("metrics", "cluster"): {"cluster.events", "cluster.verbs"},
 }
 """Where not the whole room may be imported, but these modules of it."""
@@ -115,7 +123,7 @@ OUTSIDE = {
     "gevent": {"switch.wire", "switch.wire_guard", "switch.wire_thread"},
     "sqlalchemy": {"store"},
     "asyncpg": {"doctor.store", "store"},
-    "prometheus_client": {"metrics"},
+    "prometheus_client": {"metrics.registry"},
     "structlog": {"logs", "cli"},
     "jinja2": {"console"},
     "rich": {"cli"},

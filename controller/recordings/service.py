@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
 from controller.recordings import history
@@ -59,6 +59,7 @@ from controller.telemetry import (
     LedgerStalled,
     RecordingChanged,
     RecordingFinished,
+    RecordingStarted,
     Telemetry,
 )
 
@@ -329,6 +330,10 @@ class RecordingService:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
         return [life.recording for life in self._lives.of_call(call) if life.recording.state.active]
 
+    def living(self) -> Iterator[Recording]:
+        """Return every recording that is not final, of all switches."""
+        return (life.recording for life in self._lives)
+
     def writing(self, switch: str) -> list[Recording]:
         """Return the recordings of a switch for which audio is written, or soon may be."""
         return [life.recording for life in self._lives.of_switch(switch) if life.recording.state.active]
@@ -505,7 +510,11 @@ class RecordingService:
         self._observe(
             RecordingChanged(after.id, owner.call, owner.dialect, before.state.value, after.state.value, name)
         )
+        if before.started_at is None and after.started_at is not None:
+            latency = max(0.0, after.started_at - after.expected_at)
+            self._observe(RecordingStarted(after.id, owner.call, owner.dialect, latency))
         if after.state.final:
+            ended = after.ended_at if after.started_at is not None else None
             measured = after.measured
             self._observe(
                 RecordingFinished(
@@ -517,6 +526,7 @@ class RecordingService:
                     duration=0.0 if measured is None else measured.duration,
                     size=0 if measured is None else measured.size,
                     error=after.error,
+                    processing=None if ended is None else max(0.0, self._recorder.now(owner.switch) - ended),
                 )
             )
 

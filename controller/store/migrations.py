@@ -159,7 +159,8 @@ _SHORTEN = sql("UPDATE recordings SET leg = :short WHERE id = :key")
 _RUNS = "unfinished_on IS NOT NULL"
 _ASKED = "state, dialect, deleted_at, caller, called"
 _SEARCHED = (
-    "DROP INDEX calls_by_leg",
+    "DROP INDEX calls_by_leg",  # which nobody asked, at each step of a call
+    "DROP INDEX calls_by_account",
     "CREATE INDEX recordings_by_leg ON recordings (leg, requested_at, id)",
     "DROP INDEX recordings_by_account",
     f"CREATE INDEX recordings_by_account ON recordings (account, requested_at, id, {_ASKED})",

@@ -24,7 +24,7 @@ from controller.store.tables import (
     TEXTS,
     TRANSCRIPTIONS,
 )
-from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text
+from controller.store.values import Attempt, Backlog, DeliveryState, OutboxRow, column_text, index_text
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -281,12 +281,21 @@ class Reader:
             rows += self._outbox(query.order_by(*(column.desc() for column in order)).limit(limit))
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
 
-    def counts(self, states: Collection[DeliveryState] = tuple(DeliveryState)) -> dict[DeliveryState, int]:
-        """Return how many deliveries are in each of the states, by a walk over all that are."""
-        wanted = [state.value for state in states]
-        query = select(DELIVERIES.c.state, func.count().label("rows")).where(DELIVERIES.c.state.in_(wanted))
-        found = {row.state: row.rows for row in self._rows(query.group_by(DELIVERIES.c.state))}
-        return {state: found.get(state.value, 0) for state in states}
+    def counts(self) -> dict[DeliveryState, int]:
+        """Return how many deliveries are in each state."""
+        query = select(DELIVERIES.c.state, func.count().label("rows")).group_by(DELIVERIES.c.state)
+        found = {row.state: row.rows for row in self._rows(query)}
+        return {state: found.get(state.value, 0) for state in DeliveryState}
+
+    def backlog(self) -> Backlog:
+        """Return what is not delivered: three walks along the index by state, of which delivered rows are no part."""
+
+        def rows(state: DeliveryState) -> int:
+            query = select(func.count()).select_from(DELIVERIES).where(DELIVERIES.c.state == state.value)
+            count: int = self._scalar(query)
+            return count
+
+        return Backlog(rows(DeliveryState.PENDING), self.oldest_pending(), rows(DeliveryState.DEAD))
 
     def oldest_pending(self) -> float | None:
         """Return when the oldest pending delivery was made, or None."""

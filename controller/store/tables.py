@@ -55,7 +55,6 @@ CALLS = Table(
     Column("data", Text, nullable=False),
     Column("text", Text),
 )
-Index("calls_by_account", CALLS.c.account, CALLS.c.started_at, CALLS.c.id)
 _LIVE = CALLS.c.live_on.is_not(None)
 Index("calls_live", CALLS.c.live_on, sqlite_where=_LIVE, postgresql_where=_LIVE)
 

@@ -105,6 +105,7 @@ _SHAPE = text(
 _BACK_TO_6 = (
     "DROP TABLE history",
     "CREATE INDEX calls_by_leg ON calls (switch, leg, started_at)",
+    "CREATE INDEX calls_by_account ON calls (account, started_at, id)",
     "DROP INDEX recordings_by_leg",
     "DROP INDEX recordings_searched",
     "DROP INDEX recordings_by_account",

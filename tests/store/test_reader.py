@@ -253,6 +253,7 @@ async def test_notices_and_deliveries_are_found(store: Store) -> None:
     assert await store.read(lambda reader: reader.delivery("none")) is None
     assert await store.read(lambda reader: reader.attempts(sent[0].id)) == []
     assert await store.read(lambda reader: reader.oldest_pending()) == rows[0].created_at
+    assert await store.read(lambda reader: reader.backlog()) == (2, rows[0].created_at, 0)
     counts = await store.read(lambda reader: reader.counts())
     assert counts == {DeliveryState.PENDING: 2, DeliveryState.DELIVERED: 0, DeliveryState.DEAD: 0}
     page = await store.read(lambda reader: reader.deliveries(limit=1))
