@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import pty
 import signal
@@ -88,6 +90,37 @@ async def test_a_backfill(operators: Slow, reach: tuple[str, ...]) -> None:
     assert ended.err == f"{made[7].id}: the recording has no audio: it is not complete, or it was deleted\n"
     assert len(operators.done) == 229
     assert operators.most_at_once <= 3
+
+
+async def test_a_bar_stands_beside_results(operators: Slow, reach: tuple[str, ...]) -> None:
+    """Drawn on the terminal that standard error is, while results go where standard output goes, and nowhere else."""
+    made = [recording(requested_at=float(index)) for index in range(3)]
+    operators.add(*made)
+    operators.broken = {made[1].id}
+    master, slave = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "controller.cli", "recordings", "derive", "--format", "mp3", "--all", "--json", *reach),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=slave,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(slave)
+    drawn = asyncio.get_running_loop().run_in_executor(None, _read_all, master)
+    out, _ = await process.communicate()
+    assert {json.loads(line)["id"] for line in out.splitlines()} == {made[0].id, made[2].id}
+    shown = await drawn
+    assert "3/3" in shown
+    assert f"{made[1].id}: the recording has no audio" in shown
+    assert '"size"' not in shown
+
+
+def _read_all(master: int) -> str:
+    """Read what was written to a terminal until nobody has it open any more."""
+    seen = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(master, 65536):
+            seen += data
+    os.close(master)
+    return seen.decode()
 
 
 async def test_ctrl_c(operators: Slow, reach: tuple[str, ...]) -> None:

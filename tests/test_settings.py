@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 from controller import settings as module
 from controller.documents.dialect import Account
 from controller.logs import secrets_of
-from controller.settings import Listen, PlivoAccount, Settings, SettingsError, TwilioAccount, load, parse
+from controller.settings import Listen, PlivoAccount, Settings, SettingsError, TwilioAccount, load, load_reach, parse
 from controller.settings_values import parse_size
 
 SAMPLE = Path(__file__).parent.parent / "fsrec.sample.yaml"

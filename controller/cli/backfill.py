@@ -42,7 +42,7 @@ def derive(options: argparse.Namespace) -> int:
                 made += 1
                 size += came["size"]
                 if options.json:
-                    output.as_json(came, line=True)
+                    drawn.result(output.in_line(came))
     except KeyboardInterrupt:
         output.tell(f"stopped: {made} of {len(ids)} have their {options.format}; the same command goes on from there")
         return INTERRUPTED

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 SHORT_ID = 8
-WIDE = 120
-"""Columns of a terminal from which on ids are shown whole."""
+_GAP, _LEAST = 2, 6
+"""Characters between columns, and of a column that gives way."""
 STYLES: Mapping[str, str] = {
     **dict.fromkeys(("completed", "delivered", "serving", "ready", "done"), "green"),
     **dict.fromkeys(("recording", "reconciling", "running"), "cyan"),
@@ -60,10 +60,14 @@ def console(stream: TextIO) -> Console:
     return Made(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
-def as_json(value: object, *, line: bool = False) -> None:
-    """Print a JSON document, on one line if it is one of several."""
-    text = json.dumps(value, ensure_ascii=False, indent=None if line else 2)
-    print(text, flush=line)
+def as_json(value: object) -> None:
+    """Print a JSON document."""
+    print(json.dumps(value, indent=2))
+
+
+def in_line(value: object) -> str:
+    """Return a JSON document as one line of several."""
+    return json.dumps(value)
 
 
 class Table:
@@ -79,7 +83,8 @@ class Table:
         """Print some more."""
         if self._lines:
             for row in rows:
-                as_json(row, line=True)
+                print(in_line(row))
+            sys.stdout.flush()
         elif self._terminal:
             self._table(rows)
         else:
@@ -105,22 +110,24 @@ class Table:
 
         if not rows and self._widths:
             return
-        self._widths = [1]
         terminal = console(sys.stdout)
-        whole = terminal.width >= WIDE
-        made = Made(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in self._columns:
+        for whole in (True, False):
+            cells = [[safe(column.cell(row, whole)) for column in self._columns] for row in rows]
+            titles = [column.title for column in self._columns]
+            self._widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+            if sum(self._widths) + _GAP * len(self._widths) <= terminal.width:
+                break
+        made = Made(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+        for column, width in zip(self._columns, self._widths, strict=True):
             made.add_column(
                 column.title,
                 no_wrap=True,
                 overflow="ellipsis",
-                ratio=None,
-                min_width=None if column.loose else len(column.title),
+                min_width=min(width, _LEAST) if column.loose else width,
                 justify="right" if column.right else "left",
             )
-        for row in rows:
-            cells = [safe(column.cell(row, whole)) for column in self._columns]
-            made.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in cells))
+        for line in cells:
+            made.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in line))
         terminal.print(made)
 
 

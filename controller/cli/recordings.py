@@ -66,9 +66,9 @@ def show(options: argparse.Namespace) -> int:
 def _story(story: dict[str, Any]) -> None:
     one, call = story["recording"], story["call"]
     paused = f" ({one['paused']})" if one["paused"] else ""
-    audio = (
-        "" if one["size"] is None else f"{one['format']}, {output.size(one['size'])}, {one['channels']} channel(s)"
-    )
+    audio = ""
+    if one["size"] is not None:
+        audio = f"{one['format']}, {output.size(one['size'])}, {one['channels']} channel(s), {one['rate']} Hz"
     output.fields(
         [
             ("recording", one["id"]),
@@ -144,7 +144,7 @@ def _each(options: argparse.Namespace, verb: str, body: dict[str, Any] | None = 
             code = PROBLEM
             continue
         if options.json:
-            output.as_json(made, line=True)
+            print(output.in_line(made))
         else:
             print(f"{made['id']}  {made['state']}")
     return code

@@ -59,9 +59,9 @@ def reconcile(options: argparse.Namespace) -> int:
                     failed += 1
                     drawn.say(f"{name}: {came.message if isinstance(came, Refused) else came}")
                 elif options.json:
-                    output.as_json(came, line=True)
+                    drawn.result(output.in_line(came))
                 else:
-                    print(f"{output.safe(name)}  {came['state']}")
+                    drawn.result(f"{output.safe(name)}  {came['state']}")
     except KeyboardInterrupt:
         output.tell(f"stopped waiting: {done} of {len(names)} are served again; the daemon goes on with the others")
         return INTERRUPTED

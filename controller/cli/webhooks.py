@@ -111,9 +111,9 @@ def _replayed(client: Client, ids: list[str], options: argparse.Namespace) -> in
                     failed += 1
                     drawn.say(f"{came['id']}: {_why(came)}")
                 if options.json:
-                    output.as_json(came, line=True)
+                    drawn.result(output.in_line(came))
                 elif options.id:
-                    print(f"{came['id']}  {came['state']}")
+                    drawn.result(f"{came['id']}  {came['state']}")
     except KeyboardInterrupt:
         output.tell(f"stopped: {done} of {len(ids)} replayed; the others are as they were")
         return INTERRUPTED

@@ -43,10 +43,12 @@ class Bar:
         else:
             self._progress.console.print(safe(text), markup=False, highlight=False, soft_wrap=True)
 
-    def total(self, count: int) -> None:
-        """How many there are is known, or has changed."""
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, total=count)
+    def result(self, line: str) -> None:
+        """Print a line of standard output; where that is the bar's terminal, above the bar."""
+        if self._progress is not None and is_terminal(sys.stdout):
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, flush=True)
 
 
 @contextlib.contextmanager
@@ -64,7 +66,8 @@ def bar(title: str, total: int | None) -> Iterator[Bar]:
     )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console(sys.stderr)) as progress:
+    drawn = Progress(*columns, console=console(sys.stderr), redirect_stdout=False, redirect_stderr=False)
+    with drawn as progress:
         yield Bar(progress, progress.add_task(title, total=total))
 
 
