@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from typing import Literal
 
-import pytest
+from tests.harness.absent import absent
 
 
 def program(name: Literal["prometheus", "promtool"]) -> str:
     """The path of one of them. Without it the test is skipped; fails where FSREC_REQUIRE_PROMETHEUS=1."""
     found = shutil.which(name)
-    if found is not None:
-        return found
-    if os.environ.get("FSREC_REQUIRE_PROMETHEUS") == "1":
-        pytest.fail(f"FSREC_REQUIRE_PROMETHEUS=1, but there is no {name}", pytrace=False)
-    pytest.skip(f"no {name}: install Debian's prometheus")
+    if found is None:
+        absent(f"no {name} (Debian: apt install prometheus)", "FSREC_REQUIRE_PROMETHEUS")
+    return found
 
 
 def lint(exposition: bytes) -> str:
