@@ -21,7 +21,7 @@ from controller.console.access import viewer_of
 from controller.console.frame import EXPECTED, Frame, Problem, problem
 from controller.console.ports import Live, Viewer
 from controller.console.render import SAFE
-from controller.http.base import error_response
+from controller.http.base import EndlessResponse, error_response
 from controller.recordings.model import Recording
 from controller.recordings.ports import LedgerFailed
 
@@ -127,7 +127,7 @@ class Hub:
         mine = self._audiences.get(viewer)
         if self._closed or self.streams >= MOST_STREAMS or (mine is not None and mine.streams >= MOST_OF_ONE):
             return _refused(Problem(503, "", "too many pages look at what runs; try again", 10))
-        response = web.StreamResponse(
+        response = EndlessResponse(
             headers={**SAFE, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
         )
         with self._watching(viewer) as audience:

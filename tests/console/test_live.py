@@ -17,6 +17,7 @@ import pytest
 from controller.console import live as live_module
 from controller.console.live import Pace, rows
 from controller.console.ports import Live, Running
+from controller.http.base import RequestServed
 from controller.recordings.model import State
 from controller.recordings.ports import LedgerFailed
 from tests.console.conftest import Served
@@ -176,6 +177,24 @@ async def test_a_daemon_that_stops_ends_them_at_once(served: Served) -> None:
         async with asyncio.timeout(5):  # of the ten that requests have
             await served.listener.stop()
         assert await page.message() == ("", None)
+
+
+async def test_how_long_it_took_is_told_of_its_beginning(served: Served) -> None:
+    """Hours of looking are no slow answer."""
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    async with stream(served, BEARER) as page:
+        await page.live()
+        begun = loop.time()
+        polls = len(served.fake.lived)
+        await until(lambda: len(served.fake.lived) > polls + 3)
+
+    def told() -> list[RequestServed]:
+        return [event for event in served.rooms.events_of(RequestServed) if event.route == "/console/events"]
+
+    await until(told)
+    (event,) = told()
+    assert event.duration < begun - asked
 
 
 async def test_there_are_so_many_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
