@@ -99,7 +99,8 @@ async def test_a_bar_stands_beside_results(operators: Slow, reach: tuple[str, ..
     operators.broken = {made[1].id}
     master, slave = pty.openpty()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "controller.cli", "recordings", "derive", "--format=mp3", "--all", "--json", *reach),
+        *(sys.executable, "-m", "controller.cli"),
+        *("recordings", "derive", "--format=mp3", "--all", "--json", *reach),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=slave,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
     )  # fmt: skip

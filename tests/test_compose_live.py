@@ -151,7 +151,6 @@ print(urllib.request.urlopen(asked, timeout=10).read().decode())
 
 def test_the_console_shows_a_call(stack: Composition) -> None:
     """The token of .env opens the page, with its files, and the API; the CLI in the container needs none."""
-    pytest.importorskip("controller.console.routes")
     recording = called(stack, "1001")["parameters"]["params"]["recording_id"]
     token = stack.environment["FSREC_CONSOLE_TOKEN"]
     page = stack.execute("receiver", "python", "-c", LOOK, "http://fsrec:8080/", token).stdout

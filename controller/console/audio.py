@@ -1,4 +1,4 @@
-"""A recording's sound for its page: who may see it may hear it, whatever downloads need (``media.require_auth``)."""
+"""A recording's sound for its page: who may see it may hear it, whatever downloads need."""
 
 from __future__ import annotations
 

@@ -135,6 +135,6 @@ def _flash(request: web.Request) -> Mapping[str, Any] | None:
 
 
 def elsewhere(request: web.Request, base_url: str) -> str:
-    """Return where the console is to be opened, where cookies need TLS and another host was asked; else nothing."""
+    """Return where to open the console, where cookies need TLS and another host was asked; else nothing."""
     parts = urlsplit(base_url)
     return base_url if parts.scheme == "https" and parts.netloc.lower() != request.host.lower() else ""
