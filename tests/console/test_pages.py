@@ -541,7 +541,7 @@ def rendered(text: str) -> list[str]:
 PLAIN = [sorted(set(Checked(page).tags)) for page in rendered("x")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(st.characters(categories=("L", "N", "P", "S", "Z", "C")), min_size=1, max_size=60))
 @example(NASTY)
 @example("x" * 8192)

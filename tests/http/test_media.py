@@ -109,7 +109,7 @@ async def test_ranges(rooms: Rooms, serve: Serve, asked: str, status: int, span:
 
 
 @given(st.lists(st.integers(1, SIZE - 1), max_size=4, unique=True))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_parts_make_the_whole(tmp_path_factory: pytest.TempPathFactory, borders: list[int]) -> None:
     """However a file is fetched in parts, put together they are the file."""
     from controller.http.app import build_app

@@ -19,7 +19,7 @@ from controller.media.waveform import MOST_COLUMNS, Waveform, waveform
 from tests.harness.audio import read_wav
 
 Samples = npt.NDArray[np.int16]
-EACH = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+EACH = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def written(directory: Path, samples: Samples, rate: int = 8000) -> Path:
