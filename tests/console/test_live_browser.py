@@ -6,16 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from controller.console.access import Access
+from controller.console.ports import Told
 from controller.console.routes import register
 from controller.http.app import build_app
 from controller.http.listener import Listener
 from controller.recordings.model import Recording, State
+from controller.store.values import DeliveryState
 from tests.console.conftest import Served
-from tests.console.world import ACME, AT, CONSOLE, OTHER, Fake, recording
+from tests.console.world import ACME, AT, CONSOLE, OTHER, Fake, delivery, recording
 from tests.harness.browser import WAIT, Browser
 from tests.http.conftest import Rooms
 
@@ -24,7 +27,7 @@ from tests.http.conftest import Rooms
 async def page(served: Served, browser: Browser) -> AsyncIterator[Page]:
     """What runs, as an operator sees it; nothing does."""
     window = await browser.window(served.url)
-    window.expected.append("ERR_")  # a daemon that is stopped, in the middle of a stream too
+    window.expected += ["ERR_", "404"]  # a daemon that is stopped, also in the middle of a stream; no file is there
     page = await window.open()
     await page.locator("input[name=token]").fill(CONSOLE)
     await page.get_by_role("button", name="Sign in").click()
@@ -131,3 +134,17 @@ async def test_a_daemon_that_restarts(served: Served, page: Page) -> None:
         assert served.fake.done == [("stop", second.id)]
     finally:
         await again.stop()
+
+
+@pytest.mark.parametrize("width", [360, 770, 900, 1100])
+async def test_no_list_is_wider_than_its_screen(served: Served, page: Page, width: int) -> None:
+    """Also between a telephone's and a desk's, with callbacks that wait and are given up."""
+    one = recording(State.RECORDING, caller="+4930" + "1" * 60)
+    failed = recording(State.FAILED, error="x" * 200, requested_at=AT + 1)
+    for row in (delivery(one), delivery(one, DeliveryState.PENDING, url="https://x.example/" + "y" * 90, due_at=AT)):
+        served.fake.told_of[row.id] = Told(row)
+    newest_first(served.fake, one, failed)
+    await page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/", "/console/recordings?outcome=all", "/console/callbacks?state=all", "/console/switches"):
+        await page.goto(served.url + path)
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
