@@ -57,12 +57,13 @@ class Access:
 
     async def viewer(self, request: web.Request) -> Viewer | None:
         """Return whose request it is; see ``viewer_of``."""
-        session = None
-        if "Authorization" in request.headers:
-            viewer = self._authorized(request)
+        scheme = request.headers.get("Authorization", "").partition(" ")[0].lower()
+        # Basic may be what a proxy before us asked for: who signed in here is who did.
+        session = None if scheme == "bearer" else self.session(request)
+        if session is not None:
+            viewer: Viewer | None = session.viewer
         else:
-            session = self.session(request)
-            viewer = None if session is None else session.viewer
+            viewer = self._authorized(request) if scheme else None
         if viewer is not None and request.method not in _LOOKS:
             self.check_origin(request)
             if session is not None and not hmac.compare_digest(session.csrf.encode(), await _csrf(request)):

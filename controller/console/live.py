@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from aiohttp import web
@@ -28,7 +28,7 @@ from controller.recordings.ports import LedgerFailed
 MOST_ROWS = 100
 MOST_STREAMS = 200
 MOST_OF_ONE = 50
-"""Streams of one viewer at once; pages that nobody sees close theirs."""
+"""Streams of one viewer at once; pages that nobody sees close theirs. As many of all are the operators' alone."""
 RETRY = 3000
 """Milliseconds after which a browser connects again."""
 STEADY = 2.0
@@ -75,12 +75,12 @@ class Scene:
 
 @dataclass(slots=True)
 class Audience:
-    """The streams of one viewer, and what they are to show. ``began`` keeps when each recording began."""
+    """The streams of one viewer, and what they are to show; ``shown`` are the rows of the last poll."""
 
     viewer: Viewer
     streams: int = 0
     scene: Scene | None = None
-    began: dict[str, float] = field(default_factory=dict)
+    shown: Mapping[str, Row] = field(default_factory=dict)
 
 
 class Hub:
@@ -125,7 +125,8 @@ class Hub:
         if viewer is None:
             return _refused(Problem(401, "", "sign in to see what runs"))
         mine = self._audiences.get(viewer)
-        if self._closed or self.streams >= MOST_STREAMS or (mine is not None and mine.streams >= MOST_OF_ONE):
+        most = MOST_STREAMS if viewer.operator else MOST_STREAMS - MOST_OF_ONE
+        if self._closed or self.streams >= most or (mine is not None and mine.streams >= MOST_OF_ONE):
             return _refused(Problem(503, "", "too many pages look at what runs; try again", 10))
         response = EndlessResponse(
             headers={**SAFE, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
@@ -218,23 +219,25 @@ class Hub:
             before = audience.scene or Scene()
             audience.scene = Scene(before.rows, before.total, stale=True)
             return
-        shown = rows(live, audience.began, time.time())
-        audience.began = {row.recording.id: row.began for row in shown if row.began is not None}
-        text = self._frame.templates.text
+        known, before = audience.shown, audience.scene or Scene()
+        began = {identity: row.began for identity, row in known.items() if row.began is not None}
+        shown = rows(live, began, time.time())
+        audience.shown = {
+            # While it goes on its page counts by itself: nothing of its row changes.
+            row.recording.id: row if row.began is None else replace(row, elapsed=None)
+            for row in shown
+        }
         audience.scene = Scene(
             {
-                row.recording.id: text(
-                    "live_row.html",
-                    row=row if row.began is None else Row(row.recording, row.began, None),  # the page counts
-                    viewer=audience.viewer,
-                    root="./",
-                    csrf="",  # it is each session's own; the page's script has it
-                    csrf_field="",
-                )
-                for row in shown
+                identity: before.rows[identity] if known.get(identity) == row else self._drawn(row, audience.viewer)
+                for identity, row in audience.shown.items()
             },
             live.total,
         )
+
+    def _drawn(self, row: Row, viewer: Viewer) -> str:
+        # The token of forms is each session's own; the page's script has it.
+        return self._frame.templates.text("live_row.html", row=row, viewer=viewer, root="./", csrf="", csrf_field="")
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

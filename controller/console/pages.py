@@ -16,6 +16,15 @@ from controller.recordings.model import Notice
 
 PAGE = 50
 """Rows of a list's page."""
+MOST_STEPS = 300
+"""Lines of a story that are shown of what happened, and of who was told: an account may pause and resume all day.
+
+A page is made while calls wait. The JSON of the same story has all of it.
+"""
+BEGINNING = 20
+"""How many of these tell how it began, where some are left out."""
+MOST_ATTEMPTS = 20
+"""Attempts at a callback that a story shows, the newest."""
 
 
 class Pages:
@@ -66,15 +75,13 @@ class Pages:
         """Show one recording's whole story."""
         story = await self._operations.story(viewer, request.match_info["id"])
         shown = await player.context(self._operations, viewer, story.recording)
-        notices, others = told_by(story)
         return self._page(
             request,
             viewer,
             "recording.html",
             story=story,
             recording=story.recording,
-            notices=notices,
-            others=others,
+            **abridged(story),
             **shown,
         )
 
@@ -114,3 +121,29 @@ def told_by(story: Story) -> tuple[Sequence[tuple[Notice, Sequence[Told]]], Sequ
     for told in story.told:
         by_sequence.get(told.row.sequence, others).append(told)
     return [(notice, by_sequence[notice.sequence]) for notice in story.notices], others
+
+
+def abridged(story: Story) -> Mapping[str, Any]:
+    """Return a story's lists as its page has lines for them, and how many entries are left out of each."""
+    skipped = max(0, len(story.history) - MOST_STEPS)
+    notices, others = told_by(story)
+    newest = newest_of(notices)
+    return {
+        "history": [*story.history[:BEGINNING], *story.history[BEGINNING + skipped :]],
+        "skipped": skipped,
+        "beginning": BEGINNING,
+        "notices": newest,
+        "earlier": len(notices) - len(newest),
+        "others": others[-PAGE:],
+        "most_attempts": MOST_ATTEMPTS,
+    }
+
+
+def newest_of(notices: Sequence[tuple[Notice, Sequence[Told]]]) -> Sequence[tuple[Notice, Sequence[Told]]]:
+    """Return as many of the newest notices, with all their callbacks, as a page has lines for."""
+    lines = 0
+    for place in range(len(notices) - 1, -1, -1):
+        lines += 1 + sum(1 + min(MOST_ATTEMPTS, len(told.attempts)) for told in notices[place][1])
+        if lines > MOST_STEPS:
+            return notices[place + 1 :] or notices[place:]
+    return notices

@@ -18,6 +18,7 @@ COLUMNS = 240
 """Bars of an outline: three to four pixels each on a page as wide as ours, an even shape on a telephone."""
 FORMATS = ("wav", "mp3")
 """What can be downloaded; the first one is what the page plays."""
+MOST_MARKS = 2 * COLUMNS
 _HEIGHT = 100
 _BEFORE = {
     State.REQUESTED: "It has not begun yet: there is nothing to hear.",
@@ -148,7 +149,7 @@ def _marks(recording: Recording, waveform: Waveform) -> list[Mark]:
     if measured is None or started is None or measured.trimmed or measured.cut or recording.breaks:
         return []
     marks = []
-    for pause in recording.pauses:
+    for pause in recording.pauses[-MOST_MARKS:]:
         start = max(0.0, pause.start - started)
         end = min(waveform.seconds, waveform.seconds if pause.end is None else pause.end - started)
         if pause.behavior is PauseBehavior.SILENCE and start < end:

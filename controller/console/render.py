@@ -45,6 +45,7 @@ and where there is no TLS that is all that tells them from another site's.
 FLASH = "fsrec-flash"
 _MOST_FLASH = 400
 _OURS = re.compile(r"/(?:console/[!-\[\]-~]*)?(?:\?[!-\[\]-~]*)?")
+_UP = re.compile(r"/(?:\.|%2e)", re.IGNORECASE)
 
 
 class Templates:
@@ -97,7 +98,7 @@ def root_of(request: web.Request) -> str:
 
 def own(path: str) -> str:
     """Return a path of the console's, as a form brings it back; ``/`` for whatever is none."""
-    return path if len(path) <= 2048 and _OURS.fullmatch(path) and "/.." not in path else "/"
+    return path if len(path) <= 2048 and _OURS.fullmatch(path) and not _UP.search(path) else "/"
 
 
 def redirect(request: web.Request, path: str) -> web.Response:

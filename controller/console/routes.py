@@ -49,6 +49,7 @@ def register(app: web.Application, operations: Operations, access: Access, *, ha
     Verbs(frame).register(router)
     hub.register(router)
     router.add_get("/console", index)
+    router.add_get("/console/", index)
     router.add_get("/console/session", frame.signed_in(session))
     router.add_get("/console/static/{name}", static)
     router.add_route("*", "/console/{rest:.*}", frame.anybody(nothing))

@@ -256,6 +256,17 @@ async def test_credentials_that_a_browser_keeps_change_nothing_for_another_site(
     assert await console.viewer("POST", {**basic("project-1", "token-1"), **OURS}) == Viewer("acme")
 
 
+async def test_a_proxy_that_has_a_password_of_its_own(console: Console) -> None:
+    """What a browser sends to it with every request does not undo the sign-in here, nor is it a failure."""
+    proxy = basic("everybody", "the proxy's")
+    session = {**console.with_cookie(console.signed_in("", CONSOLE)), **proxy}
+    for _ in range(20):
+        assert await console.viewer("GET", session) == Viewer()
+    assert await console.viewer("GET", {**session, **bearer(CONSOLE)}) == Viewer()
+    with pytest.raises(CrossSite):
+        await console.viewer("POST", {**session, **OURS})
+
+
 @pytest.mark.parametrize("way", ["page", "bearer", "basic"])
 async def test_trying_on_is_counted(console: Console, way: str) -> None:
     """Ten failures, by whichever way, and then what is right is not looked at either; an old cookie is no failure."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 import socket
@@ -11,18 +12,21 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
 from controller.console import live as live_module
 from controller.console.live import Pace, rows
 from controller.console.ports import Live, Running
+from controller.console.render import Templates
 from controller.http.base import RequestServed
 from controller.recordings.model import State
 from controller.recordings.ports import LedgerFailed
 from tests.console.conftest import Served
 from tests.console.world import AT, CONSOLE, HEALTH, recording, until
 
+OTHERS = {"Authorization": "Basic " + base64.b64encode(b"AC1:token-2").decode()}
 BEARER = {"Authorization": f"Bearer {CONSOLE}"}
 QUICK = Pace(changed=0.01, idle=0.1, health=0.02, heartbeat=0.1, tick=0.02, patience=0.5)
 
@@ -106,6 +110,28 @@ async def test_a_row_that_only_grows_older_is_not_sent_again(served: Served) -> 
         async with asyncio.timeout(10):
             while (await page.answer.content.readline()) != b":\n":
                 pass
+
+
+async def test_only_what_changed_is_drawn(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls wait while rows are drawn: of a hundred, one that changed is one row's work."""
+    drawn: list[str] = []
+    text = Templates.text
+
+    def counted(self: Templates, name: str, /, **values: Any) -> str:
+        drawn.append(name)
+        return text(self, name, **values)
+
+    monkeypatch.setattr(Templates, "text", counted)
+    all_of_them = [recording(State.RECORDING) for _ in range(100)]
+    served.fake.add(*all_of_them)
+    async with stream(served, BEARER) as page:
+        await page.live()
+        assert drawn.count("live_row.html") == 100
+        served.fake.add(replace(all_of_them[7], state=State.PAUSED))
+        assert list((await page.live())["rows"]) == [all_of_them[7].id]
+        polls = len(served.fake.lived)
+        await until(lambda: len(served.fake.lived) > polls + 3)
+    assert drawn.count("live_row.html") == 101
 
 
 async def test_an_account_is_told_its_own(served: Served) -> None:
@@ -198,19 +224,22 @@ async def test_how_long_it_took_is_told_of_its_beginning(served: Served) -> None
 
 
 async def test_there_are_so_many_and_no_more(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In all, and of one viewer; whose turn it is not is told when to come again."""
-    monkeypatch.setattr(live_module, "MOST_STREAMS", 3)
+    """In all, and of one viewer; the last are the operators'; whose turn it is not is told when to come again."""
+    monkeypatch.setattr(live_module, "MOST_STREAMS", 4)
     monkeypatch.setattr(live_module, "MOST_OF_ONE", 2)
     await served.sign_in("project-1", "token-1")
 
     async def refused(headers: dict[str, str] | None) -> bool:
-        async with served.client.get(served.url + "/console/events", headers=headers) as answer:
+        client = served.client if headers is None else nobody
+        async with client.get(served.url + "/console/events", headers=headers) as answer:
             return answer.status == 503 and answer.headers["Retry-After"] == "10"
 
-    async with stream(served), stream(served):
+    async with aiohttp.ClientSession() as nobody, stream(served), stream(served):
         assert await refused(None)
         async with stream(served, BEARER):
-            assert await refused(BEARER)
+            assert await refused(OTHERS)
+            async with stream(served, BEARER):
+                assert await refused(BEARER)
     await until(lambda: not served.fake.listeners)
     async with stream(served) as page:
         await page.live()

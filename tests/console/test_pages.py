@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from controller.console.access import ACCESS
 from controller.console.assets import Assets
 from controller.console.live import Row
-from controller.console.pages import told_by
+from controller.console.pages import MOST_STEPS, abridged
 from controller.console.ports import Told, Viewer
 from controller.console.render import POLICY, Templates, own
 from controller.documents.call import CallInfo
 from controller.http.listener import Listener
-from controller.recordings.model import HistoryEntry, Notice, NoticeKind, State, new_id
+from controller.recordings.model import HistoryEntry, Notice, NoticeKind, Pause, PauseBehavior, State, new_id
 from controller.recordings.ports import LedgerFailed, MediaAway, NoRoom, NotPossible, SwitchAway
 from controller.store.values import Attempt, DeliveryState
 from tests.console.conftest import Served
@@ -116,6 +116,8 @@ BACK = [
     ("https://evil.example/", "/"),
     ("javascript:alert(1)", "/"),
     ("/console/../metrics", "/"),
+    ("/console/%2e%2e/metrics", "/"),
+    ("/console/.%2E//evil.example/", "/"),
     ("/metrics", "/"),
     ("/console/x y", "/"),
     ("/console/x\r\nSet-Cookie: a=b", "/"),
@@ -289,6 +291,31 @@ async def test_the_story(served: Served) -> None:
     assert f"console/callbacks/{dead.id}/replay" in page
     assert "secret" not in page  # of the receiver's URL: neither its password nor its query
     assert "/stop" not in page
+
+
+async def test_a_very_long_story(served: Served) -> None:
+    """A page of it has how it began and how it goes of late, says what it leaves out, and stays small."""
+    one = recording(pauses=tuple(Pause(AT + at, PauseBehavior.SILENCE, AT + at + 0.5) for at in range(2000)))
+    served.fake.add(one)
+    served.fake.stories[one.id] = story(
+        one,
+        [Told(delivery(one, sequence=number, attempts=30), (ATTEMPT,) * 30) for number in range(2000)],
+        history=[
+            HistoryEntry(one.id, step, AT + step, f"Step{step}", State.RECORDING, "", ()) for step in range(5000)
+        ],
+        notices=[Notice(new_id(), NoticeKind.PAUSED, one, AT + number, number) for number in range(2000)],
+    )
+    await served.sign_in()
+    status, page = await served.get(f"/console/recordings/{one.id}")
+    assert (status, len(page) < 500_000) == (200, True)
+    shown = [int(step) for step in re.findall(r"<strong>step(\d+)</strong>", page)]
+    assert (shown[0], shown[-1], len(shown)) == (0, 4999, MOST_STEPS)
+    assert f"{5000 - MOST_STEPS} steps are left out here" in page
+    notices = page.count('<div class="notice">')
+    assert f"{2000 - notices} earlier notices are left out here" in page
+    assert page.count('<article class="told">') == notices > 1  # none of them without what it told
+    assert "10 earlier ones are left out here" in page
+    assert page.count("<dt>Paused</dt>") == 10
 
 
 async def test_callbacks(served: Served) -> None:
@@ -517,7 +544,6 @@ def rendered(text: str) -> list[str]:
     assert whole.transcription is not None
     call = replace(whole.call, document=f"https://x.example/{text}", cause=text, info=CallInfo(text, text, text))
     whole = replace(whole, call=call, transcription=replace(whole.transcription, text=text))
-    notices, others = told_by(whole)
     switch = replace(SWITCH, why=text, holder=text, version=text, core_uuid=text)
     health = replace(HEALTH, problems=(text,), degraded=(text,), switches=(switch,))
     player = {"player": SimpleNamespace(why=text or "x")}
@@ -528,7 +554,7 @@ def rendered(text: str) -> list[str]:
 
     return [
         page("live.html", rows=live, total=1, health=health, now=AT),
-        page("recording.html", story=whole, recording=one, notices=notices, others=others, **player),
+        page("recording.html", story=whole, recording=one, **abridged(whole), **player),
         page("callbacks.html", state="dead", found=[row], older="", first=True),
         page("callback.html", told=told, body=row.delivery.body.decode()),
         page("switches.html", health=health, now=AT),

@@ -44,7 +44,10 @@ function localiseInputs() {
 
 const stream = document.getElementById("stream");
 const rows = document.getElementById("rows");
+const title = document.title;
 let skew = 0; // seconds that the daemon's clock is ahead of this one
+let moved = -Infinity; // when rows last stood elsewhere than before
+const SETTLED = 500; // milliseconds after which who presses has seen what is there now
 
 function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
@@ -77,6 +80,7 @@ function replaceRow(old, fresh) {
 
 function update({ order, rows: changed, total, stale, banner, now }) {
   skew = now - Date.now() / 1000;
+  const before = [...rows.children].map((row) => row.dataset.id);
   for (const row of [...rows.children]) {
     if (order.includes(row.dataset.id)) continue;
     const held = row.contains(document.activeElement);
@@ -93,7 +97,9 @@ function update({ order, rows: changed, total, stale, banner, now }) {
     }
     if (row && rows.children[place] !== row) rows.insertBefore(row, rows.children[place] ?? null);
   });
+  if (before.some((id, place) => order.includes(id) && order.indexOf(id) !== place)) moved = performance.now();
   document.getElementById("count").textContent = total;
+  document.title = total ? `(${total}) ${title}` : title;
   document.getElementById("empty").hidden = total > 0;
   document.getElementById("more").hidden = total <= order.length;
   const told = document.getElementById("banner");
@@ -101,8 +107,21 @@ function update({ order, rows: changed, total, stale, banner, now }) {
     told.dataset.told = banner;
     told.innerHTML = banner;
   }
-  status(stale ? "off" : "on", stale ? "the store does not answer" : "live");
+  heard(stale);
   tick();
+}
+
+// One recording's page is made anew once its state is another, or it runs no more.
+function follow({ order, rows: changed, total, stale }) {
+  heard(stale);
+  const { recording, state } = stream.dataset;
+  const html = changed[recording];
+  const over = !order.includes(recording) && total <= order.length;
+  if (!stale && (over || (html && !built(html).querySelector(`.state.${state}`)))) setTimeout(() => location.reload(), 1000);
+}
+
+function heard(stale) {
+  status(stale ? "off" : "on", stale ? "the store does not answer" : "live");
 }
 
 function status(kind, text) {
@@ -111,7 +130,7 @@ function status(kind, text) {
   if (stream.textContent !== text) stream.textContent = text;
 }
 
-function watch() {
+function watch(update) {
   let source = null;
   let later = 0;
   const open = () => {
@@ -141,12 +160,12 @@ function watch() {
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
   open();
-  setInterval(tick, 1000);
 }
 
 // A verb of a live row: the page stays, the row changes when the recording does.
 async function carryOut(form) {
   const button = form.querySelector("button");
+  if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
   try {
     const answer = await fetch(form.action, {
@@ -157,7 +176,7 @@ async function carryOut(form) {
     const { message } = await answer.json();
     say(message, !answer.ok);
   } catch {
-    say("The daemon does not answer; nothing may have happened.", true);
+    say("The daemon did not answer: see whether it was done.", true);
   }
   button.removeAttribute("aria-disabled");
 }
@@ -171,8 +190,16 @@ function say(text, bad) {
 localise(document);
 localiseInputs();
 if (stream) {
+  watch(rows ? update : follow);
+}
+if (rows) {
   skew = Number(stream.dataset.now) - Date.now() / 1000;
-  watch();
+  setInterval(tick, 1000);
+  rows.addEventListener("click", (event) => {
+    if (event.detail === 0 || performance.now() - moved > SETTLED) return; // by keyboard: the focus moves with its row
+    event.preventDefault();
+    say("The rows had just moved, so nothing was done. Press again.", true);
+  });
   rows.addEventListener("submit", (event) => {
     event.preventDefault();
     carryOut(event.target);
