@@ -20,6 +20,7 @@ import yaml
 from controller.cli import main
 from controller.settings import Settings
 from controller.settings import load as load_settings
+from tests.harness.absent import absent
 from tests.harness.compose import FILE, ROOT, Mount, dockerfile, load, sample_environment
 
 ENVIRONMENT = sample_environment()
@@ -62,7 +63,7 @@ def compose(*words: str, **said: str) -> subprocess.CompletedProcess[str]:
         known = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0
         command = ["docker", "compose"] if known else None
     if command is None:
-        pytest.skip("no Compose (Debian: apt install docker-compose)")
+        absent("no Compose (Debian: apt install docker-compose)", "FSREC_REQUIRE_COMPOSE")
     return subprocess.run(
         [*command, "--project-directory", str(ROOT), "--file", str(FILE), *words],
         capture_output=True,
@@ -145,16 +146,35 @@ def test_users() -> None:
 def test_images_are_named_by_version(service: str) -> None:
     """None is whatever is newest; fsrec's is built of this tree."""
     said = SERVICES[service]
-    if "build" in said:
-        assert (said["build"], said["image"]) == (".", "fsrec:local")
-    else:
+    if said["image"] != "fsrec:local":
         assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", said["image"])
+
+
+def test_one_service_builds() -> None:
+    """Compose builds services side by side, each with a label of its own: two of one name fail by "already exists".
+
+    The one that builds comes before those that only run it, which are never looked for in a registry.
+    """
+    assert {name: said["build"] for name, said in SERVICES.items() if "build" in said} == {"storage": "."}
+    for name in OURS:
+        assert (SERVICES[name]["image"], SERVICES[name]["pull_policy"]) == (SERVICES["storage"]["image"], "never")
+        assert "storage" in before(name)
+
+
+def before(service: str) -> set[str]:
+    """The services that come before one."""
+    direct = set(SERVICES[service].get("depends_on", ()))
+    return direct.union(*map(before, direct))
 
 
 def test_an_image_of_your_own() -> None:
     """FREESWITCH_IMAGE takes the place of the one that is named, which has to bring the program alone."""
     found = load({**ENVIRONMENT, "FREESWITCH_IMAGE": "registry.example/switch:1"})["services"]["freeswitch"]
     assert found["image"] == "registry.example/switch:1"
+    assert load({**ENVIRONMENT, "FREESWITCH_PLATFORM": "linux/arm64"})["services"]["freeswitch"]["platform"] == (
+        "linux/arm64"
+    )
+    assert found["platform"] == "linux/amd64"
     assert found["entrypoint"] == ["freeswitch"]
     assert [word for word in found["command"] if word.startswith("/")] == [
         *("/etc/fsrec/freeswitch-conf", "/run/freeswitch/log", "/run/freeswitch/db", "/run/freeswitch/run"),

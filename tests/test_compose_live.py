@@ -21,7 +21,7 @@ from tests.harness.compose import Composition, Image, why_not
 from tests.harness.freeswitch import find_binary
 from tests.harness.image import build
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]  # the first waits for what the Dockerfile fetches
 
 RUNNING = ("freeswitch", "receiver", "fsrec")
 PROMETHEUS = Image(Path("/usr/bin"), "65534:65534", ("prometheus",))

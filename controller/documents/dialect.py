@@ -73,6 +73,11 @@ class Program(Protocol):
 
     session: str
 
+    @property
+    def refused(self) -> str:
+        """Why the document that ``next`` was given last is not run, naming every problem; "" where it is."""
+        ...
+
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; ``outcome`` is the former step's. Never raises on an outcome.
 

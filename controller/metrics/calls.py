@@ -77,7 +77,7 @@ def calls(names: Names) -> tuple[Metric, ...]:
         ),
         counter(
             "documents_refused_total",
-            "Documents that could not be had, or were refused before anything of them ran.",
+            "Documents that could not be had, or were refused before anything of them ran, at any time of a call.",
             On(DocumentRefused, lambda event: (event.dialect, event.trouble)),
             labels={**of_dialect, "reason": TROUBLES},
         ),

@@ -26,7 +26,7 @@ def cluster(names: Names) -> tuple[Metric, ...]:
         gauge(
             "switches_held",
             "Whether this daemon serves a switch. One of those that share a database does, one alone serves all; "
-            "where it says 0, so do the other gauges of that switch.",
+            "where it says 0, so do the gauges of that switch's link and calls.",
             labels=of_switch,
         ),
         counter(

@@ -94,6 +94,7 @@ async def test_a_document_that_cannot_be_had() -> None:
     world = await played([["fetch", URL]], accounts={})
     assert world.told == {0: "Failed: account 'acme' is no longer in the settings"}
     assert world.asked == []
+    assert [refused.trouble for refused in world.of(DocumentRefused)] == ["settings"]
 
 
 @virtual

@@ -250,6 +250,7 @@ class Script:
         waiting: bool = False,
     ) -> None:
         self.session = "session"
+        self.refused = ""
         self._steps = steps
         self._told = told
         self._outcomes = outcomes

@@ -252,7 +252,7 @@ class Composition:
         return self._running[service].wait(timeout)
 
     def _built(self, service: str) -> bool:
-        return "build" in self.services[service]
+        return bool(self.services[service]["image"] == "fsrec:local")
 
     def _entry(self, service: str) -> list[str]:
         if found := self.services[service].get("entrypoint"):

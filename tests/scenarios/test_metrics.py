@@ -10,12 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from controller.calls.events import DocumentRefused
 from controller.metrics.registry import Names
 from controller.metrics.tables import table
 from controller.softswitch.script import Tone
 from controller.switch.link import ConnectFailed
 from tests.harness.prometheus import lint
-from tests.harness.receiver import Receiver
+from tests.harness.receiver import Answer, Receiver
 from tests.harness.switch import Switch
 from tests.metrics.exposed import Key, foreseen, key, samples
 from tests.metrics.test_tables import FAMILIES, UNCOUNTED
@@ -162,6 +163,37 @@ async def test_a_document_from_a_url(daemon: Daemon, switch: Switch) -> None:
     found = await until(daemon, lambda now: now[key("calls_failed_total")] == 1)
     assert found[key("documents_refused_total", **SWML, reason="status")] == 1
     assert found[key("documents_fetched_total", **SWML)] == 0
+
+
+FIRST = {
+    "swml": "version: 1.0.0\nsections:\n  main:\n    - transfer: {dest: '%s'}\n",
+    "twiml": "<Response><Redirect>%s</Redirect></Response>",
+}
+"""Documents that go on with another, by dialect."""
+
+
+@pytest.mark.parametrize("dialect", FIRST)
+@pytest.mark.parametrize(
+    ("answer", "reason"), [((404, b""), "status"), ((200, b"<Response><Nonsense></Response>"), "invalid")]
+)
+async def test_a_document_that_is_refused_in_a_call(
+    daemon: Daemon, switch: Switch, dialect: str, answer: tuple[int, bytes], reason: str
+) -> None:
+    """The second document counts like the first: one that is not had, and one that came and is not run, once."""
+    url = daemon.receiver.url("/second")
+    daemon.receiver.plan("/second", Answer(*answer))
+    daemon.document.write_text(FIRST[dialect] % url)
+    await daemon.start()
+    call = await switch.call()
+    await call.ended()
+    (refused,) = daemon.seen(DocumentRefused)
+    assert (refused.document, refused.dialect, refused.trouble) == (url, dialect, reason)
+    assert refused.why.startswith(f"{url}: ")
+    found = samples(await scraped(daemon))
+    assert {name: found[name] for name in found if name[0] == "fsrec_documents_refused_total" and found[name]} == {
+        key("documents_refused_total", dialect=dialect, reason=reason): 1
+    }
+    assert found[key("documents_fetched_total", dialect=dialect)] == (reason == "invalid")
 
 
 @pytest.fixture
