@@ -172,19 +172,20 @@ class OperatorDesk:
         )
 
     async def told(self, viewer: Viewer, identity: str) -> Told:
-        """Return one delivery with its attempts. Raises NotFound."""
+        """Return one delivery with its attempts, by its id in any form. Raises NotFound."""
+        ours = identity_in(identity) or identity
         return await self.store.read(
-            lambda reader: Told(_own_row(viewer, reader.delivery(identity)), reader.attempts(identity))
+            lambda reader: Told(_own_row(viewer, reader.delivery(ours)), reader.attempts(ours))
         )
 
     async def replay(self, viewer: Viewer, identity: str) -> OutboxRow:
         """Begin a delivery's schedule anew, at once, whatever became of it. Raises NotFound.
 
         One that was delivered is sent again, with the id by which its receiver knows it; one that is pending does
-        not wait for its time any more, unless for an earlier one of its subject.
+        not wait for its time any more. What is told again of one subject goes in its order.
         """
-        await self.told(viewer, identity)
-        row = await self.outbox.replay(identity)
+        known = await self.told(viewer, identity)
+        row = await self.outbox.replay(known.row.id)
         return _own_row(viewer, row)  # gone meanwhile, it is none
 
     # --- verbs -----------------------------------------------------------------------------------------------------

@@ -98,12 +98,10 @@ def in_order(reader: Reader, places: Iterable[tuple[float, str]]) -> list[Record
 def _places(
     reader: Reader, queries: Iterable[Select[tuple[float, str]]], before: Page | None, limit: int
 ) -> list[Page]:
+    behind = [] if before is None else [tuple_(_R.requested_at, _R.id) < tuple_(before[0], column_text(before[1]))]
     found: set[Page] = set()
     for query in queries:
-        if before is not None:
-            moment, identity = before
-            query = query.where(tuple_(_R.requested_at, _R.id) < tuple_(moment, column_text(identity)))
-        found.update((row.requested_at, row.id) for row in reader.rows(query.limit(limit)))
+        found.update((row.requested_at, row.id) for row in reader.rows(query.where(*behind).limit(limit)))
     return heapq.nlargest(limit, found)
 
 

@@ -9,7 +9,17 @@ import pytest
 from sqlalchemy import update
 
 from controller.recordings.model import NoticeKind, Recording, State
-from controller.store import Attempt, DeliveryState, OutboxRow, Reader, Store, Transaction, Verdict, open_store, origin_of
+from controller.store import (
+    Attempt,
+    DeliveryState,
+    OutboxRow,
+    Reader,
+    Store,
+    Transaction,
+    Verdict,
+    open_store,
+    origin_of,
+)
 from controller.store.tables import DELIVERIES
 from tests.store.values import delivery, notice, recording
 
