@@ -103,8 +103,10 @@ def _story(story: dict[str, Any]) -> None:
             output.lines([f"{output.clock(notice['at'])}  {notice['kind']} was told nobody: {notice['unrendered']}"])
     if story["webhooks"]:
         output.heading("Who was told")
+        kinds = {notice["sequence"]: f"{notice['kind']}  " for notice in story["notices"]}
         for webhook in story["webhooks"]:
-            output.lines([f"{webhook['id']}  {webhook['state']}  {webhook['method']} {webhook['url']}"])
+            kind = kinds.get(webhook["sequence"], "")  # what else is told of a recording comes behind its notices
+            output.lines([f"{webhook['id']}  {webhook['state']}  {kind}{webhook['method']} {webhook['url']}"])
             output.lines([attempt_line(attempt) for attempt in webhook["tried"]], "    ")
             if webhook["reason"]:
                 output.lines([f"given up: {webhook['reason']}"], "    ")
