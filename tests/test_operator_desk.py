@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
 
 from controller.console.ports import NotFound, Viewer
 from controller.operator_desk import OperatorDesk
@@ -188,12 +187,12 @@ async def test_what_cannot_be_read_hides_nothing_else(world: World) -> None:
         transaction.save_call(call(id=made.owner.call))
         transaction.add_transcription(transcription(made))
         transaction.add_message(call(), sent)
-        for table, change in (
-            ("calls", "data = '{}'"),
-            ("transcriptions", "data = '{}'"),
-            ("deliveries", "headers = '['"),
+        for statement in (
+            "UPDATE calls SET data = '{}'",
+            "UPDATE transcriptions SET data = '{}'",
+            "UPDATE deliveries SET headers = '['",
         ):
-            transaction.connection.execute(text(f"UPDATE {table} SET {change}"))
+            transaction.connection.exec_driver_sql(statement)
 
     await world.store.write(work)
     story = await world.desk.story(Viewer(), made.id)
