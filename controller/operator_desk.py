@@ -12,6 +12,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from typing import TypeVar
 
 from controller import __version__
 from controller.api_desk import ApiDesk
@@ -30,7 +31,6 @@ from controller.console.ports import (
     Told,
     Viewer,
 )
-from controller.documents.call import Call
 from controller.federated_desk import FederatedDesk
 from controller.media.variants import Variant
 from controller.media.wav import WavError
@@ -40,7 +40,6 @@ from controller.recordings.model import EndReason, PauseBehavior, Recording
 from controller.recordings.ports import MediaAway, NotPossible, SwitchAway
 from controller.recordings.service import RecordingService
 from controller.store import search as rows
-from controller.store.codec import DecodeError
 from controller.store.reader import Reader
 from controller.store.search import identity_in, in_order
 from controller.store.store import Store
@@ -49,6 +48,7 @@ from controller.switch.board import Switchboard
 from controller.telemetry import RecordingChanged
 from controller.webhooks.outbox import Outbox
 
+T = TypeVar("T")
 ASKED = "an operator asked for a reconciliation"
 OUTLINES = 2
 """Outlines that are drawn at a time: an hour of two channels is read in some 40 ms."""
@@ -139,12 +139,12 @@ class OperatorDesk:
             attempts = reader.attempts_of(row.id for row in sent)
             return Story(
                 recording,
-                _call(reader, recording.owner.call),
+                _readable(lambda: reader.call(recording.owner.call)),
                 history=reader.history(recording.id),
                 notices=reader.notices_of(recording.id),
                 unrendered=reader.notice_errors(recording.id),
                 told=[Told(row, attempts.get(row.id, ())) for row in sent],
-                transcription=reader.transcription(recording.id),
+                transcription=_readable(lambda: reader.transcription(recording.id)),
             )
 
         return await self.store.read(look)
@@ -172,19 +172,20 @@ class OperatorDesk:
         )
 
     async def told(self, viewer: Viewer, identity: str) -> Told:
-        """Return one delivery with its attempts. Raises NotFound."""
+        """Return one delivery with its attempts, by its id in any form. Raises NotFound."""
+        ours = identity_in(identity) or identity
         return await self.store.read(
-            lambda reader: Told(_own_row(viewer, reader.delivery(identity)), reader.attempts(identity))
+            lambda reader: Told(_own_row(viewer, _readable(lambda: reader.delivery(ours))), reader.attempts(ours))
         )
 
     async def replay(self, viewer: Viewer, identity: str) -> OutboxRow:
         """Begin a delivery's schedule anew, at once, whatever became of it. Raises NotFound.
 
         One that was delivered is sent again, with the id by which its receiver knows it; one that is pending does
-        not wait for its time any more, unless for an earlier one of its subject.
+        not wait for its time any more. What is told again of one subject goes in its order.
         """
-        await self.told(viewer, identity)
-        row = await self.outbox.replay(identity)
+        known = await self.told(viewer, identity)
+        row = await self.outbox.replay(known.row.id)
         return _own_row(viewer, row)  # gone meanwhile, it is none
 
     # --- verbs -----------------------------------------------------------------------------------------------------
@@ -243,6 +244,9 @@ class OperatorDesk:
         holder = self.cluster.elsewhere.get(switch)
         if holder is not None and not self.cluster.holds(switch):
             raise NotPossible(f"switch {switch} is served by another daemon, {holder}: ask that one")
+        link = self.board.status(switch)
+        if link.state == "refused":
+            raise NotPossible(f"switch {switch} refused this daemon ({link.why}): mend that, and restart fsrec")
         try:
             self.board.reconnect(switch, ASKED)
         except SwitchAway as away:
@@ -295,9 +299,9 @@ def _own_row(viewer: Viewer, row: OutboxRow | None) -> OutboxRow:
     return row
 
 
-def _call(reader: Reader, identity: str) -> Call | None:
-    """Return a call; one that can't be read must not hide its recordings' stories."""
+def _readable(read: Callable[[], T | None]) -> T | None:
+    """Return what is read, None where it can't be: it must not hide what else is asked for."""
     try:
-        return reader.call(identity)
-    except (DecodeError, ValueError):
+        return read()
+    except ValueError:  # a DecodeError, too
         return None

@@ -25,6 +25,7 @@ from controller.console import api
 from controller.console.access import ACCESS, Access
 from controller.console.ports import Told, Viewer
 from controller.http.basic import DOOR, Door
+from controller.recordings.model import State
 from controller.recordings.ports import MediaAway
 from controller.store.values import DeliveryState, OutboxRow
 from tests.console.test_api import Operators
@@ -148,6 +149,29 @@ async def test_all_that_is_dead_is_replayed(operators: Slow, reach: tuple[str, .
     ended = await said(await start("webhooks", "replay", "--dead", "--wait", *reach))
     assert (ended.code, ended.out, ended.err) == (0, "230 of 230 delivered\n", "")
     assert len({identity for _, identity in operators.done}) == len(operators.done) == 230
+
+
+async def test_what_is_told_again_is_told_in_order(operators: Slow, reach: tuple[str, ...]) -> None:
+    """Of one recording one after the other, as it happened; each is waited for by itself."""
+    made = [recording() for _ in range(9)]
+    ids: dict[str, list[str]] = {one.id: [] for one in made}
+    for index in range(45):
+        row = delivery(made[index % 9], created_at=float(index))
+        operators.told_of[row.id] = Told(row)
+        ids[row.subject].append(row.id)
+    assert (await said(await start("webhooks", "replay", "--dead", *reach))).code == 0
+    done = [identity for _, identity in operators.done]
+    for of_one in ids.values():
+        assert [identity for identity in done if identity in of_one] == of_one
+
+
+async def test_all_that_runs(operators: Slow, reach: tuple[str, ...]) -> None:
+    """--live shows as many as are asked for and says how many more there are, or with --all all."""
+    operators.add(*(recording(State.RECORDING) for _ in range(230)))
+    some = await said(await start("recordings", "list", "--live", "--json", *reach))
+    assert (len(some.out.splitlines()), some.err) == (50, "50 of 230 that run\n")
+    everything = await said(await start("recordings", "list", "--live", "--all", "--json", *reach))
+    assert (len(everything.out.splitlines()), everything.err) == (230, "")
 
 
 async def test_a_reader_that_has_enough(operators: Slow, reach: tuple[str, ...]) -> None:
@@ -311,7 +335,7 @@ def test_bash_completes(tmp_path: Path) -> None:
         try:
             os.write(master, f"source {script}; echo sour''ced\n".encode())
             _read_until(master, b"sourced\r\n")
-            os.write(master, b"fsrec rec\t")
+            os.write(master, b"fsrec reco\t")
             _read_until(master, b"recordings ")
             os.write(master, b"list --state comp\t")
             _read_until(master, b"completed ")

@@ -10,13 +10,14 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
-from controller.console.ports import Viewer
+from controller.console.ports import NotFound, Viewer
 from controller.operator_desk import OperatorDesk
 from controller.recordings.model import Recording, State
-from controller.store import Store, open_store
+from controller.recordings.ports import NotPossible
+from controller.store import Store, Transaction, open_store
 from controller.switch.board import LinkStatus
 from controller.telemetry import RecordingChanged, RecordingFinished
-from tests.store.values import recording
+from tests.store.values import call, delivery, recording, transcription
 
 NOW = 5000.0
 CHANGED = RecordingChanged("r", "c", "swml", "requested", "recording", "Started")
@@ -154,3 +155,55 @@ async def test_the_health_of_a_switch(world: World) -> None:
     daemon.held = True  # taken since the others were looked at
     daemon.link = LinkStatus("reconciling", "soon")
     assert await status() == ("reconciling", "soon", "")
+
+
+@pytest.mark.parametrize(
+    ("link", "held", "elsewhere", "words"),
+    [
+        (
+            LinkStatus("refused", "its password"),
+            True,
+            {},
+            r"refused this daemon \(its password\): mend that, and restart",
+        ),
+        (LinkStatus("detached"), False, {"fs1": "d2"}, "served by another daemon, d2"),
+    ],
+)
+async def test_a_switch_that_cannot_be_reconciled(
+    world: World, link: LinkStatus, held: bool, elsewhere: dict[str, str], words: str
+) -> None:
+    """It is said why, and who can."""
+    world.daemon.link, world.daemon.held, world.daemon.elsewhere = link, held, elsewhere
+    with pytest.raises(NotPossible, match=words):
+        await world.desk.reconcile(Viewer(), "fs1")
+
+
+async def test_what_cannot_be_read_hides_nothing_else(world: World) -> None:
+    """A call or a transcription that can't be read leaves the story as it is without; such a delivery is none."""
+    made, sent = recording(), delivery()
+
+    def work(transaction: Transaction) -> None:
+        transaction.save_recording(made)
+        transaction.save_call(call(id=made.owner.call))
+        transaction.add_transcription(transcription(made))
+        transaction.add_message(call(), sent)
+        for statement in (
+            "UPDATE calls SET data = '{}'",
+            "UPDATE transcriptions SET data = '{}'",
+            "UPDATE deliveries SET headers = '['",
+        ):
+            transaction.connection.exec_driver_sql(statement)
+
+    await world.store.write(work)
+    story = await world.desk.story(Viewer(), made.id)
+    assert (story.recording, story.call, story.transcription) == (made, None, None)
+    with pytest.raises(NotFound):
+        await world.desk.told(Viewer(), sent.id)
+
+
+async def test_a_delivery_in_any_form(world: World) -> None:
+    """Its id is a uuid, with dashes or without, in either case."""
+    sent = delivery()
+    await world.store.write(lambda transaction: transaction.add_message(call(), sent))
+    for said in (sent.id.upper(), sent.id.replace("-", "")):
+        assert (await world.desk.told(Viewer(), said)).row.id == sent.id

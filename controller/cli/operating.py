@@ -105,4 +105,4 @@ def _chosen(parser: argparse.ArgumentParser) -> None:
 
 
 def _timeout(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", type=count, default=60, metavar="SECONDS", help="how long to wait (60)")
+    parser.add_argument("--timeout", type=count, default=60, metavar="SECONDS", help="how long to wait for each (60)")

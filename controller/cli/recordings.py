@@ -14,6 +14,7 @@ from controller.cli.reaching import client_of
 from controller.cli.values import OK, PROBLEM, CommandFailed
 from controller.cli.webhooks import attempt_line
 
+MOST_LIVE = 2000
 _COLUMNS = (
     Column("ID", lambda row, whole: output.identity(row["id"], whole)),
     Column("STATE", lambda row, _: row["state"]),
@@ -45,7 +46,7 @@ def show_list(options: argparse.Namespace) -> int:
 def _live(client: Client, options: argparse.Namespace) -> int:
     if of_recordings(options):
         raise CommandFailed("fsrec: --live lists all that runs now; it takes none of the options that say which", 2)
-    found = client.get("/live", {"limit": min(options.limit, 200)})
+    found = client.get("/live", {"limit": MOST_LIVE if options.all else min(options.limit, MOST_LIVE)})
     Table(_LIVE, lines=options.json).page(found["recordings"])
     shown = len(found["recordings"])
     if shown < found["total"]:
@@ -102,8 +103,10 @@ def _story(story: dict[str, Any]) -> None:
             output.lines([f"{output.clock(notice['at'])}  {notice['kind']} was told nobody: {notice['unrendered']}"])
     if story["webhooks"]:
         output.heading("Who was told")
+        kinds = {notice["sequence"]: f"{notice['kind']}  " for notice in story["notices"]}
         for webhook in story["webhooks"]:
-            output.lines([f"{webhook['id']}  {webhook['state']}  {webhook['method']} {webhook['url']}"])
+            kind = kinds.get(webhook["sequence"], "")  # what else is told of a recording comes behind its notices
+            output.lines([f"{webhook['id']}  {webhook['state']}  {kind}{webhook['method']} {webhook['url']}"])
             output.lines([attempt_line(attempt) for attempt in webhook["tried"]], "    ")
             if webhook["reason"]:
                 output.lines([f"given up: {webhook['reason']}"], "    ")

@@ -43,11 +43,11 @@ def reconcile(options: argparse.Namespace) -> int:
     names = list(options.name)
     if options.all:
         names = [name for name, row in before.items() if row["state"] != "elsewhere"]
-    until = time.monotonic() + options.timeout
     failed = done = 0
 
     def one(name: str) -> dict[str, Any]:
         client.post(f"/switches/{segment(name)}/reconcile")
+        until = time.monotonic() + options.timeout
         return _served(client, name, before.get(name, {}).get("connected_at"), until)
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from controller.cli import output
@@ -11,7 +12,7 @@ from controller.cli.client import Client, Refused, segment
 from controller.cli.output import Column, Table
 from controller.cli.reaching import client_of
 from controller.cli.values import INTERRUPTED, OK, PROBLEM, WRONG_USE, CommandFailed
-from controller.cli.working import bar, each, everything, patiently
+from controller.cli.working import bar, each_in_order, everything, patiently
 
 LOOK = 0.5
 """Seconds between two looks at a delivery that is waited for."""
@@ -83,24 +84,31 @@ def replay(options: argparse.Namespace) -> int:
     if options.id and (options.account or options.since is not None):
         raise CommandFailed("fsrec: --account and --since choose among the --dead", WRONG_USE)
     client = client_of(options)
-    ids: list[str] = list(options.id)
-    if options.dead:
-        query = {"state": "dead", "account": options.account, "since": options.since}
-        ids = [str(row["id"]) for row in everything(client, "/webhooks", "webhooks", query)]
-    return _replayed(client, ids, options)
+    if options.id:
+        return _replayed(client, [options.id], options)
+    query = {"state": "dead", "account": options.account, "since": options.since}
+    return _replayed(client, _oldest_first(everything(client, "/webhooks", "webhooks", query)), options)
 
 
-def _replayed(client: Client, ids: list[str], options: argparse.Namespace) -> int:
-    until = time.monotonic() + options.timeout
+def _oldest_first(newest_first: Iterable[dict[str, Any]]) -> list[list[str]]:
+    """Return the ids of deliveries, what is about the same thing in a row: it is told in the order it happened."""
+    rows: dict[str, list[str]] = {}
+    for told in reversed(list(newest_first)):
+        rows.setdefault(told["subject"], []).append(told["id"])
+    return list(rows.values())
+
+
+def _replayed(client: Client, rows: Sequence[Sequence[str]], options: argparse.Namespace) -> int:
     failed = done = 0
+    count = sum(map(len, rows))
 
     def again(identity: str) -> dict[str, Any]:
         row: dict[str, Any] = patiently(lambda: client.post(f"/webhooks/{segment(identity)}/replay"))
-        return _awaited(client, row, until) if options.wait else row
+        return _awaited(client, row, time.monotonic() + options.timeout) if options.wait else row
 
     try:
-        with bar("replaying", len(ids)) as drawn:
-            for identity, came in each(ids, again, at_once=8 if options.wait else 4):
+        with bar("replaying", count) as drawn:
+            for identity, came in each_in_order(rows, again, at_once=8 if options.wait else 4):
                 done += 1
                 drawn.advance()
                 if isinstance(came, CommandFailed):
@@ -115,10 +123,10 @@ def _replayed(client: Client, ids: list[str], options: argparse.Namespace) -> in
                 elif options.id:
                     drawn.result(f"{came['id']}  {came['state']}")
     except KeyboardInterrupt:
-        output.tell(f"stopped: {done} of {len(ids)} replayed; the others are as they were")
+        output.tell(f"stopped: {done} of {count} replayed; the others are as they were")
         return INTERRUPTED
     if options.dead and not options.json:
-        print(f"{done - failed} of {len(ids)} {'delivered' if options.wait else 'begun anew'}")
+        print(f"{done - failed} of {count} {'delivered' if options.wait else 'begun anew'}")
     return PROBLEM if failed else OK
 
 

@@ -71,32 +71,40 @@ def bar(title: str, total: int | None) -> Iterator[Bar]:
         yield Bar(progress, progress.add_task(title, total=total))
 
 
-def each(items: Sequence[T], work: Callable[[T], R], at_once: int = 1) -> Iterator[tuple[T, R | CommandFailed]]:
-    """Do work for every item, several at once; yield each with what came of it, or why nothing did.
+def each(items: Iterable[T], work: Callable[[T], R], at_once: int = 1) -> Iterator[tuple[T, R | CommandFailed]]:
+    """Do work for every item, as ``each_in_order`` with no order among them."""
+    return each_in_order([[item] for item in items], work, at_once)
 
-    Whoever stops to read leaves what has not begun undone, and waits for nobody.
+
+def each_in_order(
+    rows: Sequence[Sequence[T]], work: Callable[[T], R], at_once: int = 1
+) -> Iterator[tuple[T, R | CommandFailed]]:
+    """Do work for every item, of several rows at once; yield each with what came of it, or why nothing did.
+
+    Those of one row are done one after the other. Whoever stops to read leaves what has not begun undone, and waits
+    for nobody.
     """
-    waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
+    waiting: queue.SimpleQueue[Sequence[T]] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[T, R | CommandFailed | BaseException]] = queue.SimpleQueue()
     over = threading.Event()
-    for item in items:
-        waiting.put(item)
+    for row in rows:
+        waiting.put(row)
 
     def worker() -> None:
-        while not over.is_set():
-            try:
-                item = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                done.put((item, work(item)))
-            except BaseException as error:
-                done.put((item, error))
+        with contextlib.suppress(queue.Empty):
+            while True:
+                for item in waiting.get_nowait():
+                    if over.is_set():
+                        return
+                    try:
+                        done.put((item, work(item)))
+                    except BaseException as error:
+                        done.put((item, error))
 
-    for _ in range(min(at_once, len(items))):
+    for _ in range(min(at_once, len(rows))):
         threading.Thread(target=worker, daemon=True).start()
     try:
-        for _ in items:
+        for _ in range(sum(map(len, rows))):
             item, came = done.get()
             if isinstance(came, BaseException) and not isinstance(came, CommandFailed):
                 raise came

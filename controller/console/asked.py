@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from controller.console.ports import Place, Search
-from controller.http.openapi.operators import LARGEST_PAGE, MOST_TEXT, PAGE
+from controller.http.openapi.operators import LARGEST_PAGE, MOST_LIVE, MOST_TEXT, PAGE
 from controller.media.copies import FORMATS
 from controller.recordings.model import PauseBehavior, State
 from controller.store.values import DeliveryState
@@ -21,7 +21,9 @@ from controller.store.values import DeliveryState
 MAX_BODY = 4096
 LEAST_PREFIX = 6
 """Characters of an id that may stand for the whole of it."""
-_PREFIX = re.compile(rf"[0-9a-f]{{{LEAST_PREFIX},8}}|[0-9a-f]{{8}}-[0-9a-f-]{{0,26}}")
+_PREFIX = re.compile(rf"(?:re)?([0-9a-f]{{{LEAST_PREFIX},31}})")
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+"""Where a uuid has its dashes."""
 _CURSOR = re.compile(r"(?P<at>[0-9]{1,12}(\.[0-9]{1,9})?)~(?P<id>[A-Za-z0-9-]{1,64})")
 
 T = TypeVar("T")
@@ -52,9 +54,9 @@ class Deliveries(NamedTuple):
 
 
 def prefix(text: str) -> str | None:
-    """Return what may be the beginning of an id, or None: it is a whole one, or the beginning of none."""
-    lower = text.lower()
-    return lower if _PREFIX.fullmatch(lower) else None
+    """Return the beginning of an id (uuid) that is said in any vendor's form; None of a whole one, and of none."""
+    found = _PREFIX.fullmatch(text.lower().replace("-", ""))
+    return None if found is None else "-".join(filter(None, (found[1][start:end] for start, end in _GROUPS)))
 
 
 def cursor(place: Place) -> str:
@@ -88,8 +90,8 @@ def deliveries(request: web.Request) -> tuple[Deliveries, Page]:
 
 
 def limit(request: web.Request) -> int:
-    """Return how many a query asks for. Raises BadRequest."""
-    return _Query(request, ("limit",)).page().limit
+    """Return how many of what runs a query asks for. Raises BadRequest."""
+    return _Query(request, ("limit",)).one("limit", _count(MOST_LIVE)) or PAGE
 
 
 def nothing(request: web.Request) -> None:
@@ -141,7 +143,7 @@ class _Query:
         return given[0] if given else None
 
     def page(self) -> Page:
-        return Page(self.one("limit", _count) or PAGE, self.one("before", _place))
+        return Page(self.one("limit", _count(LARGEST_PAGE)) or PAGE, self.one("before", _place))
 
     def _read(self, name: str, value: str, read: Callable[[str], T]) -> T:
         try:
@@ -182,10 +184,13 @@ def _flag(value: str) -> bool:
     return value == "true"
 
 
-def _count(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= LARGEST_PAGE):
-        raise ValueError(f"should be a whole number from 1 to {LARGEST_PAGE}")
-    return int(value)
+def _count(most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= most):
+            raise ValueError(f"should be a whole number from 1 to {most}")
+        return int(value)
+
+    return read
 
 
 def _place(value: str) -> Place:

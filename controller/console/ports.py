@@ -185,7 +185,7 @@ class Operations(Protocol):
         """Begin a delivery's schedule anew, at once, whatever became of it. Raises NotFound.
 
         One that was delivered is sent again, with the id by which its receiver knows it; one that is pending does
-        not wait for its time any more, unless for an earlier one of its subject.
+        not wait for its time any more. What is told again of one subject goes in its order.
         """
         ...
 

@@ -270,16 +270,28 @@ class Reader:
 
         Those of others in between are steps along the index.
         """
-        order = DELIVERIES.c.created_at, DELIVERIES.c.id
+        newest = DELIVERIES.c.created_at.desc(), DELIVERIES.c.id.desc()
         rows: list[OutboxRow] = []
         for wanted in [state] if state is not None else list(DeliveryState):  # each is one walk along the index
-            query = select(DELIVERIES).where(DELIVERIES.c.state == wanted.value)
+            query = select(DELIVERIES).where(DELIVERIES.c.state == wanted.value).order_by(*newest)
             if account is not None:
                 query = query.where(DELIVERIES.c.account == column_text(account))
-            if before is not None:
-                query = query.where(tuple_(*order) < _place(before))
-            rows += self._outbox(query.order_by(*(column.desc() for column in order)).limit(limit))
+            rows += self._deliveries(query, before, limit)
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
+
+    def _deliveries(self, query: Select[Any], before: Page | None, limit: int) -> list[OutboxRow]:
+        """Return so many, if there are, also where rows among them can't be read."""
+        made: list[OutboxRow] = []
+        while True:
+            behind = query
+            if before is not None:
+                behind = query.where(tuple_(DELIVERIES.c.created_at, DELIVERIES.c.id) < _place(before))
+            wanted = limit - len(made)
+            rows = self._rows(behind.limit(wanted))
+            made += self._readable("deliveries", rows, outbox_row)
+            if len(made) == limit or len(rows) < wanted:
+                return made
+            before = rows[-1].created_at, rows[-1].id
 
     def counts(self) -> dict[DeliveryState, int]:
         """Return how many deliveries are in each state."""

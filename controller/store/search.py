@@ -61,14 +61,15 @@ def search(
         asked.append(_R.requested_at <= until)
     if not deleted:
         asked.append(_R.deleted_at.is_(None))
-    if before is not None:
-        moment, identity = before
-        asked.append(tuple_(_R.requested_at, _R.id) < tuple_(moment, column_text(identity)))
-    found: set[tuple[float, str]] = set()
-    for query in _queries(account, text.strip()):
-        rows = reader.rows(query.where(*asked).order_by(*_NEWEST).limit(limit))
-        found.update((row.requested_at, row.id) for row in rows)
-    return in_order(reader, heapq.nlargest(limit, found))
+    queries = [query.where(*asked).order_by(*_NEWEST) for query in _queries(account, text.strip())]
+    made: list[Recording] = []
+    while True:  # once, unless a row can't be read: what is behind it belongs to the page
+        wanted = limit - len(made)
+        places = _places(reader, queries, before, wanted)
+        made += in_order(reader, places)
+        if len(made) == limit or len(places) < wanted:
+            return made
+        before = places[-1]
 
 
 def beginning(reader: Reader, of: Beginning, prefix: str, *, account: str | None, limit: int) -> list[str]:
@@ -92,6 +93,16 @@ def in_order(reader: Reader, places: Iterable[tuple[float, str]]) -> list[Record
     identities = [identity for _, identity in places]
     read = {one.id: one for ids in chunks(identities) for one in reader.recordings_by_id(ids)}
     return [read[identity] for identity in identities if identity in read]
+
+
+def _places(
+    reader: Reader, queries: Iterable[Select[tuple[float, str]]], before: Page | None, limit: int
+) -> list[Page]:
+    behind = [] if before is None else [tuple_(_R.requested_at, _R.id) < tuple_(before[0], column_text(before[1]))]
+    found: set[Page] = set()
+    for query in queries:
+        found.update((row.requested_at, row.id) for row in reader.rows(query.where(*behind).limit(limit)))
+    return heapq.nlargest(limit, found)
 
 
 def _queries(account: str | None, text: str) -> list[Select[tuple[float, str]]]:

@@ -131,8 +131,8 @@ REPLAYED = (
     .where(DELIVERIES.c.id == bindparam("key"))
     .values(
         state=DeliveryState.PENDING.value,
-        owed=False,
-        due_at=bindparam("to_due_at"),
+        owed=True,
+        due_at=None,
         tries=0,
         finished_at=None,
         reason=None,

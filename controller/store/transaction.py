@@ -259,13 +259,15 @@ class Transaction(Reader):
     def replay(self, identity: str) -> OutboxRow | None:
         """Begin a delivery's schedule anew, at once, whatever became of it; None if there is no such delivery.
 
-        One that still waits for an earlier one of its subject goes on waiting.
+        It owes an attempt again: it waits for an earlier one of its subject that owes one, and later ones for it.
         """
         row = self.delivery(identity)
         if row is None or (row.state is DeliveryState.PENDING and row.due_at is None):
             return row
         statements.lock_subjects(self.connection, [row.subject])
-        self.connection.execute(statements.REPLAYED, {"key": identity, "to_due_at": self.now})
+        self.connection.execute(statements.REPLAYED, {"key": identity})
+        now = self.now
+        self._own.moves.append((row.subject, lambda lane: lane.again(identity, now)))
         return self.delivery(identity)
 
     @property

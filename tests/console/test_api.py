@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from controller.console.access import ACCESS, Access
 from controller.console.ports import Health, NotAllowed, NotFound, Place, Running, Search, Told, Viewer
 from controller.http import openapi
 from controller.http.basic import DOOR, Door
+from controller.http.openapi.operators import OPERATIONS
 from controller.recordings.model import PauseBehavior, Recording, State
 from controller.recordings.ports import LedgerFailed, MediaAway, NotHeld, NotPossible, SwitchAway
 from controller.store.values import DeliveryState, OutboxRow
@@ -271,6 +273,32 @@ async def test_a_beginning_of_several(client: TestClient[Any, Any], operators: O
     await got(client, "/recordings/bbbbbb", 404)
     await got(client, "/recordings/aaaaa", 404)
     assert operators.done == [("stop", second.id)]
+
+
+@pytest.mark.parametrize(
+    "said", ["RE0123456789ab4d", "0123456789AB4", "01234567-89ab-4", "0123456789ab4def8123456789abcde", "re012345"]
+)
+async def test_a_beginning_in_any_form(client: TestClient[Any, Any], operators: Operators, said: str) -> None:
+    """A vendor's letters, digits without dashes, either case: also the beginning of a delivery's id."""
+    one = recording(id="01234567-89ab-4def-8123-456789abcdef")
+    row = delivery(one)
+    row = replace(row, delivery=replace(row.delivery, id=one.id))
+    operators.add(one)
+    operators.told_of[row.id] = Told(row)
+    assert (await got(client, f"/recordings/{said}"))["recording"]["id"] == one.id
+    assert (await got(client, f"/webhooks/{said}"))["id"] == row.id
+
+
+async def test_the_next_page_is_asked_for_as_described(client: TestClient[Any, Any], operators: Operators) -> None:
+    """What ``next`` says has the form that ``before`` is described to have."""
+    operators.add(*(recording(requested_at=AT + index / 3) for index in range(2)))
+    [pattern] = {
+        one["schema"]["pattern"]
+        for operation in OPERATIONS
+        for one in operation.parameters
+        if one["name"] == "before"
+    }
+    assert re.fullmatch(pattern, (await got(client, "/recordings?limit=1"))["next"])
 
 
 @pytest.mark.parametrize(

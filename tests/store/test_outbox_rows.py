@@ -6,9 +6,21 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from controller.recordings.model import NoticeKind, Recording, State
-from controller.store import Attempt, DeliveryState, OutboxRow, Store, Transaction, Verdict, open_store, origin_of
+from controller.store import (
+    Attempt,
+    DeliveryState,
+    OutboxRow,
+    Reader,
+    Store,
+    Transaction,
+    Verdict,
+    open_store,
+    origin_of,
+)
+from controller.store.tables import DELIVERIES
 from tests.store.values import delivery, notice, recording
 
 ORIGIN = "http://127.0.0.1:9"
@@ -165,6 +177,35 @@ async def test_replay(store: Store, clock: Clock) -> None:
     early = await store.write(lambda transaction: transaction.replay(first))
     assert early is not None
     assert early.due_at == 200.0
+
+
+async def test_replays_keep_the_order(store: Store, clock: Clock) -> None:
+    """What is told of a recording again goes one after the other, as at first, whoever else waits for its time."""
+    of = recording()
+    first, second, third = [await add(store, of, sequence) for sequence in (1, 2, 3)]
+    for one, verdict in ((first, DEAD), (second, LATER), (third, DEAD)):
+        await attempt(store, one, verdict)
+    for one in (first, third):
+        await store.write(lambda transaction, one=one: transaction.replay(one))  # type: ignore[misc]
+    assert await due(store, 100.0) == [first]
+    await attempt(store, first, LATER)
+    assert await due(store, 100.0) == [third]
+    again = await store.write(lambda transaction: transaction.replay(second))
+    assert again is not None
+    assert again.due_at == 100.0
+
+
+async def test_a_bad_row_ends_no_list(store: Store, clock: Clock) -> None:
+    """A page of deliveries is full also where rows on it can't be read, of one state and of all."""
+    made = []
+    for clock.now in range(4):
+        made.append(await add(store, recording(), 1))
+    spoil = update(DELIVERIES).where(DELIVERIES.c.id.in_(made[1:3])).values(headers="[")
+    await store.write(lambda transaction: transaction.connection.execute(spoil) and None)
+    for state in (None, DeliveryState.PENDING):
+        for limit in (2, 3):
+            rows = await store.read(partial(Reader.deliveries, state=state, limit=limit))
+            assert [row.id for row in rows] == [made[3], made[0]]
 
 
 async def test_origins_with_something_due(store: Store) -> None:

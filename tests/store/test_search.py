@@ -171,6 +171,18 @@ async def test_one_bad_row_hides_no_other(store: Store, told: Told) -> None:
     assert [event.row for event in told.of(RowUnreadable)] == [bad.id]
 
 
+async def test_a_bad_row_ends_no_list(store: Store) -> None:
+    """A page is full, and tells so of the next one, also where rows on it can't be read."""
+    made = [recording(requested_at=float(index)) for index in range(6)]
+    await saved(store, *made)
+    spoil = update(RECORDINGS).where(RECORDINGS.c.id.in_([made[4].id, made[3].id, made[0].id])).values(data="{}")
+    await store.write(lambda transaction: transaction.connection.execute(spoil) and None)
+    assert await found(store, 2) == [made[5], made[2]]
+    assert await found(store, 3) == [made[5], made[2], made[1]]
+    assert await found(store, 4) == [made[5], made[2], made[1]]
+    assert await found(store, 2, before=(2.0, made[2].id)) == [made[1]]
+
+
 async def test_a_replacement_leaves_what_never_changes(store: Store) -> None:
     """A recording's account, call, leg and parties are written once: its rows are found by them as they were."""
     made = recording(caller="1", called="2")

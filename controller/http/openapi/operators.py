@@ -39,7 +39,7 @@ from controller.recordings.model import (
 
 TAG = "Operators"
 ROOT = "/console/api"
-PAGE, LARGEST_PAGE = 50, 200
+PAGE, LARGEST_PAGE, MOST_LIVE = 50, 200, 2000
 MOST_TEXT = 256
 """Characters of a value that is looked for."""
 
@@ -185,10 +185,11 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 _COUNT = query("limit", whole("At most so many.", 1, LARGEST_PAGE, PAGE))
-_BEFORE = query("before", text("next of the page before.", pattern=rf"^[0-9]{{1,12}}~{UUID[1:]}"))
+_LIVE_COUNT = query("limit", whole("At most so many.", 1, MOST_LIVE, PAGE))
+_BEFORE = query("before", text("next of the page before.", pattern=rf"^[0-9]{{1,12}}(\.[0-9]{{1,9}})?~{UUID[1:]}"))
 _ACCOUNT = query("account", text("An account's, by its name in the settings.", maxLength=MOST_TEXT))
 _SINCE = query("since", number("Not before, in Unix seconds."))
-_ID = segment("id", text("An id in any vendor's form, or 6 characters or more of it.", pattern="^[0-9a-f-]{1,36}$"))
+_ID = segment("id", text("An id in any vendor's form, or 6 of its digits or more.", pattern="^[0-9A-Za-z-]{1,36}$"))
 _RECORDINGS = (
     _ACCOUNT,
     query("dialect", text("", maxLength=MOST_TEXT)),
@@ -246,7 +247,7 @@ OPERATIONS = (
     ),
     _operation(
         "get", "/live", "operatorListLive", "Recordings that run now, newest first.",
-        struct({"recordings": listing(ref("OperatorRunning")), "total": whole("How many run.", 0)}), _COUNT,
+        struct({"recordings": listing(ref("OperatorRunning")), "total": whole("How many run.", 0)}), _LIVE_COUNT,
     ),
     _operation(
         "get", "/recordings/{id}", "operatorFetchRecording", "All about one recording.", ref("OperatorStory"), _ID,
