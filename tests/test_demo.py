@@ -19,9 +19,11 @@ from controller.demo import demo, parts, run, words
 from controller.demo.parts import PARTS, Part, Stage
 from controller.demo.receiver import Receiver
 from controller.demo.sound import Sound
+from controller.demo.timeline import Timeline
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
+from controller.http.base import RequestFailed
 from controller.softswitch import Script, Silence, Speech, Tone, render
 from controller.store.reader import Reader
 from tests.harness import command
@@ -141,6 +143,13 @@ async def test_people_find_the_console() -> None:
                 assert page.status == 200
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_error_of_the_daemons_own_is_on_the_timeline() -> None:
+    """Who finds that a page is answered with 500 reads why beside it."""
+    lines: list[str] = []
+    Timeline(lines.append).observe(RequestFailed("GET", "/console/recordings/{id}", AttributeError("no audio")))
+    assert lines[0].endswith("problem   GET /console/recordings/{id}: AttributeError: no audio")
 
 
 async def test_whoever_stops_a_call_in_the_console_ends_no_demo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ function replaceRow(old, fresh) {
   (again ?? fresh.querySelector("a"))?.focus();
 }
 
-function update({ order, rows: changed, total, stale, banner, now }) {
+function update({ order, rows: changed, total, banner, now }) {
   skew = now - Date.now() / 1000;
   for (const row of [...rows.children]) {
     if (order.includes(row.dataset.id)) continue;
@@ -101,8 +101,17 @@ function update({ order, rows: changed, total, stale, banner, now }) {
     told.dataset.told = banner;
     told.innerHTML = banner;
   }
-  status(stale ? "off" : "on", stale ? "the store does not answer" : "live");
   tick();
+}
+
+// The page of a recording that has not ended: it is loaded anew once the recording is in another state, or has ended.
+let listed = false;
+function follow({ order, rows: changed, total }) {
+  const id = stream.dataset.recording;
+  const there = order.includes(id);
+  const same = !changed[id] || built(changed[id]).querySelector(".state").className === stream.dataset.state;
+  if (there ? !same : listed || total <= order.length) location.reload();
+  listed ||= there;
 }
 
 function status(kind, text) {
@@ -118,7 +127,12 @@ function watch() {
     clearTimeout(later);
     if (source || document.hidden) return;
     source = new EventSource(stream.dataset.events);
-    source.addEventListener("live", (event) => update(JSON.parse(event.data)));
+    source.addEventListener("live", (event) => {
+      const live = JSON.parse(event.data);
+      status(live.stale ? "off" : "on", live.stale ? "the store does not answer" : "live");
+      if (rows) update(live);
+      else if (!live.stale) follow(live);
+    });
     source.addEventListener("end", () => { close(); ended(); });
     source.addEventListener("error", () => {
       status("off", "connecting again …");
@@ -140,8 +154,8 @@ function watch() {
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
+  if (!rows) document.addEventListener("submit", close); // its answer is the page anew
   open();
-  setInterval(tick, 1000);
 }
 
 // A verb of a live row: the page stays, the row changes when the recording does.
@@ -170,9 +184,10 @@ function say(text, bad) {
 
 localise(document);
 localiseInputs();
-if (stream) {
+if (stream) watch();
+if (rows) {
   skew = Number(stream.dataset.now) - Date.now() / 1000;
-  watch();
+  setInterval(tick, 1000);
   rows.addEventListener("submit", (event) => {
     event.preventDefault();
     carryOut(event.target);
