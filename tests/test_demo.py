@@ -7,9 +7,11 @@ import dataclasses
 import io
 import logging
 import re
+import signal
 import socket
 import wave
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +83,27 @@ async def test_the_command_ends_well() -> None:
     assert len([line for line in lines if " fetched " in line]) == count
     assert [line.split()[1] for line in lines].count("caller") == count
     assert [re.sub(r"^.* → ", "", line) for line in lines if " rest " in line] == ["200", "200"]
+    assert "Traceback" not in finished.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [(("--port=0",), signal.SIGINT, 0), (("--port=0",), signal.SIGHUP, 0), (("--once",), signal.SIGTERM, 130)],
+    ids=str,
+)
+async def test_nothing_is_left_of_it(
+    tmp_path: Path, arguments: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    """However it is ended, its directory goes; one round that was broken off is not one that went well."""
+    process = await command.start("demo", *arguments, TMPDIR=str(tmp_path))
+    assert process.stdout is not None
+    async with asyncio.timeout(command.PATIENCE):
+        while b" caller " not in await process.stdout.readline():
+            assert process.returncode is None
+    assert list(tmp_path.glob("fsrec-demo-*")) != []
+    process.send_signal(number)
+    finished = await command.ended(process)
+    assert (finished.code, list(tmp_path.glob("fsrec-demo-*"))) == (code, [])
     assert "Traceback" not in finished.text
 
 

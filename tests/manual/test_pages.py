@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -68,6 +69,31 @@ def test_make_targets_exist(page: Path) -> None:
     """Each `make …` is a target of the Makefile."""
     named = {match[1] for line in shell(page) if (match := re.search(r"(?:^| )make ([a-z]+)", line))}
     assert named - TARGETS == set()
+
+
+def test_each_make_target_is_told() -> None:
+    """Whoever changes fsrec finds each target of the Makefile."""
+    told = (ROOT / "docs" / "contributing.md").read_text()
+    assert [target for target in sorted(TARGETS) if f"| `make {target}` |" not in told] == []
+
+
+def test_each_command_is_told() -> None:
+    """Each command that --help lists is at the head of docs/cli.md, with the verbs that it has."""
+    (head,) = re.findall(
+        r"^ {4}fsrec recordings.*?\n\n", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    words = set(re.findall("[a-z]+", head))
+    assert names_of(build()) - words == set()
+
+
+def names_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Its commands, and theirs."""
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                found |= {name, *names_of(inner)}
+    return found
 
 
 @every_page
