@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from controller.cli.parser import build
+from controller.logs import event_name
 from controller.metrics.registry import PREFIX, Names
 from controller.metrics.tables import table
 from controller.settings import Settings, parse
@@ -94,6 +95,15 @@ def names_of(parser: argparse.ArgumentParser) -> set[str]:
             for name, inner in action.choices.items():
                 found |= {name, *names_of(inner)}
     return found
+
+
+def test_events_exist() -> None:
+    """Each event of the log that docs/operations.md has somebody look for is one that is logged."""
+    known = {event_name(type(name, (), {})) for name in re.findall(r"^class ([A-Z]\w+)[:(]", CODE, re.MULTILINE)}
+    named = {span for span in spans(ROOT / "docs" / "operations.md") if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
+    events = {name for name in named if name.split(".")[0] not in Settings.model_fields} - {"prometheus.yml"}
+    assert len(events) > 30
+    assert {name for name in events - known if f'"{name}"' not in CODE} == set()
 
 
 @every_page
