@@ -123,9 +123,11 @@ async def test_a_recordings_page_follows_it(
     page = (await opened(browser, daemon, f"/console/recordings/{identity}")).page
     await expect(page.get_by_role("button", name="Stop")).to_be_visible()
     await expect(page.locator("#stream")).to_have_text("live")
-    await (await opened(browser, daemon, f"/console/recordings/{identity}")).page.get_by_role(
-        "button", name="Pause, silent"
-    ).click()
+    await (
+        (await opened(browser, daemon, f"/console/recordings/{identity}"))
+        .page.get_by_role("button", name="Pause, silent")
+        .click()
+    )
     await expect(page.get_by_role("button", name="Resume")).to_be_visible()
     await call.hangup()
     await expect(page.locator("audio")).to_be_visible()
