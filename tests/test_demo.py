@@ -7,9 +7,11 @@ import dataclasses
 import io
 import logging
 import re
+import signal
 import socket
 import wave
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +21,11 @@ from controller.demo import demo, parts, run, words
 from controller.demo.parts import PARTS, Part, Stage
 from controller.demo.receiver import Receiver
 from controller.demo.sound import Sound
+from controller.demo.timeline import Timeline
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
+from controller.http.base import RequestFailed
 from controller.softswitch import Script, Silence, Speech, Tone, render
 from controller.store.reader import Reader
 from tests.harness import command
@@ -79,6 +83,27 @@ async def test_the_command_ends_well() -> None:
     assert len([line for line in lines if " fetched " in line]) == count
     assert [line.split()[1] for line in lines].count("caller") == count
     assert [re.sub(r"^.* → ", "", line) for line in lines if " rest " in line] == ["200", "200"]
+    assert "Traceback" not in finished.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [(("--port=0",), signal.SIGINT, 0), (("--port=0",), signal.SIGHUP, 0), (("--once",), signal.SIGTERM, 130)],
+    ids=str,
+)
+async def test_nothing_is_left_of_it(
+    tmp_path: Path, arguments: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    """However it is ended, its directory goes; one round that was broken off is not one that went well."""
+    process = await command.start("demo", *arguments, TMPDIR=str(tmp_path))
+    assert process.stdout is not None
+    async with asyncio.timeout(command.PATIENCE):
+        while b" caller " not in await process.stdout.readline():
+            assert process.returncode is None
+    assert list(tmp_path.glob("fsrec-demo-*")) != []
+    process.send_signal(number)
+    finished = await command.ended(process)
+    assert (finished.code, list(tmp_path.glob("fsrec-demo-*"))) == (code, [])
     assert "Traceback" not in finished.text
 
 
@@ -141,6 +166,13 @@ async def test_people_find_the_console() -> None:
                 assert page.status == 200
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_error_of_the_daemons_own_is_on_the_timeline() -> None:
+    """Who finds that a page is answered with 500 reads why beside it."""
+    lines: list[str] = []
+    Timeline(lines.append).observe(RequestFailed("GET", "/console/recordings/{id}", AttributeError("no audio")))
+    assert lines[0].endswith("problem   GET /console/recordings/{id}: AttributeError: no audio")
 
 
 async def test_whoever_stops_a_call_in_the_console_ends_no_demo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
-from controller.cli.values import OK
+from controller.cli.values import INTERRUPTED, OK
 from controller.demo import demo
 from controller.softswitch import Digits, Hangup, Script, Silence, Softswitch, Speech, serve
 
@@ -26,8 +27,9 @@ BETWEEN = 5.0
 
 
 def show(options: argparse.Namespace) -> int:
-    """Run the demo."""
-    return _wait(demo(once=options.once, port=options.port))
+    """Run the demo; one that shall come to an end is not done when it is ended before."""
+    out = partial(print, flush=True)  # it may be looked at through a pipe
+    return _wait(demo(once=options.once, port=options.port, out=out), ended=INTERRUPTED if options.once else OK)
 
 
 def softswitch(options: argparse.Namespace) -> int:
@@ -39,12 +41,7 @@ def softswitch(options: argparse.Namespace) -> int:
         await (asyncio.Event().wait() if options.call is None else _dial(switch, options.call))
 
     async def work() -> int:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        if task is not None:
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await serve(options.port, options.directory, options.password, host=options.host, work=meanwhile)
+        await serve(options.port, options.directory, options.password, host=options.host, work=meanwhile)
         return OK
 
     return _wait(work())
@@ -65,9 +62,16 @@ async def _dial(switch: Softswitch, number: str) -> None:
         print(f"leg {leg.uuid} ended: {cause}", flush=True)
 
 
-def _wait(work: Coroutine[Any, Any, int]) -> int:
-    """Run to the end, or until Ctrl-C, which is no error."""
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        return OK
+def _wait(work: Coroutine[Any, Any, int], *, ended: int = OK) -> int:
+    """Run to the end, or until Ctrl-C, SIGTERM or the terminal's end: then clean up, and return ``ended``."""
+
+    async def until_told() -> int:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - this is one
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+        return await work
+
+    with contextlib.suppress(asyncio.CancelledError):
+        return asyncio.run(until_told())
+    return ended

@@ -112,6 +112,29 @@ async def test_a_live_call(daemon: Daemon, switch: Switch, callbacks: Callbacks,
 
 
 @ONLY_SOFT
+async def test_a_recordings_page_follows_it(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, browser: Browser
+) -> None:
+    """Whoever opens a recording that runs sees its pause, its end and its player come, and reloads nothing."""
+    daemon.say(record_call(daemon.receiver), FOREVER)
+    await up(daemon)
+    call = await switch.call(script=(Speech(60),))
+    identity = (await callbacks.wait("recording"))["recording_id"]
+    page = (await opened(browser, daemon, f"/console/recordings/{identity}")).page
+    await expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    await expect(page.locator("#stream")).to_have_text("live")
+    await (
+        (await opened(browser, daemon, f"/console/recordings/{identity}"))
+        .page.get_by_role("button", name="Pause, silent")
+        .click()
+    )
+    await expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    await call.hangup()
+    await expect(page.locator("audio")).to_be_visible()
+    await expect(page.locator("#stream")).to_have_count(0)
+
+
+@ONLY_SOFT
 async def test_stopping(daemon: Daemon, switch: SoftSwitch, callbacks: Callbacks, browser: Browser) -> None:
     """Stop in the page stops the recording on the switch, not the call."""
     daemon.say(record_call(daemon.receiver), FOREVER)

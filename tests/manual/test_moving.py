@@ -69,6 +69,29 @@ def test_tables(page: Path) -> None:
     assert stray == []
 
 
+WORDS = {Served.IGNORED: "warned of", Served.REFUSED: "refused", Served.MOOT: "mean"}
+"""What a row says of an attribute that is not carried out: a warning, a refusal, or that it means nothing."""
+
+
+@pytest.mark.parametrize(
+    ("page", "verbs", "title"),
+    [
+        (TWILIO, (*twiml.VERBS.values(), twiml.NUMBER, twiml.SIP), "Other verbs"),
+        (PLIVO, (*plivo.VERBS.values(), plivo.NUMBER, plivo.USER), "Other elements"),
+    ],
+    ids=["twilio", "plivo"],
+)
+def test_what_becomes_of_it(page: Path, verbs: Iterable[Verb], title: str) -> None:
+    """What is left out is said to be warned of, refused, or without a meaning, as `fsrec check` has it."""
+    says = {
+        name: words for names, verdict, words in section(page, title).rows if verdict == "left out" for name in names
+    }
+    left = {f"{verb.name}.{row.name}": row.served for verb in verbs for row in verb.attributes}
+    wrong = [name for name, words in says.items() if name in left and WORDS[left[name]] not in words]
+    assert len(says.keys() & left.keys()) > 5
+    assert wrong == []
+
+
 # --- Twilio ---------------------------------------------------------------------------------------------------------
 
 

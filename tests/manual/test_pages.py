@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from controller.cli.parser import build
+from controller.logs import event_name
 from controller.metrics.registry import PREFIX, Names
 from controller.metrics.tables import table
 from controller.settings import Settings, parse
@@ -68,6 +70,40 @@ def test_make_targets_exist(page: Path) -> None:
     """Each `make …` is a target of the Makefile."""
     named = {match[1] for line in shell(page) if (match := re.search(r"(?:^| )make ([a-z]+)", line))}
     assert named - TARGETS == set()
+
+
+def test_each_make_target_is_told() -> None:
+    """Whoever changes fsrec finds each target of the Makefile."""
+    told = (ROOT / "docs" / "contributing.md").read_text()
+    assert [target for target in sorted(TARGETS) if f"| `make {target}` |" not in told] == []
+
+
+def test_each_command_is_told() -> None:
+    """Each command that --help lists is at the head of docs/cli.md, with the verbs that it has."""
+    (head,) = re.findall(
+        r"^ {4}fsrec recordings.*?\n\n", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    words = set(re.findall("[a-z]+", head))
+    assert names_of(build()) - words == set()
+
+
+def names_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Its commands, and theirs."""
+    found: set[str] = set()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                found |= {name, *names_of(inner)}
+    return found
+
+
+def test_events_exist() -> None:
+    """Each event of the log that docs/operations.md has somebody look for is one that is logged."""
+    known = {event_name(type(name, (), {})) for name in re.findall(r"^class ([A-Z]\w+)[:(]", CODE, re.MULTILINE)}
+    named = {span for span in spans(ROOT / "docs" / "operations.md") if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
+    events = {name for name in named if name.split(".")[0] not in Settings.model_fields} - {"prometheus.yml"}
+    assert len(events) > 30
+    assert {name for name in events - known if f'"{name}"' not in CODE} == set()
 
 
 @every_page
