@@ -286,6 +286,7 @@ urls = spoiled(st.sampled_from(("https://user:pass@a.example:8443/b;c/d?e=f&g#h"
 
 @fuzz(400)
 @given(urls | texts, st.lists(st.tuples(texts, texts), max_size=3))
+@example("http://a b/", [])
 def test_any_url_and_header_is_sent_as_one_or_refused(url: str, pairs: list[tuple[str, str]]) -> None:
     """Nothing but CannotSend; what goes out has a host, and no line of its own in any header."""
     authorization = None
