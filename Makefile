@@ -3,18 +3,25 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What the daemon needs and no more: a quarter of what the tests want, for those who only look.
+RUNS := $(VENV)/.runs
 # Most tests wait for calls: more of them at a time than processors.
 JOBS ?= 8
 # Clients of the vendors, which clash: each has an environment of its own.
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)
 
-.PHONY: test coverage fuzz check live faults demo bench clean lock sdks
+.PHONY: test coverage fuzz check live faults demo screenshot bench clean lock sdks
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(RUNS): requirements/run.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	touch $@
 
 .venvs/%/.installed: requirements/sdk-%.txt
@@ -46,8 +53,11 @@ faults: $(STAMP)  ## seeded faults: 1,000 recordings, none lost (SEED=17 STORE=s
 	$(if $(SEED),,$(BIN)/python -m pytest -m "faults and not live" -s)
 	$(if $(SEED),,$(BIN)/python -m tests.faults.overload)
 
-demo: $(STAMP)  ## recorded calls on the embedded softswitch, with a timeline
-	$(BIN)/fsrec demo $(ARGS)
+demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNS))  ## recorded calls on the embedded softswitch, with a timeline and the console
+	$(BIN)/python -m controller.cli demo $(ARGS)
+
+screenshot: $(STAMP)  ## docs/console.png anew: a recorded call in the console, seen by Debian's Chromium
+	$(BIN)/python -m tests.console.screenshot
 
 bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one
 	$(BIN)/python -m benchmarks $(ARGS)

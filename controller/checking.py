@@ -13,9 +13,6 @@ from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
 from controller.documents.dialect import Problem
 
-VENDORS = ("twilio", "signalwire", "plivo")
-"""Whose XML a document may be."""
-
 _NOWHERE = "https://fsrec.invalid"
 _SWML = SwmlDialect(_NOWHERE)
 _XML: dict[str, TwimlDialect | PlivoDialect] = {

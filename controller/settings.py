@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +19,7 @@ from controller.settings_model import (
     LogSettings,
     MediaSettings,
     PlivoAccount,
+    Reach,
     RouteSettings,
     Settings,
     SignalwireAccount,
@@ -39,6 +40,7 @@ __all__ = [
     "LogSettings",
     "MediaSettings",
     "PlivoAccount",
+    "Reach",
     "RouteSettings",
     "Settings",
     "SettingsError",
@@ -50,10 +52,12 @@ __all__ = [
     "TwilioAccount",
     "WebhookSettings",
     "load",
+    "load_reach",
     "parse",
 ]
 
 MAX_BYTES = 1024 * 1024
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,37 @@ class SettingsError(ValueError):
 def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> Settings:
     """Return the settings of a file. Raises SettingsError, whatever the file is or holds."""
     source = Path(path)
+    return parse(_text(source), str(source), source.absolute().parent, environ)
+
+
+def load_reach(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> Reach:
+    """Return what a file says of how its daemon is reached from this machine; all else in it may be wrong.
+
+    Secrets of the settings often lie in the daemon's environment alone. Raises SettingsError.
+    """
+    source = Path(path)
+    document = settings_yaml.read(_text(source), os.environ if environ is None else environ)
+    data = document.data if isinstance(document.data, dict) else {}
+    http = data.get("http")
+    wanted: dict[str, Data] = {name: data[name] for name in ("data_dir",) if name in data}
+    if isinstance(http, dict):
+        wanted["http"] = {name: value for name, value in http.items() if name in _REACHED}
+    reach, invalid = _validate(Reach, wanted, document, source.absolute().parent)
+    faults = [fault for fault in document.faults if _concerns(fault.location)] + invalid
+    if reach is None or faults:
+        raise SettingsError(_told(str(source), faults))
+    return reach
+
+
+_REACHED = frozenset({"listen", "public_url", "tls_certificate", "tls_key"})
+
+
+def _concerns(location: Location) -> bool:
+    """Tell whether a fault is in the way of ``load_reach``."""
+    return location in {(), ("data_dir",), ("http",)} or (location[0] == "http" and location[1] in _REACHED)
+
+
+def _text(source: Path) -> str:
     try:
         with source.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -93,7 +128,7 @@ def load(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingsError([SettingsProblem(str(source), line, "", "no valid UTF-8")]) from None
-    return parse(text, str(source), source.absolute().parent, environ)
+    return text
 
 
 def parse(
@@ -110,15 +145,17 @@ def parse(
     if not isinstance(data, dict):
         faults.append(Fault(document.line(()), (), "should be a mapping (key: value) of settings"))
     elif not unread:
-        settings, invalid = _validate(data, document, base or Path.cwd())
+        settings, invalid = _validate(Settings, data, document, base or Path.cwd())
         faults += invalid
         faults += [Fault(document.line(at), at, message) for at, message in _cross_checks(data)]
         if settings is not None and not faults:
             return settings
-    raise SettingsError(
-        SettingsProblem(source, fault.line, _where(fault.location), fault.message)
-        for fault in sorted(_first_of_each(faults), key=lambda fault: fault.line)
-    )
+    raise SettingsError(_told(source, faults))
+
+
+def _told(source: str, faults: Iterable[Fault]) -> Iterator[SettingsProblem]:
+    for fault in sorted(_first_of_each(faults), key=lambda fault: fault.line):
+        yield SettingsProblem(source, fault.line, _where(fault.location), fault.message)
 
 
 def _problem(source: str, message: str) -> SettingsProblem:
@@ -145,9 +182,11 @@ def _where(location: Location) -> str:
     return text
 
 
-def _validate(data: dict[str, Data], document: Document, base: Path) -> tuple[Settings | None, list[Fault]]:
+def _validate(
+    model: type[Model], data: dict[str, Data], document: Document, base: Path
+) -> tuple[Model | None, list[Fault]]:
     try:
-        return Settings.model_validate(data, context={"base": base}), []
+        return model.model_validate(data, context={"base": base}), []
     except ValidationError as error:
         faults = []
         for detail in error.errors(include_url=False, include_input=False):

@@ -42,10 +42,24 @@ from controller.settings_values import (
 )
 from controller.switch.commands_dial import template
 
+MOST_GUESSED = 15
+"""Characters that a token for the console may not be as short as: whoever reaches the daemon may try on."""
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    token = value.get_secret_value()
+    if len(token) <= MOST_GUESSED or not token.isprintable() or token != token.strip():
+        raise ValueError(
+            f"should be {MOST_GUESSED + 1} characters or more that can be typed, as `openssl rand -hex 24` makes them"
+        )
+    return value
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+ConsoleToken = Annotated[Secret, AfterValidator(_long_enough)]
 NumberTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "number"))]
 SipTemplate = Annotated[Text, AfterValidator(lambda value: template(value, "uri"))]
 
@@ -86,7 +100,7 @@ class HttpSettings(Section):
     tls_certificate: LocalPath | None = None
     tls_key: LocalPath | None = None
     trusted_proxies: tuple[Network, ...] = ()
-    console_token: Annotated[Secret | None, not_yet(None, "the web console")] = None
+    console_token: ConsoleToken | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> HttpSettings:
@@ -95,6 +109,12 @@ class HttpSettings(Section):
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("TLS needs tls_certificate and tls_key; one of them is missing")
         return self
+
+    @property
+    def nearby(self) -> Listen:
+        """Return where the listener is found from its own machine."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+        return Listen(everywhere.get(self.listen.host, self.listen.host), self.listen.port)
 
     def base_url(self, port: int | None = None) -> str:
         """Return what the URLs of recordings begin with; ``port`` is the one taken where listen says 0."""
@@ -364,12 +384,17 @@ def _at_least_one(value: tuple[SwitchSettings, ...]) -> tuple[SwitchSettings, ..
     return value
 
 
-class Settings(Section):
+class Reach(Section):
+    """What a command needs of the settings to find the daemon of this machine, and to be known to it."""
+
+    http: HttpSettings = HttpSettings()
+    data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
+
+
+class Settings(Reach):
     """The whole file, validated. Paths are absolute; a relative one counted from the file's own directory."""
 
     switches: Annotated[tuple[SwitchSettings, ...], AfterValidator(_at_least_one)]
-    http: HttpSettings = HttpSettings()
-    data_dir: Annotated[LocalPath, Field(validate_default=True)] = Path("data")
     store: StorePlace = "sqlite"
     media: MediaSettings = MediaSettings()
     accounts: tuple[AnyAccount, ...] = ()

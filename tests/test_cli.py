@@ -19,8 +19,11 @@ import pytest
 import yaml
 
 from controller import cli, logs
+from controller.cli import daemon, embedded
+from controller.cli import doctor as doctoring
 from controller.doctor import examine
 from controller.settings import load
+from controller.softswitch import Softswitch
 from controller.transcription import moonshine
 from controller.webhooks.outbox import Outbox
 from tests.harness import command
@@ -162,13 +165,13 @@ async def test_a_part_that_fails_ends_the_daemon(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Outbox, "run", broken)
     with pytest.raises(RuntimeError, match="the outbox broke"):
         async with asyncio.timeout(10):
-            await cli._serve(load(settings(tmp_path)), tmp_path)
+            await daemon.serve(load(settings(tmp_path)), tmp_path)
 
 
 async def test_serving_ends_by_a_signal(tmp_path: Path) -> None:
     """SIGTERM, once HTTP is served: the daemon lets go of everything, and the port is free again."""
     loaded = load(settings(tmp_path))
-    serving = asyncio.create_task(cli._serve(loaded, tmp_path))
+    serving = asyncio.create_task(daemon.serve(loaded, tmp_path))
     async with asyncio.timeout(10), aiohttp.ClientSession() as client:
         while True:
             try:
@@ -338,7 +341,7 @@ def test_doctor_passes_on_what_it_is_asked(
         assert given["check"](BAD, "d", "signalwire")
         return []
 
-    monkeypatch.setattr(cli, "examine", sound)
+    monkeypatch.setattr(doctoring, "examine", sound)
     config = str(settings(tmp_path))
     for arguments in ([], ["--call", "1001"], ["--call", "1001@inbound"]):
         assert cli.main(["doctor", "--config", config, *arguments]) == 0
@@ -358,6 +361,21 @@ async def test_softswitch_serves_until_sigterm(tmp_path: Path) -> None:
     assert finished == command.Finished(0, told)
     await client.closed.wait()
     await client.close()
+
+
+async def test_softswitch_has_somebody_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --call a leg to that number is parked, whose end the caller tells, and then comes the next one."""
+    monkeypatch.setattr(embedded, "BETWEEN", 0.0)
+    monkeypatch.setattr(embedded, "LONGEST", 0.2)
+    switch = Softswitch(directory=tmp_path, port=0, password="x")
+    await switch.start()
+    dialling = asyncio.create_task(embedded._dial(switch, "1001"))
+    async with asyncio.timeout(10):
+        while len(switch.journal.hangups) < 2:
+            await asyncio.sleep(0.01)
+    dialling.cancel()
+    await asyncio.gather(dialling, return_exceptions=True)
+    await switch.stop()
 
 
 @pytest.fixture
@@ -386,7 +404,7 @@ def test_a_refusal_is_told_with_its_fix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, esl_port: int
 ) -> None:
     """A wrong password: run ends with 78, doctor with 1; both say what to change, neither the password."""
-    monkeypatch.setattr(cli, "examine", functools.partial(examine, heartbeat=0))
+    monkeypatch.setattr(doctoring, "examine", functools.partial(examine, heartbeat=0))
     config = str(_with_password(settings(tmp_path, esl_port=esl_port), "wrong-password"))
     assert cli.main(["run", "--config", config]) == 78
     assert cli.main(["doctor", "--config", config]) == 1

@@ -7,20 +7,25 @@ import dataclasses
 import io
 import logging
 import re
+import signal
+import socket
 import wave
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from controller.demo import demo, parts, run, words
 from controller.demo.parts import PARTS, Part, Stage
 from controller.demo.receiver import Receiver
 from controller.demo.sound import Sound
+from controller.demo.timeline import Timeline
 from controller.dialects.plivo import PlivoDialect
 from controller.dialects.swml import SwmlDialect
 from controller.dialects.twiml import TwimlDialect
+from controller.http.base import RequestFailed
 from controller.softswitch import Script, Silence, Speech, Tone, render
 from controller.store.reader import Reader
 from tests.harness import command
@@ -81,6 +86,27 @@ async def test_the_command_ends_well() -> None:
     assert "Traceback" not in finished.text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [(("--port=0",), signal.SIGINT, 0), (("--port=0",), signal.SIGHUP, 0), (("--once",), signal.SIGTERM, 130)],
+    ids=str,
+)
+async def test_nothing_is_left_of_it(
+    tmp_path: Path, arguments: tuple[str, ...], number: signal.Signals, code: int
+) -> None:
+    """However it is ended, its directory goes; one round that was broken off is not one that went well."""
+    process = await command.start("demo", *arguments, TMPDIR=str(tmp_path))
+    assert process.stdout is not None
+    async with asyncio.timeout(command.PATIENCE):
+        while b" caller " not in await process.stdout.readline():
+            assert process.returncode is None
+    assert list(tmp_path.glob("fsrec-demo-*")) != []
+    process.send_signal(number)
+    finished = await command.ended(process)
+    assert (finished.code, list(tmp_path.glob("fsrec-demo-*"))) == (code, [])
+    assert "Traceback" not in finished.text
+
+
 @pytest.mark.parametrize("part", [*PARTS, parts.TRANSCRIBED], ids=lambda part: part.number)
 def test_documents_are_right(part: Part) -> None:
     """Each document that the demo runs passes the check."""
@@ -120,6 +146,47 @@ async def test_without_once_it_calls_again() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert [line.split()[1] for line in lines].count("done") == 1
+
+
+async def test_people_find_the_console() -> None:
+    """Before each call it says where the console is and how to get in; the port asked for, or another."""
+    lines: list[str] = []
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        running = asyncio.create_task(demo(once=False, out=lines.append, port=taken.getsockname()[1]))
+        async with asyncio.timeout(20):
+            while " caller " not in "\n".join(lines):
+                await asyncio.sleep(0.01)
+            (said,) = [line for line in lines if " console " in line]
+            found = re.search(r"(http://127\.0\.0\.1:\d+)/ is open: sign in with the token (\w+)", said)
+            assert found is not None
+            authorization = {"Authorization": f"Bearer {found[2]}"}
+            async with ClientSession(headers=authorization) as client, client.get(f"{found[1]}/") as page:
+                assert page.status == 200
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_an_error_of_the_daemons_own_is_on_the_timeline() -> None:
+    """Who finds that a page is answered with 500 reads why beside it."""
+    lines: list[str] = []
+    Timeline(lines.append).observe(RequestFailed("GET", "/console/recordings/{id}", AttributeError("no audio")))
+    assert lines[0].endswith("problem   GET /console/recordings/{id}: AttributeError: no audio")
+
+
+async def test_whoever_stops_a_call_in_the_console_ends_no_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --once a call that went otherwise is told, and the next one comes."""
+    use(monkeypatch, dataclasses.replace(QUICK, states=("paused", "finished")), QUICK)
+    lines: list[str] = []
+    running = asyncio.create_task(demo(once=False, out=lines.append))
+    async with asyncio.timeout(20):
+        while sum("call 2 to" in line for line in lines) < 1:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert [line.split(maxsplit=2)[1] for line in lines].count("fetched") >= 2
+    assert any("told were ('recording', 'finished'), not ('paused', 'finished')" in line for line in lines)
 
 
 # What makes it fail

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.doctor import Level, local
-from controller.doctor.listener import transport
+from controller.doctor.listener import console, transport
 from controller.http.tls import Certificate
 from controller.settings import HttpSettings
 from tests.harness import certificates
@@ -42,6 +42,24 @@ def test_without_tls(changes: dict[str, object], subject: str | None, words: str
     found = list(transport(http(**changes)))
     assert [(one.level, one.subject) for one in found] == ([(Level.WARNING, subject)] if subject else [])
     assert all(words in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    ("token", "level", "words"),
+    [
+        (None, Level.OK, "operator.key"),
+        ("a-token-of-the-console", Level.OK, "signs operators in"),
+        ("a-token-of-an-account", Level.PROBLEM, "the token of an account"),
+    ],
+)
+def test_the_consoles_token(token: str | None, level: Level, words: str) -> None:
+    """None is fine, and told how to do without; one that an account has would make an operator of it."""
+    account = "{name: a, vendor: twilio, account_sid: AC1, auth_token: a-token-of-an-account}"
+    http = f"http: {{console_token: {token}}}\n" if token else ""
+    (found,) = console(read(f"{HEAD}{http}accounts: [{account}]\n"))
+    assert (found.subject, found.level) == ("http.console_token", level)
+    assert words in found.what
+    assert str(token) not in found.what + found.fix
 
 
 @pytest.mark.parametrize(

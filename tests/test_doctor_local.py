@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.console.key import ensure_key, key_file
 from controller.doctor import Finding, Level, local
 from controller.documents.dialect import Problem
 from controller.settings import Settings, parse
@@ -38,6 +39,28 @@ def test_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     settings.data_dir.rmdir()
     settings.data_dir.write_text("")
     assert "no directory" in bad(look_at(), "data_dir").what
+
+
+def test_operators_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None before the first start; one that others may read, is none, or is another user's is told with its fix."""
+    settings = made(tmp_path, 1)
+    assert list(local.operators_key(settings)) == []
+    settings.data_dir.mkdir()
+    key = ensure_key(settings.data_dir)
+    (found,) = local.operators_key(settings)
+    assert (found.level, "-rw-------" in found.what) == (Level.OK, True)
+    assert key not in found.what
+    key_file(settings.data_dir).chmod(0o640)
+    (found,) = local.operators_key(settings)
+    assert (found.level, "others than its owner" in found.what) == (Level.WARNING, True)
+    assert "restart fsrec" in found.fix
+
+    def refuse(*_: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(local, "read_key", refuse)
+    (found,) = local.operators_key(settings)
+    assert (found.level, "--token" in found.fix) == (Level.WARNING, True)
 
 
 def test_little_space(tmp_path: Path) -> None:

@@ -136,6 +136,27 @@ def test_nothing_else_gets_into_the_image() -> None:
     assert {rule[1:] for rule in rules if rule.startswith("!")} == {part for part in copied if part[0] not in "-/"}
 
 
+def test_the_wheel_has_what_the_console_shows(tmp_path: Path) -> None:
+    """Each template and file of the tree is in the package, as setuptools would put it there."""
+    tree = {str(path.relative_to(ROOT)) for path in (ROOT / "controller/console").rglob("*") if path.is_file()}
+    shown = {path for path in tree if path.endswith((".html", ".css", ".js", ".svg"))}
+    assert len(shown) > 10
+    built = subprocess.run(
+        [
+            *(sys.executable, "-c", "from setuptools import setup; setup()", "-q"),
+            *("build_py", "--build-lib", str(tmp_path / "lib"), "egg_info", "--egg-base", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    packed = {str(path.relative_to(tmp_path / "lib")) for path in (tmp_path / "lib").rglob("*") if path.is_file()}
+    assert shown <= packed
+    assert "controller/console/routes.py" in packed
+
+
 @pytest.fixture
 def manager(tmp_path: Path) -> socket.socket:
     """A service manager's socket."""

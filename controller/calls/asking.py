@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.calls.context import CallContext
-from controller.calls.events import DocumentFetched
+from controller.calls.events import DocumentFetched, DocumentRefused
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
 from controller.documents.fetch import FetchFailed, is_url, named
@@ -22,11 +22,8 @@ async def request(context: CallContext, step: Request, *, resumed: bool) -> Resp
 async def fetch(context: CallContext, step: Fetch, *, resumed: bool) -> Fetched | Failed:
     """Fetch a document as the call's own dialect and account ask for it."""
     await context.begin(resumed=resumed)
-    call = context.call
     try:
-        if step.url == call.fallback and not is_url(step.url):  # of the settings, never of a document
-            return Fetched(await context.rooms.sources.files.read(step.url), step.url)
-        return await ask(context, call, step)
+        return await ask(context, context.call, step)
     except SourceFailed as failure:
         return Failed(str(failure))
 
@@ -35,7 +32,14 @@ async def ask(context: CallContext, call: Call, step: Fetch) -> Fetched:
     """Return what a URL answers, asked about the call as it is given. Raises SourceFailed."""
     sources, clock = context.rooms.sources, context.rooms.clock
     began = clock()
-    account = sources.account(call.account)
-    found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
-    context.observe(DocumentFetched(call.id, named(step.url), len(found.text), clock() - began))
+    dialect, url = context.dialect, named(step.url)
+    try:
+        if step.url == call.fallback and not is_url(step.url):  # of the settings, never of a document
+            return Fetched(await sources.files.read(step.url), step.url)
+        account = sources.account(call.account)
+        found = await sources.fetched(step.url, step.method, call, account, dialect, step.given)
+    except SourceFailed as failure:
+        context.observe(DocumentRefused(call.id, url, str(failure), dialect.name, failure.trouble.value))
+        raise
+    context.observe(DocumentFetched(call.id, url, len(found.text), clock() - began, dialect.name))
     return found

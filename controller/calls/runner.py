@@ -17,10 +17,12 @@ from controller.calls import asking, dialing, playing, recording, telling
 from controller.calls.commanding import hang_up
 from controller.calls.context import CallContext
 from controller.calls.dialled import DialledLegs
+from controller.calls.events import DocumentRefused
 from controller.calls.rooms import Rooms
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call, Ending
 from controller.documents.dialect import Dialect, Program
+from controller.documents.fetch import Trouble, named
 from controller.documents.steps import (
     Answer,
     Dial,
@@ -158,7 +160,9 @@ class CallRunner:
             resumed = False
             if isinstance(step, Record | Dial):  # what the hangup ended is the farewell's to tell
                 await context.at_hand()
-            step = await self._next(outcome)
+            came, step = step, await self._next(outcome)
+            if self._program.refused and isinstance(came, Fetch):
+                self._refused(came, outcome)
         self._step = None
         await context.at_hand()
         ending = Ending.SPENT if step.spent else Ending.SAID
@@ -198,6 +202,12 @@ class CallRunner:
         if isinstance(outcome, Fetched) and len(outcome.text) >= LARGE:
             return await asyncio.to_thread(self._program.next, outcome)
         return self._program.next(outcome)
+
+    def _refused(self, step: Fetch, outcome: Outcome) -> None:
+        """Tell of a document that came in the call and is not run."""
+        call, url = self._context.call, outcome.url if isinstance(outcome, Fetched) else ""
+        told = (call.id, named(url or step.url), self._program.refused, call.dialect, Trouble.INVALID.value)
+        self._context.observe(DocumentRefused(*told))
 
     async def _carry_out(self, step: Step, *, resumed: bool) -> Outcome:
         context = self._context

@@ -10,6 +10,10 @@ from controller.api_desk import ApiDesk
 from controller.cluster.commands import Commands
 from controller.cluster.ports import Cluster
 from controller.composition.site import Site
+from controller.console import api, audio
+from controller.console import routes as console
+from controller.console.access import Access
+from controller.console.key import ensure_key
 from controller.documents.dialect import Account
 from controller.federated_desk import FederatedDesk
 from controller.http import calling, openapi, plivo, recordings, relay
@@ -17,12 +21,16 @@ from controller.http.app import HttpRooms, build_app
 from controller.http.basic import owners_only
 from controller.http.listener import LOOPBACK, Listener
 from controller.media.examine import DiskMedia
+from controller.operator_desk import OperatorDesk
+from controller.overload.disks import Disks
+from controller.settings import Settings
 from controller.store.bell import listen
 from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.places import database_at
 from controller.store.postgres import PostgresDatabase
 from controller.store.store import Store
 from controller.transcription.desk import TranscriptionDesk
+from controller.webhooks.outbox import Outbox
 
 
 def federated(site: Site, local: ApiDesk, rows: Store, cluster: Cluster) -> ApiDesk | FederatedDesk:
@@ -42,6 +50,36 @@ def federated(site: Site, local: ApiDesk, rows: Store, cluster: Cluster) -> ApiD
     return desk
 
 
+def operations(
+    site: Site,
+    desk: ApiDesk | FederatedDesk,
+    *,
+    outbox: Outbox,
+    cluster: Cluster,
+    disks: Disks,
+    problems: Callable[[], Sequence[str]],
+    degraded: Callable[[], Sequence[str]],
+) -> OperatorDesk:
+    """Build who answers operators: the console, and the API of the command."""
+    local = desk if isinstance(desk, ApiDesk) else desk.local
+    built = OperatorDesk(
+        site.switches,
+        desk,
+        local.recordings,
+        local.desk,
+        local.store,
+        outbox,
+        local.board,
+        cluster,
+        disks,
+        problems,
+        degraded,
+    )
+    site.subscribe(built.observe)
+    site.stack.callback(built.close)
+    return built
+
+
 def listener(
     site: Site,
     bound: socket.socket,
@@ -49,6 +87,7 @@ def listener(
     base_url: str,
     accounts: Sequence[Account],
     desk: ApiDesk | FederatedDesk,
+    operations: OperatorDesk,
     rows: Store,
     files: DiskMedia,
     transcriptions: TranscriptionDesk,
@@ -76,10 +115,14 @@ def listener(
                 lambda router, _files: relay.register(router, desk, accounts, base_url),
                 lambda router, files: plivo.register(router, files, desk, transcriptions, accounts, base_url),
                 lambda router, _files: openapi.register(router, __version__),
+                lambda router, _files: api.register(router, operations),
+                lambda router, files: audio.register(router, files, operations),
             ),
         )
     )
     calling.register(app, desk, accounts)
+    access = Access(accounts, _operators(settings), base_url)
+    console.register(app, operations, access, has_token=settings.http.console_token is not None)
     port = bound.getsockname()[1]
     return Listener(
         app,
@@ -91,3 +134,9 @@ def listener(
         observe=site.observe,
         bound=bound,
     )
+
+
+def _operators(settings: Settings) -> list[str]:
+    """Return the secrets that make an operator of who has one."""
+    token = settings.http.console_token
+    return [ensure_key(settings.data_dir), *([] if token is None else [token.get_secret_value()])]

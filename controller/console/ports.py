@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from controller.documents.call import Call
+from controller.media.variants import Variant
 from controller.media.waveform import Waveform
 from controller.recordings.model import HistoryEntry, Notice, PauseBehavior, Recording, State, Transcription
 from controller.store.values import Attempt, DeliveryState, OutboxRow
@@ -50,7 +51,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A recording that is not final, and how many seconds ago it began, by its switch's clock (None: not yet)."""
+    """A recording that is not final, and for how many seconds it has run, or ran, by its switch (None: not begun)."""
 
     recording: Recording
     elapsed: float | None
@@ -112,7 +113,10 @@ class SwitchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What ``/readyz`` says, with every switch, and the outbox in figures."""
+    """What ``/readyz`` says, with every switch, and the outbox in figures.
+
+    ``deliveries`` counts what is pending and what is dead; those that were delivered may be millions.
+    """
 
     switches: Sequence[SwitchStatus]
     problems: Sequence[str]
@@ -152,11 +156,15 @@ class Operations(Protocol):
         ...
 
     async def recording(self, viewer: Viewer, identity: str) -> Recording:
-        """Return one recording as it is stored. Raises NotFound."""
+        """Return one recording as it is stored, by its id in any vendor's form. Raises NotFound."""
         ...
 
     async def story(self, viewer: Viewer, identity: str) -> Story:
         """Return all about one recording. Raises NotFound."""
+        ...
+
+    async def recordings_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of recordings that begin so, some of them: of the characters of a uuid, six at least."""
         ...
 
     async def deliveries(
@@ -169,8 +177,16 @@ class Operations(Protocol):
         """Return one delivery with its attempts. Raises NotFound."""
         ...
 
+    async def deliveries_beginning(self, viewer: Viewer, prefix: str, limit: int) -> Sequence[str]:
+        """Return ids of deliveries that begin so, as ``recordings_beginning``."""
+        ...
+
     async def replay(self, viewer: Viewer, identity: str) -> OutboxRow:
-        """Begin a delivery's schedule anew, at once. Raises NotFound."""
+        """Begin a delivery's schedule anew, at once, whatever became of it. Raises NotFound.
+
+        One that was delivered is sent again, with the id by which its receiver knows it; one that is pending does
+        not wait for its time any more. What is told again of one subject goes in its order.
+        """
         ...
 
     async def stop(self, viewer: Viewer, identity: str) -> Recording:
@@ -187,6 +203,13 @@ class Operations(Protocol):
 
     async def waveform(self, viewer: Viewer, identity: str, columns: int) -> Waveform:
         """Return the outline of a ready recording. Raises NotFound, MediaAway; FileNotFoundError: it has none."""
+        ...
+
+    async def audio(self, viewer: Viewer, identity: str, form: str) -> tuple[Recording, Variant]:
+        """Have a ready recording's file in a format, to be served; made where it is not there. As ``waveform``.
+
+        Raises NotPossible for a format that it can't be had in.
+        """
         ...
 
     async def derive(self, viewer: Viewer, identity: str, form: str) -> int:

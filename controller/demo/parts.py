@@ -314,5 +314,5 @@ TRANSCRIBED = Part(
 
 
 def shown() -> tuple[Part, ...]:
-    """Return the parts that run here."""
-    return PARTS if words.sample() is None else (*PARTS, TRANSCRIBED)
+    """Return the parts that run here; first the one in which people hear words."""
+    return PARTS if words.sample() is None else (TRANSCRIBED, *PARTS)

@@ -29,8 +29,8 @@ Told = dict[str, Any]
 class Receiver:
     """What one call's callbacks told, in their order, and the sound of the file that they tell of.
 
-    ``ended`` is the callback that told of it. ``problems`` is why the demo fails, whoever found it; ``url`` is where
-    all of their URLs begin.
+    ``ended`` is the callback that told of it. ``problems`` is what went wrong with the call, whoever found it;
+    ``url`` is where all of their URLs begin.
     """
 
     timeline: Timeline
@@ -62,6 +62,7 @@ class Receiver:
     def begin(self) -> None:
         """Forget the call before."""
         self.told.clear()
+        self.problems.clear()
         self.sound = self.ended = None
         self.over = False
 
@@ -80,7 +81,7 @@ class Receiver:
             await self.news.wait_for(lambda: true() or bool(self.problems))
 
     async def tell(self, problem: str | None = None) -> None:
-        """Wake whoever waits; with a problem, for good."""
+        """Wake whoever waits; with a problem, for the rest of the call."""
         async with self.news:
             if problem is not None:
                 self.problems.append(problem)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import secrets
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -38,7 +40,7 @@ SETTINGS = """
 switches:
   - {{name: demo, host: 127.0.0.1, port: {port}, password: {password},
       switch_path: "{recordings}", local_path: "{recordings}"}}
-http: {{listen: "127.0.0.1:0"}}
+http: {{listen: "127.0.0.1:{console}", console_token: "{console_token}"}}
 data_dir: "{data}"
 accounts:
   - {{name: signalwire, vendor: signalwire, project_id: "{PROJECT}", space_id: "{SPACE}", api_token: "{TOKEN}",
@@ -52,8 +54,12 @@ limits: {{min_free_disk: 1MiB}}
 """
 
 
-async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
-    """Run the demo; return the exit code."""
+async def demo(*, once: bool, out: Callable[[str], None] = print, port: int = 0) -> int:
+    """Run the demo; return the exit code.
+
+    Without ``once`` it calls until it is ended, whatever comes of a call: people stop and pause recordings in the
+    console, which is at ``port`` where that is free.
+    """
     timeline = Timeline(out)
     with tempfile.TemporaryDirectory(prefix="fsrec-demo-") as place:
         directory = Path(place)
@@ -64,13 +70,13 @@ async def demo(*, once: bool, out: Callable[[str], None] = print) -> int:
             switch = Softswitch(directory=recordings, password=PASSWORD)
             await switch.start()
             try:
-                return await _serve(switch, receiver, directory, once=once)
+                return await _serve(switch, receiver, directory, once=once, port=port)
             finally:
                 await switch.stop()
 
 
-async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, once: bool) -> int:
-    timeline = receiver.timeline
+async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, once: bool, port: int) -> int:
+    timeline, token = receiver.timeline, secrets.token_hex(8)
     telemetry, stage = Telemetry(), _Stage(switch, receiver, shown())
     telemetry.subscribe(timeline.observe)
     telemetry.subscribe(stage.observe)
@@ -79,7 +85,7 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
         timeline.fact(fact)
         stage.fact(fact)
 
-    settings = parse(_settings(switch.port, directory, receiver.url, stage.parts))
+    settings = parse(_settings(switch.port, directory, receiver.url, stage.parts, _free(port), token))
     app = App(settings, telemetry, watch=watch)
     async with app.running():
         try:
@@ -89,21 +95,34 @@ async def _serve(switch: Softswitch, receiver: Receiver, directory: Path, *, onc
             return 1
         stage.base = app.base_url
         timeline.say("ready", f"recordings under {app.base_url}; callbacks at {receiver.url}")
+        if not once:
+            stage.invitation = f"{app.base_url}/ is open: sign in with the token {token}, and no id"
         for round_number in itertools.count(1):
-            problems = await stage.round(round_number, None if not once else DEADLINE)
+            problems = await stage.round(round_number, DEADLINE if once else None)
             if not problems:
                 problems = await _unfinished(app)
             if problems:
                 timeline.say("failed", "; ".join(problems))
-                return 1
-            callbacks = sum(len(part.states) for part in stage.parts)
-            timeline.say(
-                "done", f"{len(stage.parts)} recordings, {callbacks} callbacks, all there and as they should be"
-            )
+            else:
+                callbacks = sum(len(part.states) for part in stage.parts)
+                timeline.say(
+                    "done", f"{len(stage.parts)} recordings, {callbacks} callbacks, all there and as they should be"
+                )
             if once:
-                return 0
+                return 1 if problems else 0
             await asyncio.sleep(BETWEEN)
     return 0
+
+
+def _free(port: int) -> int:
+    """Return a port of loopback that can be listened on: this one, or 0, any."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
 
 
 async def _unfinished(app: App) -> list[str]:
@@ -111,7 +130,9 @@ async def _unfinished(app: App) -> list[str]:
     return [f"recordings that are not {State.COMPLETED}: {left}"] if left else []
 
 
-def _settings(port: int, directory: Path, status_url: str, shown: Sequence[Part]) -> str:
+def _settings(
+    port: int, directory: Path, status_url: str, shown: Sequence[Part], console: int, console_token: str
+) -> str:
     routes = []
     for part in shown:
         document = directory / part.number
@@ -120,6 +141,8 @@ def _settings(port: int, directory: Path, status_url: str, shown: Sequence[Part]
     return SETTINGS.format(
         port=port,
         password=PASSWORD,
+        console=console,
+        console_token=console_token,
         recordings=directory / "recordings",
         data=directory / "data",
         PROJECT=PROJECT,
@@ -138,6 +161,7 @@ class _Stage:
     def __init__(self, switch: Softswitch, receiver: Receiver, parts: Sequence[Part]) -> None:
         self.parts = parts
         self.base = ""
+        self.invitation = ""
         self.ready = asyncio.Event()
         self._switch = switch
         self._receiver = receiver
@@ -201,18 +225,23 @@ class _Stage:
     # --- rounds ----------------------------------------------------------------------------------------------
 
     async def round(self, number: int, deadline: float | None) -> list[str]:
-        """Place each call; return what is wrong. ``deadline`` seconds are for all of them, None: each has its own."""
-        receiver, part = self._receiver, self.parts[0]
-        try:
-            async with asyncio.timeout(deadline):
-                for part in self.parts:
-                    async with asyncio.timeout(DEADLINE):
-                        found = await self._call(number, part)
-                    if found:
-                        return found
-        except TimeoutError:
-            return [f"{part.title}: not complete within {DEADLINE:.0f} s, told were {receiver.states}"]
-        return []
+        """Place each call; return what is wrong.
+
+        ``deadline`` seconds are for all of them, and the first that fails is the last; None: each has its own.
+        """
+        found: list[str] = []
+        until = None if deadline is None else asyncio.get_running_loop().time() + deadline
+        for part in self.parts:
+            if self.invitation:
+                self._receiver.timeline.say("console", self.invitation)
+            try:
+                async with asyncio.timeout_at(until), asyncio.timeout(DEADLINE):
+                    found += await self._call(number, part)
+            except TimeoutError:
+                found.append(f"{part.title}: not complete within {DEADLINE:.0f} s, told were {self._receiver.states}")
+            if found and deadline is not None:
+                break
+        return found
 
     async def _call(self, number: int, part: Part) -> list[str]:
         receiver = self._receiver
@@ -228,6 +257,7 @@ class _Stage:
         finally:
             acting.cancel()
             await asyncio.gather(acting, return_exceptions=True)
+            self.hang_up()
 
     def _judged(self, part: Part) -> Iterator[str]:
         receiver = self._receiver

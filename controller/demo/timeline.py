@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from controller.calls.events import CallEnded, CallFailed, CallTaken, DocumentRefused, StepFailed
+from controller.http.base import RequestFailed
 from controller.switch.facts import Fact, LegInfo
 from controller.switch.link import CommandDone, JobDone, LinkUp
 from controller.telemetry import RecordingChanged
@@ -46,6 +47,8 @@ class Timeline:
                 self.say("state", f"{event.recording}: {event.before or 'new'} → {event.after} ({event.fact})")
             case DeliveryAttempted():
                 self.say("delivery", f"{event.status or event.error} in {event.duration * 1000:.1f} ms")
+            case RequestFailed():
+                self.say("problem", f"{event.method} {event.route}: {type(event.error).__name__}: {event.error}")
             case _:
                 pass
 

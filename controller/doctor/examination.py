@@ -65,9 +65,11 @@ async def examine(
 def _local(settings: Settings, check: Checker | None) -> list[Finding]:
     return [
         *local.data_directory(settings),
+        *local.operators_key(settings),
         *local.documents(settings, check),
         *local.callbacks(settings),
         *listener.transport(settings.http),
+        *listener.console(settings),
         *media.voices(settings.speech),
     ]
 

@@ -9,7 +9,7 @@ from controller.doctor.findings import Finding, ok, problem, warning
 from controller.http.basic import trusted
 from controller.http.listener import LOOPBACK
 from controller.http.tls import Certificate, TlsError, judged, readable
-from controller.settings import HttpSettings
+from controller.settings import HttpSettings, Settings
 
 SOON = 14.0
 """Days before its end from which a certificate is warned of: whoever renews them does so before that."""
@@ -30,6 +30,19 @@ def transport(http: HttpSettings) -> Iterator[Finding]:
     elif not trusted(http.listen.host, LOOPBACK) and http.listen.host != "localhost":
         what = f"{http.listen} is reached in clear: tokens and recordings can be read on the way"
         yield warning("http.listen", what, "set tls_certificate and tls_key, or put a proxy with TLS in front")
+
+
+def console(settings: Settings) -> Iterator[Finding]:
+    """Look at who can sign in to the console as its operator."""
+    subject, token = "http.console_token", settings.http.console_token
+    if token is None:
+        what = "there is none: the console's operators sign in with the key in data_dir/operator.key"
+        yield ok(subject, what)
+    elif token.get_secret_value() in {account.token for account in settings.accounts_by_name().values()}:
+        what = "it is the token of an account as well, which would see all others"
+        yield problem(subject, what, "choose another")
+    else:
+        yield ok(subject, "it signs operators in to the console")
 
 
 def _certificate(files: Certificate, host: str) -> Iterator[Finding]:

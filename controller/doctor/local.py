@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from controller.calls.source import SourceFailed, read_file
+from controller.console.key import NAME, KeyUnusable, key_file, read_key
 from controller.doctor.findings import Finding, ok, problem, warning
 from controller.documents.dialect import Problem
 from controller.documents.fetch import is_url, shown
@@ -47,6 +48,23 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
         return
     yield ok(subject, f"{path} {'can be written' if place == path else 'will be made when fsrec first runs'}")
     yield from _space(subject, place, settings.limits.min_free_disk)
+
+
+def operators_key(settings: Settings) -> Iterator[Finding]:
+    """Look at the key by which the command on this machine is known; before the first start there is none."""
+    path, subject = key_file(settings.data_dir), NAME
+    try:
+        read_key(settings.data_dir)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        what = f"{path} can't be read by {user()}: fsrec recordings, webhooks and switches ask for nothing without it"
+        yield warning(subject, what, "run them as the user that fsrec runs as, or with --token")
+    except (KeyUnusable, OSError) as error:
+        what = str(error) if isinstance(error, KeyUnusable) else f"{path} can't be read: {error.strerror}"
+        yield warning(subject, what, "restart fsrec, which makes a new one; a link is to be removed first")
+    else:
+        yield ok(subject, f"{path} is its owner's alone ({ownership(path)})")
 
 
 def _unwritable(directory: Path) -> str | None:
@@ -243,15 +261,14 @@ def _bind(listen: Listen) -> None:
 
 async def is_alive(http: HttpSettings, deadline: float) -> bool:
     """Tell whether a daemon answers at the listener's address within so many seconds."""
-    listen, context = http.listen, None
+    listen, context = http.nearby, None
     if http.tls_certificate is not None:  # whether clients trust it is looked at elsewhere
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104 - compared, not bound
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(deadline):
-            reader, writer = await asyncio.open_connection(host, listen.port, ssl=context)
+            reader, writer = await asyncio.open_connection(listen.host, listen.port, ssl=context)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = await reader.read(4096)
             return answer.startswith(b"HTTP/1.1 200 ")

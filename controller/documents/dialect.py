@@ -12,6 +12,9 @@ from controller.documents.messages import Message
 from controller.documents.steps import End, Fetch, Outcome, Step, Tell
 from controller.recordings.model import Delivery, Notice, Recording, Transcription
 
+VENDORS = ("twilio", "signalwire", "plivo")
+"""Whose accounts there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -69,6 +72,11 @@ class Program(Protocol):
     """One run of a document, sans-IO."""
 
     session: str
+
+    @property
+    def refused(self) -> str:
+        """Why the document that ``next`` was given last is not run, naming every problem; "" where it is."""
+        ...
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; ``outcome`` is the former step's. Never raises on an outcome.

@@ -14,7 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from controller.http import health, media, metrics
-from controller.http.base import RequestFailed, RequestServed, error_response
+from controller.http.base import EndlessResponse, RequestFailed, RequestServed, error_response
 from controller.http.basic import DOOR, Authorize, Door, Network
 from controller.http.listener import SERVER, Observe
 from controller.recordings.ports import LedgerFailed
@@ -130,7 +130,8 @@ def _bounds(observe: Observe, body_timeout: float, most_at_once: int) -> Middlew
                 response = error_response(500, "internal error")
         finally:
             under_way -= 1
-        observe(RequestServed(request.method, route, response.status, loop.time() - began))
+        answered = response.began if isinstance(response, EndlessResponse) else None
+        observe(RequestServed(request.method, route, response.status, (answered or loop.time()) - began))
         return response
 
     return bounds

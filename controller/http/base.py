@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 
 def json_response(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -19,9 +21,24 @@ def error_response(status: int, message: str, headers: Mapping[str, str] | None 
     return json_response({"code": status, "message": message}, status, headers)
 
 
+class EndlessResponse(web.StreamResponse):
+    """An answer that goes on for as long as somebody looks; ``began`` is when, in its loop's time."""
+
+    began: float | None = None
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send what stands before the body."""
+        writer = await super().prepare(request)
+        self.began = asyncio.get_running_loop().time()
+        return writer
+
+
 @dataclass(frozen=True, slots=True)
 class RequestServed:
-    """A request was answered. ``route`` is the pattern that matched, never the path; ``duration`` is in seconds."""
+    """A request was answered. ``route`` is the pattern that matched, never the path; ``duration`` is in seconds.
+
+    Of an endless one that is the time until it began.
+    """
 
     method: str
     route: str

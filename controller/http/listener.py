@@ -82,6 +82,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what could not be read; handlers' own errors never come here."""
+        if isinstance(exc, UnicodeError):  # aiohttp quotes an Expect that it doesn't know, and can't always write it
+            status = 400
         # Behind the colon the parser quotes what came, and that may be an Authorization header.
         reason = (message or type(exc).__name__).partition(":")[0]
         self._observe(RequestRefused(status, reason))

@@ -197,6 +197,8 @@ class Downloads:
             self._broken(recording, 0, error)
             return failed(404, "the file of this recording is gone")
         except (OSError, MediaAway) as error:
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                raise  # the client left before its answer began, as players do that look for their place
             self._broken(recording, 0, error)
             return failed(503, "the file of this recording can't be read now", {"Retry-After": "60"})
         finally:

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -418,21 +418,24 @@ class Softswitch:
         return len(alive)
 
 
+async def _for_ever(_: Softswitch) -> None:
+    await asyncio.Event().wait()
+
+
 async def serve(
     port: int,
     directory: Path,
     password: str = "ClueCon",  # noqa: S107 (FreeSWITCH's own default)
     *,
     host: str = "127.0.0.1",
-    ready: Callable[[int], None] = lambda _port: None,
+    work: Callable[[Softswitch], Awaitable[None]] = _for_ever,
     **options: Any,
 ) -> None:
-    """Run a softswitch until cancelled; `ready` is told its port, `options` are `Softswitch`'s. Stops in order."""
+    """Run a softswitch until cancelled, or until `work` on it is done; `options` are a `Softswitch`'s."""
     switch = Softswitch(directory=directory, host=host, port=port, password=password, **options)
     await switch.start()
-    ready(switch.port)
     try:
-        await asyncio.Event().wait()
+        await work(switch)
     finally:
         with contextlib.suppress(asyncio.CancelledError):
             await switch.stop()

@@ -50,6 +50,11 @@ class Lane:
                 self._places[place.id] = replace(place, owed=True, due_at=None)
         self._release(now)
 
+    def again(self, identity: str, now: float) -> None:
+        """Let a delivery owe an attempt anew, at once but for those before it that owe one."""
+        self._places[identity] = replace(self._places[identity], owed=True, due_at=None)
+        self._release(now)
+
     def attempted(self, identity: str, due_at: float | None, now: float) -> None:
         """Note that an attempt of this delivery ended; it tries again at ``due_at``, or is over (None)."""
         place = self._places.pop(identity, None)

@@ -13,6 +13,8 @@ _NUMBER = re.compile(r"\+?[0-9*#]{1,32}")
 _CONTEXT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _ENDPOINT = re.compile(r"\{([^{}]*)\}(null|loopback)/([^/ ]+)(?:/([^/ ]+))?")
 _SILENCE = "&playback(silence_stream://10000)"
+_NOISE = "&playback(silence_stream://4000,16)"
+"""Speech, to whoever listens for silence: noise of 2,000 at its peaks. (A tone's parentheses would end the text.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Originate(ApiCommand):
         leg: Unique-ID that the leg is to have, a UUID.
         destination: the number called, None for a leg alone.
         context: the dialplan's context.
+        speaks: whether it plays 4 s of noise in place of the silence: a caller who says something, and hangs up.
 
     """
 
@@ -35,6 +38,7 @@ class Originate(ApiCommand):
     leg: str
     destination: str | None = None
     context: str = "fsrec"
+    speaks: bool = False
 
     def __post_init__(self) -> None:
         check.event_uuid(self.leg, "leg")
@@ -54,16 +58,17 @@ class Originate(ApiCommand):
         }
         block = ",".join(f"{name}={value}" for name, value in variables.items())
         where = "null/fsrec-doctor" if self.destination is None else f"loopback/{self.destination}/{self.context}"
-        return f"originate {{{block}}}{where} {_SILENCE}"
+        return f"originate {{{block}}}{where} {_NOISE if self.speaks else _SILENCE}"
 
     @classmethod
-    def parse(cls, where: str, _application: str) -> Originate:
+    def parse(cls, where: str, application: str) -> Originate:
         """Read back from the arguments that printing made; ValueError for anything else."""
         match = _ENDPOINT.fullmatch(where)
         if match is None:
             raise ValueError("originate: no endpoint of ours")
         leg = dict(pair.partition("=")[::2] for pair in match[1].split(","))["origination_uuid"]
-        return cls(leg) if match[2] == "null" else cls(leg, match[3], match[4] or "")
+        speaks = application == _NOISE
+        return cls(leg, speaks=speaks) if match[2] == "null" else cls(leg, match[3], match[4] or "", speaks)
 
 
 @dataclass(frozen=True, slots=True)

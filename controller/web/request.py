@@ -41,7 +41,8 @@ def target_of(url: str) -> tuple[URL, str | None]:
     """
     try:
         parsed = parsed_url(url).with_fragment(None)
-        good = parsed.scheme in {"http", "https"} and parsed.host and parsed.port is not None
+        known = parsed.scheme in {"http", "https"} and parsed.port is not None
+        good = known and _VISIBLE.fullmatch(parsed.raw_host or "") is not None  # URL lets a host have spaces
         user, password = parsed.raw_user, parsed.raw_password
         bare = parsed.with_user(None) if good and (user, password) != (None, None) else parsed
     except ValueError as error:

@@ -494,7 +494,7 @@ documents = st.tuples(st.lists(steps, max_size=5), st.sampled_from(([], [["hangu
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(documents, st.floats(0, 1), st.sampled_from((0.0, 0.5, 5.0)))
 def test_any_document_killed_anywhere(document: list[list[Any]], share: float, away: float) -> None:
     """Commands, outcomes, recordings and cause of a killed run are those of an uninterrupted one, but for repeats."""
@@ -507,7 +507,7 @@ def test_any_document_killed_anywhere(document: list[list[Any]], share: float, a
     run_virtually(run())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(documents, st.floats(0, 15), st.sampled_from((0.0, 0.3, 3.0)), st.sampled_from((0, 1, 5)))
 def test_any_document_with_links_lost_anywhere(
     document: list[list[Any]], first: float, away: float, more: int

@@ -27,7 +27,6 @@ def fuzz(examples: int, *, shrink: bool = True) -> Callable[[Any], Any]:
         derandomize=not DEEP,
         database=None,
         print_blob=True,
-        deadline=None,  # a shared machine is slow at times; what does not end fails by the suite's own timeout
         phases=[phase for phase in Phase if shrink or phase not in {Phase.shrink, Phase.explain}],
         suppress_health_check=list(HealthCheck),
     )

@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 
 from controller import __version__
+from controller.console import api
 from controller.documents.dialect import Account
 from controller.http import calling, openapi, plivo, recordings, relay
 from controller.http.app import HttpRooms, build_app
@@ -38,6 +39,7 @@ def routes() -> Iterator[tuple[str, Any]]:
                 lambda router, _files: relay.register(router, nobody, accounts, NAMED),
                 lambda router, files: plivo.register(router, files, nobody, nobody, accounts, NAMED),
                 lambda router, _files: openapi.register(router, __version__),
+                lambda router, _files: api.register(router, nobody),
             ),
         )
     )  # fmt: skip

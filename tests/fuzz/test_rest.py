@@ -104,7 +104,8 @@ def requests(draw: st.DrawFn, known: Mapping[str, str]) -> tuple[str, str, dict[
     headers = dict(draw(st.lists(st.tuples(st.sampled_from(HEADERS), right | spoiled(right)), max_size=2)))
     headers = {name: re.sub(r"[\x00-\x1f\x7f]|[^\x00-\xff]", "?", value).strip() for name, value in headers.items()}
     if draw(st.integers(0, 9)):
-        headers["Authorization"] = basic(*CREDENTIALS[scheme])
+        own = scheme in CREDENTIALS
+        headers["Authorization"] = basic(*CREDENTIALS[scheme]) if own else f"Bearer {known[scheme]}"
     elif draw(st.booleans()):
         headers["Authorization"] = draw(
             st.sampled_from(("Basic", "Basic ====", "Bearer x", "Basic \xe9", basic("é", ":")))
@@ -150,6 +151,7 @@ async def test_no_request_is_one_that_fails(soft: SoftSwitch, receiver: Receiver
             "AccountSid": SID,
             "Sid": ids["twilio"][0],
             "CallSid": lines["twilio"].sid,
+            "operator": (daemon.data / "operator.key").read_text().strip(),
         }
         await asyncio.to_thread(_hunt, daemon.url, requests(known), known)
         assert daemon.seen(RequestFailed) == []
@@ -177,6 +179,7 @@ def _hunt(url: str, wanted: st.SearchStrategy[Any], known: Mapping[str, str]) ->
     )
     @example(("GET", f"/v1/Account/{AUTH_ID}/Recording/?offset=999999999&limit=20", {**mine}, b""))
     @example(("GET", f"/api/v1/recordings/{known['id']}/download", {"Range": "bytes=" + "9" * 18 + "-"}, b""))
+    @example(("GET", f"{account}/Recordings.json", {**mine, "Expect": "\xe9"}, b""))
     def hunt(one: tuple[str, str, dict[str, str], bytes]) -> None:
         method, target, headers, body = one
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller.console.key import read_key
 from controller.http.base import RequestFailed, RequestServed
 from controller.http.throttle import Throttle
 from controller.softswitch.script import Tone
@@ -62,13 +63,14 @@ def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def configuration(known: dict[str, list[str]], lines: dict[str, Line]) -> str:
+def configuration(known: dict[str, list[str]], lines: dict[str, Line], key: str) -> str:
     """How schemathesis is told who may, which calls are up, and some recordings there are."""
     may = {
         "twilio": {"username": SID, "password": AUTH},
         "laml": {"username": PROJECT, "password": TOKEN},
         "signalwire": {"username": PROJECT, "password": TOKEN},
         "plivo": {"username": AUTH_ID, "password": AUTH_TOKEN},
+        "operator": {"bearer": key},
     }
     written = ["[auth.openapi]\n", *(f"{name} = {toml(one)}\n" for name, one in may.items())]
     for name, ids in known.items():
@@ -96,6 +98,8 @@ def configuration(known: dict[str, list[str]], lines: dict[str, Line]) -> str:
             "path.id": {"dictionary": "laml", "probability": 0.7},
             "query.page_token": f"PA{known['laml'][0]}",
         },
+        "^/console/api/recordings/": {"path.id": {"dictionary": "laml", "probability": 0.7}},
+        "^/console/api/switches/": {"path.name": "fs2"},
     }
     for pattern, parameters in paths.items():
         written.append(
@@ -173,7 +177,7 @@ async def test_the_service_is_what_it_says(
             for one in command["schema"]["oneOf"]:
                 one["properties"]["id"] = {"type": "string", "enum": [lines["laml"].identity]}
         (tmp_path / "openapi.json").write_text(json.dumps(described))
-        (tmp_path / "schemathesis.toml").write_text(configuration(known, lines))
+        (tmp_path / "schemathesis.toml").write_text(configuration(known, lines, read_key(daemon.data)))
         said, status = await drive(daemon.url, tmp_path)
         assert status == 0, said
         assert daemon.seen(RequestFailed) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,34 +10,29 @@ import wave
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
+
+from tests.harness.absent import absent
 
 VOICE = "rms"
 """Of flite's voices the one that small models understand best: 6 % of the words wrong; kal 17 %, espeak-ng 41 %."""
+REQUIRED = "FSREC_REQUIRE_TRANSCRIPTION"
 _TAPS = 129
 
 
 def need_speech() -> None:
     """Skip without flite or the engine; fail where FSREC_REQUIRE_TRANSCRIPTION=1."""
     if shutil.which("flite") is None:
-        _absent("no flite (Debian: apt install flite)")
+        absent("no flite (Debian: apt install flite)", REQUIRED)
     need_engine()
 
 
 def need_engine() -> None:
     """Skip without the engine moonshine; fail where FSREC_REQUIRE_TRANSCRIPTION=1."""
     if find_spec("moonshine_voice") is None:
-        _absent("no moonshine-voice (pip install 'fsrec[transcription]')")
-
-
-def _absent(reason: str) -> NoReturn:
-    if os.environ.get("FSREC_REQUIRE_TRANSCRIPTION") == "1":
-        pytest.fail(f"FSREC_REQUIRE_TRANSCRIPTION=1, but {reason}", pytrace=False)
-    pytest.skip(reason)
+        absent("no moonshine-voice (pip install 'fsrec[transcription]')", REQUIRED)
 
 
 @lru_cache(maxsize=64)

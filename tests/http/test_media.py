@@ -15,7 +15,7 @@ from aiohttp import web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.http.base import DownloadBroken, error_response
+from controller.http.base import DownloadBroken, RequestServed, error_response
 from controller.http.media import Downloads
 from controller.media.variants import Variant
 from controller.recordings.model import Measured, Recording, State
@@ -109,7 +109,7 @@ async def test_ranges(rooms: Rooms, serve: Serve, asked: str, status: int, span:
 
 
 @given(st.lists(st.integers(1, SIZE - 1), max_size=4, unique=True))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_parts_make_the_whole(tmp_path_factory: pytest.TempPathFactory, borders: list[int]) -> None:
     """However a file is fetched in parts, put together they are the file."""
     from controller.http.app import build_app
@@ -367,6 +367,32 @@ async def test_a_client_that_leaves(rooms: Rooms, serve: Serve) -> None:
     writer.transport.abort()
     await until(lambda: rooms.events_of(DownloadBroken))
     await until(lambda: rooms.open_now == 0)
+
+
+async def test_a_client_that_leaves_before_the_first_byte(
+    rooms: Rooms, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Players open a file and leave it at once: that is no answer of ours, and no download that broke."""
+    recording = rooms.recording(CONTENT)
+    reading, go_on = threading.Event(), threading.Event()
+    real = os.pread
+
+    def pread(descriptor: int, count: int, offset: int) -> bytes:
+        reading.set()
+        go_on.wait(10)
+        return real(descriptor, count, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    _, writer = await asyncio.open_connection("127.0.0.1", (await serve()).port)
+    writer.write(f"GET {url(recording)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await asyncio.to_thread(reading.wait, 10)
+    writer.transport.abort()
+    await asyncio.sleep(0.05)  # the listener learns of it in its own time; early, it answers as to anybody
+    go_on.set()
+    await until(lambda: rooms.events_of(RequestServed))
+    await until(lambda: rooms.open_now == 0)
+    assert [event.status for event in rooms.events_of(RequestServed)] == [499]
+    assert rooms.events_of(DownloadBroken) == []
 
 
 async def test_stopping_amid_a_hanging_read(rooms: Rooms, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def masked(draw: st.DrawFn) -> tuple[int, int, int, int, list[tuple[int, int, Pa
 
 
 @given(masked())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_masked_is_cut_and_nothing_else(tmp_path: Path, case: Any) -> None:
     """cut(mask(audio)) is audio without exactly the skipped frames, with estimates off by up to 150 ms each way."""
     rate, channels, frames, seed, masks = case
@@ -109,7 +109,7 @@ def test_what_was_masked_is_cut_and_nothing_else(tmp_path: Path, case: Any) -> N
     ),
     st.none() | st.floats(0, 8),
 )  # fmt: skip
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_sound_is_ever_cut(
     tmp_path: Path,
     zeros: list[tuple[int, int]],

@@ -155,7 +155,7 @@ def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes, why: str) -
 
 
 @given(piece=st.text(st.characters(codec="ascii"), min_size=1, max_size=40), times=st.integers(1, 2000))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_is_audio(tmp_path: Path, piece: str, times: int) -> None:
     """Whatever it says, and however regular it is: none is taken for sound that needs no mark."""
     (tmp_path / "x").write_text(piece * times)
@@ -286,7 +286,7 @@ def test_a_hole_in_the_middle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", sorted(FORMS))
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_of_any_kind(tmp_path_factory: pytest.TempPathFactory, form: str, seed: int) -> None:
     """Whatever bytes are changed: it is decoded, or refused in words; nothing else is raised, nothing is left."""
     base = tmp_path_factory.mktemp("damage")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.media import edit, wav
@@ -26,7 +26,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(deadline=None)
 @given(pieces, spans, st.integers(1, 200))
 def test_a_part_is_that_part_of_the_whole(file: Path, made: list[Piece], span: Span, chunk: int) -> None:
     """Whatever the pieces, and however much is read at a time."""

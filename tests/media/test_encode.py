@@ -95,7 +95,7 @@ def test_one_leg_is_not_heard_in_the_other(tmp_path: Path, form: str) -> None:
 
 
 @given(frames=st.integers(0, 400), form=st.sampled_from(FORMATS), rate=st.sampled_from([8000, 16000, 48000]))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_however_short_it_can_be_played(
     tmp_path_factory: pytest.TempPathFactory, frames: int, form: str, rate: int
 ) -> None:

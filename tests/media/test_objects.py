@@ -201,7 +201,7 @@ async def main(path, target, *place):
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     archive.close()
     print(stored[0].size, seen, (uploaded - before) // 1024, (after - before) // 1024, flush=True)
-    os._exit(0)  # as the daemon does (cli._ended)
+    os._exit(0)  # as the daemon does (cli.daemon.ended)
 
 asyncio.run(main(*sys.argv[1:]))
 """

@@ -96,7 +96,7 @@ levels = st.sampled_from([0, 1, 50, LEAST - 2, LEAST - 1, LEAST, LEAST + 1, 147,
 noises = st.lists(st.tuples(st.integers(1, 700), levels, levels), max_size=12)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noises, st.integers(1, 2), st.sampled_from([8000, 16000]), st.integers(1, 1000), st.integers(0, 2**32 - 1))
 def test_as_the_definition_says(
     tmp_path_factory: pytest.TempPathFactory,

@@ -160,7 +160,7 @@ def test_more_than_32_bits_count(tmp_path: Path, tail: bytes) -> None:
 
 
 @given(st.integers(1, 48000), st.integers(1, 8), st.integers(0, 5000))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_is_written_reads_back(tmp_path: Path, rate: int, channels: int, frames: int) -> None:
     """A header of ours is read as what it was made of, and finished."""
     path = tmp_path / "a.wav"
@@ -177,7 +177,7 @@ def test_a_header_for_more_than_32_bits_is_clamped() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(0, 60))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_measured_or_refused(tmp_path: Path, noise: bytes, keep: int) -> None:
     """Noise after any part of a true header never gives anything but a sane measure or a WavError."""
     path = tmp_path / "a.wav"

@@ -611,7 +611,7 @@ def check(seen: Recording) -> None:
         assert seen.finished_at is None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from((REQUEST, HELD, CHOOSY)), st.lists(st.one_of(facts, longer), max_size=25), founds, moments)
 def test_every_life_ends_truly_once_its_leg_is_gone(
     request: RecordingRequest, story: list[Fact], found: Found, end: float

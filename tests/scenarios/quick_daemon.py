@@ -9,8 +9,8 @@ import functools
 import os
 import sys
 
-from controller import cli
 from controller.app import App
+from controller.cli import daemon, main
 from controller.cluster.keeper import LeaseTerms
 
 LASTS = 4.0
@@ -27,5 +27,5 @@ def terms(lasts: float, watch: float = 0.1) -> LeaseTerms:
 
 if __name__ == "__main__":
     wanted = terms(float(os.environ["FSREC_TEST_LEASE"]), float(os.environ.get("FSREC_TEST_WATCH", "0.1")))
-    cli.App = functools.partial(App, terms=wanted)  # type: ignore[attr-defined, assignment]
-    sys.exit(cli.main())
+    daemon.App = functools.partial(App, terms=wanted)  # type: ignore[attr-defined, assignment]
+    sys.exit(main())

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller.console.ports import Viewer
 from controller.softswitch.script import Hangup, Silence, Tone
 from tests.harness.audio import read_wav
 from tests.harness.listen import read_audio
@@ -96,7 +97,31 @@ async def test_a_recording_moves_under_its_url(
         assert (await get(end["url"], {"Range": "bytes=99999999-"}))[0] == 416
         head = await get(end["url"], method="HEAD")
         assert (head[0], head[1]["Content-Length"]) == (200, str(end["size"]))
+    assert daemon.app is not None
+    desk, identity = daemon.app.operations, end["recording_id"]
+    assert await desk.derive(Viewer(), identity, form) == end["size"]
+    assert abs((await desk.waveform(Viewer(), identity, 9)).seconds - end["duration"]) < 0.01
     assert here(switch, daemon) == []
+
+
+@ONLY_SOFT
+async def test_a_page_has_its_sound_from_the_store(
+    daemon: Daemon, switch: Switch, callbacks: Callbacks, tmp_path: Path
+) -> None:
+    """The console's page of a recording that is nowhere here shows its outline, and has it heard."""
+    await daemon.start()
+    end = await recorded(daemon, switch, callbacks)
+    first = (await get(end["url"]))[2]
+    await until_gone(switch, daemon)
+    page = f"{daemon.url}/console/recordings/{end['recording_id']}"
+    assert (await get(f"{page}/audio.wav", known=True))[::2] == (200, first)
+    part = await get(f"{page}/audio.wav", {"Range": "bytes=100-199"}, known=True)
+    assert (part[0], part[2]) == (206, first[100:200])
+    status, _, body = await get(page, known=True)
+    assert (status, body.count(b"<svg"), b"<audio" in body) == (200, 2, True)
+    made = await get(f"{page}/audio.mp3", known=True)
+    (tmp_path / "made.mp3").write_bytes(made[2])
+    assert abs(read_audio(tmp_path / "made.mp3").hz() - 440) < 5
 
 
 async def test_what_is_asked_of_a_recording_that_is_in_the_store(

@@ -103,6 +103,17 @@ async def test_nobody_is_connected_unasked(dialling: Application, switch: Switch
     assert "Dial.confirmSound" in {event.where for event in app.daemon.seen(DocumentWarned)}
 
 
+async def test_a_document_that_is_refused_in_a_call(app: Application, switch: Switch) -> None:
+    """One that a redirect leads to is told of as the first would be, with its URL and its line."""
+    app.answers("/answer/", document(plivoxml.RedirectElement(app.receiver.url("/second/"))))
+    app.receiver.plan("/second/", Answer(200, b"<Response>\n<Nonsense/></Response>", {"Content-Type": "text/xml"}))
+    await app.start()
+    await finished(app, await switch.call())
+    (refused,) = app.daemon.seen(DocumentRefused)
+    assert (refused.document, refused.dialect, refused.trouble) == (app.receiver.url("/second/"), "plivo", "invalid")
+    assert refused.why.startswith(f"{app.receiver.url('/second/')}: line 2: ")
+
+
 async def test_a_refused_document_has_no_effect(app: Application, switch: Switch) -> None:
     """A bad value at its end: nothing of it runs, the fallback does, and what is wrong is told with its line."""
     bad = b"<Response>\n<Record recordSession='true'/>\n<Record fileFormat='ogg'/></Response>"

@@ -100,13 +100,14 @@ def body_of(path: str, mine: Things) -> dict[str, Any]:
 async def test_what_others_own_does_not_exist(
     daemon: Daemon, switch: Switch, applications: list[web.Application]
 ) -> None:
-    """Every route, with everybody else's credentials and with none, under the owner's path and one's own: nothing
-    is shown, nothing happens."""
+    """Every route of the vendors, with everybody else's credentials and with none, under the owner's path and one's
+    own: nothing is shown, nothing happens. The console's are below."""
     prepare(daemon, http=PROXIED)
     await daemon.start()
     address = Addresses()
     (application,) = applications
-    assert {resource.canonical for resource in application.router.resources()} == set(ROUTES)
+    served = {resource.canonical for resource in application.router.resources()}
+    assert {path for path in served if path != "/" and not path.startswith("/console")} == set(ROUTES)
     owned = {one.vendor: await things(daemon, switch, one) for one in OWNERS}
     before = rows(daemon)
     everybody = (*OWNERS, *STRANGERS)
@@ -130,6 +131,46 @@ async def test_what_others_own_does_not_exist(
     relayed = await ask(daemon, "GET", RELAY, stranger.login)
     assert orjson.loads(relayed.body)["data"] == []
     assert rows(daemon) == before
+
+
+OPEN = {"/", "/console", "/console/", "/console/sign-in", "/console/static/{name}", "/console/{rest}"}
+"""What the console has for everybody: the way to its sign-in page, and what that needs."""
+
+
+@pytest.mark.parametrize("switch", ["soft"], indirect=True)
+async def test_the_console_shows_nobody_what_others_own(
+    daemon: Daemon, switch: Switch, applications: list[web.Application]
+) -> None:
+    """Every route of it: one without credentials is sent to sign in, and a recording of others does not exist."""
+    prepare(daemon, http=PROXIED)
+    await daemon.start()
+    address = Addresses()
+    owner = next(one for one in OWNERS if one.vendor == "signalwire")
+    mine, before = await things(daemon, switch, owner), rows(daemon)
+    assert daemon.app is not None
+    link = daemon.app.board.session("fs1")
+    (application,) = applications
+    asked = {
+        (route.method, route.resource.canonical)
+        for route in application.router.routes()
+        if route.resource is not None and route.resource.canonical.startswith("/console") and route.method != "*"
+    }
+    assert len(asked) > 30
+    for method, template in sorted(asked):
+        path = (
+            re.sub(r"\{id\}", mine.fill("{finished_id}"), template).replace("{form}", "wav").replace("{name}", "fs1")
+        )
+        if template not in OPEN:
+            nobody = await ask(daemon, method, path, address())
+            assert nobody.status in {303, 401, 403}, (method, path, nobody)
+            assert nobody.status != 303 or "/sign-in" in nobody.headers["Location"], (method, path, nobody)
+        if "{id}" in template:
+            for other in (one for one in (*OWNERS, *STRANGERS) if one is not owner):
+                answer = await ask(daemon, method, path, {**address(), **other.login})
+                told = {303} if method == "POST" and "/api/" not in path else set()  # leads to a page that tells why
+                assert answer.status in {400, 401, 403, 404} | told, (other.name, method, path, answer)
+    assert rows(daemon) == before
+    assert daemon.app.board.session("fs1") is link
 
 
 HOSTILE = [

@@ -169,7 +169,7 @@ async def test_a_long_call_costs_what_a_short_one_does(store: Store) -> None:
     assert "COVERING INDEX deliveries_by_subject (subject=?)" in last
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(moves=st.lists(st.tuples(st.sampled_from(["tell", "again", "try"]), st.integers(0, 99)), max_size=25))
 def test_whatever_happens_order_holds(moves: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Over a real store: told once each, numbered as they came, first attempts in that order, and nothing stuck."""

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
+from sqlalchemy import update
 
 from controller.recordings.model import NoticeKind, Recording, State
-from controller.store import Attempt, DeliveryState, OutboxRow, Store, Transaction, Verdict, open_store, origin_of
+from controller.store import (
+    Attempt,
+    DeliveryState,
+    OutboxRow,
+    Reader,
+    Store,
+    Transaction,
+    Verdict,
+    open_store,
+    origin_of,
+)
+from controller.store.tables import DELIVERIES
 from tests.store.values import delivery, notice, recording
 
 ORIGIN = "http://127.0.0.1:9"
@@ -83,8 +96,9 @@ async def test_an_attempt_is_kept_with_what_follows(store: Store, clock: Clock) 
     assert (found.state, found.reason, found.finished_at) == (DeliveryState.DEAD, "why", 501.0)
     assert (found.attempts, found.tries, found.due_at) == (3, 3, None)
     kept = await store.read(lambda reader: reader.attempts(one))
+    assert await store.read(lambda reader: reader.attempts_of([one, "none"])) == {one: kept}
     assert kept[:2] == [Attempt(1.0, 0.5, None, "connection", "refu\ufffdsed"), answered]
-    assert [found.id for found in await store.read(lambda reader: reader.dead())] == [one]
+    assert [found.id for found in await store.read(lambda reader: reader.deliveries(DeliveryState.DEAD))] == [one]
     assert await store.read(lambda reader: reader.next_due(0.0)) is None
 
 
@@ -165,6 +179,35 @@ async def test_replay(store: Store, clock: Clock) -> None:
     assert early.due_at == 200.0
 
 
+async def test_replays_keep_the_order(store: Store, clock: Clock) -> None:
+    """What is told of a recording again goes one after the other, as at first, whoever else waits for its time."""
+    of = recording()
+    first, second, third = [await add(store, of, sequence) for sequence in (1, 2, 3)]
+    for one, verdict in ((first, DEAD), (second, LATER), (third, DEAD)):
+        await attempt(store, one, verdict)
+    for one in (first, third):
+        await store.write(lambda transaction, one=one: transaction.replay(one))  # type: ignore[misc]
+    assert await due(store, 100.0) == [first]
+    await attempt(store, first, LATER)
+    assert await due(store, 100.0) == [third]
+    again = await store.write(lambda transaction: transaction.replay(second))
+    assert again is not None
+    assert again.due_at == 100.0
+
+
+async def test_a_bad_row_ends_no_list(store: Store, clock: Clock) -> None:
+    """A page of deliveries is full also where rows on it can't be read, of one state and of all."""
+    made = []
+    for clock.now in range(4):
+        made.append(await add(store, recording(), 1))
+    spoil = update(DELIVERIES).where(DELIVERIES.c.id.in_(made[1:3])).values(headers="[")
+    await store.write(lambda transaction: transaction.connection.execute(spoil) and None)
+    for state in (None, DeliveryState.PENDING):
+        for limit in (2, 3):
+            rows = await store.read(partial(Reader.deliveries, state=state, limit=limit))
+            assert [row.id for row in rows] == [made[3], made[0]]
+
+
 async def test_origins_with_something_due(store: Store) -> None:
     """Each origin is listed once, in order, when anything of it is due, however many rows another has."""
     for index in range(30):
@@ -197,3 +240,19 @@ async def test_origins_with_something_due(store: Store) -> None:
 def test_origins(url: str, origin: str) -> None:
     """Scheme, host and port make the origin; what is no URL has one, too."""
     assert origin_of(url) == origin
+
+
+async def test_the_backlog(store: Store, clock: Clock) -> None:
+    """What has attempts ahead of it and what is dead are counted, what was delivered is neither."""
+    assert await store.read(lambda reader: reader.backlog()) == (0, None, 0)
+    of = recording()
+    first = await add(store, of, 1)
+    clock.now = 150.0
+    second = await add(store, of, 2, NoticeKind.COMPLETED)
+    assert await store.read(lambda reader: reader.backlog()) == (2, 100.0, 0)
+    for identity, verdict, left in ((first, DEAD, (1, 150.0, 1)), (second, DONE, (0, None, 1))):
+        sent = await row(store, identity)
+        await store.write(partial(Transaction.attempt_made, row=sent, attempt=Attempt(1.0, 0.1), verdict=verdict))
+        assert await store.read(lambda reader: reader.backlog()) == left
+    await store.write(lambda transaction: transaction.replay(first))
+    assert (await store.read(lambda reader: reader.backlog())).pending == 1

@@ -21,6 +21,10 @@ BLOCK = (
         (Originate(LEG), f"originate {BLOCK}null/fsrec-doctor &playback(silence_stream://10000)"),
         (Originate(LEG, "1001"), f"originate {BLOCK}loopback/1001/fsrec &playback(silence_stream://10000)"),
         (Originate(LEG, "+*1#", "in_x"), f"originate {BLOCK}loopback/+*1#/in_x &playback(silence_stream://10000)"),
+        (
+            Originate(LEG, "1001", speaks=True),
+            f"originate {BLOCK}loopback/1001/fsrec &playback(silence_stream://4000,16)",
+        ),
         (ShowTasks(), "show tasks as json"),
         (UuidDisplace(LEG, "/r/a-1.wav"), f"uuid_displace {LEG} start /r/a-1.wav"),
         (SipConfiguration(), "xml_locate configuration configuration name sofia.conf"),
@@ -45,9 +49,9 @@ def test_round_trip(destination: str, context: str) -> None:
 def test_closed(leg: str, destination: str, context: str) -> None:
     """No text adds an argument, a variable, an application or another endpoint: it is refused, or one field."""
     for change in ({"leg": leg}, {"destination": destination}, {"context": context}):
-        fields = {"leg": LEG, "destination": "1001", "context": "fsrec", **change}
+        fields: dict[str, str] = {"leg": LEG, "destination": "1001", "context": "fsrec", **change}
         try:
-            packet = Originate(**fields).packet()
+            packet = Originate(fields["leg"], fields["destination"], fields["context"]).packet()
         except ValueError:
             continue
         assert packet.count(" ") == 3

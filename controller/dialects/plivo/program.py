@@ -74,10 +74,12 @@ class PlivoProgram:
         self._state = State(new_id(), call.id, new_id())
         self._asking = Asking(account)
         self.session = self._state.session
+        self.refused = ""
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
         state = self._state
+        self.refused = ""
         if state.asked and outcome is not None:
             asked, state.asked = state.asked, ""
             match asked:
@@ -355,6 +357,7 @@ class PlivoProgram:
         try:
             document = read(outcome.text, named(url))
         except DocumentError as refused:
+            self.refused = str(refused)
             for problem in refused.problems:
                 self._warn(problem)
             return self._fall(fallen)
@@ -386,6 +389,7 @@ class PlivoProgram:
         try:
             document = read_sounds(outcome.text, where)
         except DocumentError as refused:
+            self.refused = str(refused)
             for problem in refused.problems:
                 self._warn(problem)
             self._warn(Problem(instruction.line, where, self._without(kind)))

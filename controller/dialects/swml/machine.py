@@ -22,6 +22,7 @@ from controller.dialects.swml.settling import Complaint, Filling, js_error
 from controller.dialects.swml.templates import Path, Template, path
 from controller.dialects.swml.urls import check_url, is_url
 from controller.dialects.swml.values import settle
+from controller.documents.fetch import named
 from controller.documents.steps import Evaluation, Failed, Fetch, Fetched, Outcome
 
 MAX_TRANSFERS = 32
@@ -47,7 +48,9 @@ _GOTO = {row.name: row for row in METHODS["goto"].properties}
 
 
 class Machine(Progress):
-    """A run that moves."""
+    """A run that moves. ``refused`` says why the document that came last is not run."""
+
+    refused = ""
 
     # --- moves -----------------------------------------------------------------------------------------------------
 
@@ -268,7 +271,7 @@ class Machine(Progress):
     def fetched(self, instruction: Instruction, outcome: Outcome) -> None:
         """Go on with the document that came; without one, as after a section that is not there. Raises Ended."""
         filling = Filling(self.scope, self._results or [])
-        filling.fill(instruction.values["dest"])
+        url = text(filling.fill(instruction.values["dest"]))
         params = self._params(instruction, filling)
         self._fetches += 1
         self._effort += filling.used // EFFORT_OF
@@ -278,6 +281,7 @@ class Machine(Progress):
             try:
                 block = self._library.add(outcome.text)
             except Unusable as unusable:
+                self.refused = f"{named(url)}: {unusable}"
                 complaint = Complaint("relay_script_parse_error", f"the document that came: {str(unusable)[:1000]}")
         else:
             reason = outcome.reason if isinstance(outcome, Failed) else "no document came"

@@ -47,6 +47,7 @@ class SwmlProgram:
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
+        self._machine.refused = ""
         try:
             if self._asked and outcome is not None:
                 asked, self._asked = self._asked, ""
@@ -58,6 +59,11 @@ class SwmlProgram:
 
     def farewell(self, outcome: Outcome | None) -> None:
         """Ask nothing: a script ends with its call."""
+
+    @property
+    def refused(self) -> str:
+        """Why the document that came last is not run; "" where it is."""
+        return self._machine.refused
 
     @property
     def variables(self) -> Mapping[str, Any]:

@@ -107,10 +107,12 @@ class TwimlProgram:
         self._state = _State(new_id(), call.id, new_id(), base=url_of)
         self._asking = Asking(url_of, account)
         self.session = self._state.session
+        self.refused = ""
 
     def next(self, outcome: Outcome | None) -> Step | End:
         """Return what to do next; None as outcome begins, or repeats the step that waits. Never raises."""
         state = self._state
+        self.refused = ""
         if state.asked and outcome is not None:
             asked, state.asked = state.asked, ""
             if asked == "fetch":
@@ -264,12 +266,14 @@ class TwimlProgram:
             return self._fall(url, fallen, NOT_FETCHED)
         if len(outcome.text) > LONGEST_DOCUMENT:
             message = f"{len(outcome.text)} characters; a document may have {LONGEST_DOCUMENT}"
+            self.refused = f"{named(url)}: {message}"
             self._warn(Problem(0, named(url), message, TOO_LARGE))
             return self._fall(url, fallen, TOO_LARGE)
         base = (outcome.url or url) if is_url(url) else ""
         try:
             document = read(outcome.text, named(url), base)
         except DocumentError as refused:
+            self.refused = str(refused)
             for problem in refused.problems:
                 self._warn(problem)
             return self._fall(url, fallen, refused.problems[0].code or SCHEMA)

@@ -12,12 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from controller.http.base import json_response
-from controller.http.openapi import compatibility, plivo, service, signalwire
+from controller.http.openapi import compatibility, operators, plivo, service, signalwire
 from controller.http.openapi.parts import Operation
 
 PATH = "/openapi.json"
 
-_VENDORS = (compatibility, signalwire, plivo, service)
+_VENDORS = (compatibility, signalwire, plivo, operators, service)
 _ABOUT = (
     "The REST APIs with which applications of Twilio, SignalWire (LaML, Calling API, Relay REST) and Plivo start, "
     "change, find, fetch and delete recordings; and what operators look at. HTTP Basic names the account; what "
@@ -43,7 +43,7 @@ def description(version: str, url: str = "/") -> dict[str, Any]:
     security: dict[str, Any] = {}
     for vendor in _VENDORS:
         schemas |= vendor.SCHEMAS
-        security |= {name: _basic(words) for name, words in vendor.SECURITY.items()}
+        security |= {name: _scheme(name, words) for name, words in vendor.SECURITY.items()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "fsrec", "version": version, "description": _ABOUT},
@@ -53,8 +53,8 @@ def description(version: str, url: str = "/") -> dict[str, Any]:
     }
 
 
-def _basic(words: str) -> Mapping[str, str]:
-    return {"type": "http", "scheme": "basic", "description": words}
+def _scheme(name: str, words: str) -> Mapping[str, str]:
+    return {"type": "http", "scheme": "bearer" if name in operators.BEARER else "basic", "description": words}
 
 
 def register(router: web.UrlDispatcher, version: str) -> None:

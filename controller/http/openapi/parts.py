@@ -155,10 +155,11 @@ def json_answer(words: str, schema: Schema, **more: Any) -> Answer:
 _WORDS = {
     400: "Something in the request is wrong; the message says what would be right.",
     401: "These are not the credentials of an account.",
+    403: "That is not for this account, or not meant by who seems to send it.",
     404: "There is no such thing, or it is not ready, or another account's.",
     405: "This is not done with this path.",
     408: "The body did not arrive in time, or what was asked for did not become true in time.",
-    409: "Not before it is complete.",
+    409: "Not as it is now: not before it is complete, or not any more.",
     412: "This is not the version that was asked for.",
     413: "The body is too large.",
     415: "The body is of a kind that is not read.",

@@ -424,7 +424,7 @@ def test_the_samples_are_twins_that_run() -> None:
     assert [name for name, _ in steps[0]] == ["answer", "record_call", "sleep", "stop_record_call", "hangup"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.recursive(
         st.none()

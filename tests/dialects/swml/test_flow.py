@@ -670,7 +670,7 @@ def nested(steps: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
 STEPS = st.recursive(SIMPLE, nested, max_leaves=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(STEPS, min_size=1, max_size=5), st.lists(SIMPLE, min_size=1, max_size=3))
 def test_any_document_ends_and_can_be_restored_anywhere(main: list[Any], sub: list[Any]) -> None:
     """Whatever flows are put together, the run ends, and a restored twin does the same at each of its points."""

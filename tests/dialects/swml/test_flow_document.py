@@ -321,7 +321,7 @@ def test_a_condition_of_any_length_is_refused_at_once() -> None:
         condition("${a}" * 60_000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text("ab.[]{}()$%'\"`/\\ 0-1,é\n", max_size=30))
 def test_any_text_is_a_template_or_malformed(text: str) -> None:
     """Every text is read in one pass, and its parts are all of it."""

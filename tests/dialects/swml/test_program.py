@@ -235,7 +235,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(WRITTEN), min_size=1, max_size=8),
     st.lists(OUTCOMES, max_size=10),

@@ -51,7 +51,7 @@ def expected(value: object) -> object:
             return (type(value).__name__, value)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TREES, st.sampled_from([None, 1, "\t", "  "]), st.booleans())
 def test_json_is_read_exactly(value: object, indent: int | str | None, ascii_only: bool) -> None:
     """Whatever JSON says is read, in any layout and escaping, with its types."""
@@ -63,7 +63,7 @@ WORDS = TEXTS.filter(lambda text: not text.startswith(tuple("0123456789+-.")))
 """Texts that PyYAML, of YAML 1.1, would not leave unquoted where YAML 1.2 sees a number (`1e3`)."""
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.recursive(
         st.none() | st.booleans() | NUMBERS | WORDS,
@@ -102,7 +102,7 @@ class Pairs:
         self.pairs = pairs
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     TREES, st.sampled_from([None, 1]), st.integers(0), st.sampled_from([*'{}[]:,"\\ \n-+0.e', ""]), st.integers(0, 1)
 )
@@ -126,7 +126,7 @@ def test_json_grammar_is_the_one_of_a_strict_parser(
 
 
 @given(st.text(max_size=80) | st.text("{}[]:,\"\\ \n-0.'#&*!|>?%@~\x00\x85a", max_size=60))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_any_text_is_read_or_refused(text: str) -> None:
     """No text raises anything but Unreadable, whose line is one of the text's."""
     try:

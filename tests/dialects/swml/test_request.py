@@ -358,7 +358,7 @@ def test_an_answer_too_large_for_a_variable_is_told() -> None:
     assert "longer than" in json.loads(found["script_error"])["message"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(100, 599),
     st.lists(st.tuples(st.text(max_size=10), st.text(max_size=10)), max_size=5),

@@ -114,7 +114,7 @@ def test_a_text_that_is_no_sound_is_told_what_would_be(text: str, message: str) 
         sound(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.sampled_from(["say:", "silence:", "ring:", "http://", "https://h/", ""]), st.text(max_size=40))
 def test_any_text_is_a_safe_sound_or_none(kind: str, text: str) -> None:
     """Whatever a text says: what is spoken or asked for has no line end, control or half character."""
