@@ -1,0 +1,29 @@
+"""What a client of the flood measures of itself. Standard library alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+
+class Meter:
+    """Counts down the events that a client was promised; the clock runs from `begin` to the last of them."""
+
+    def __init__(self) -> None:
+        self.port, self.events, self.size = map(int, sys.argv[1:4])
+        self.left = self.events
+        self._began = self._cpu = 0.0
+
+    def begin(self) -> None:
+        """Start the clock: right before the flood is asked for."""
+        self._cpu, self._began = time.process_time(), time.perf_counter()
+
+    def end(self) -> None:
+        """Print seconds, processor seconds and peak memory (bytes), and end the process."""
+        seconds, cpu = time.perf_counter() - self._began, time.process_time() - self._cpu
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "memory": peak}), flush=True)
+        os._exit(0)
