@@ -30,7 +30,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class _Client:
-    """One that reads: its module, how many 2.4 kB events it is given (about a second's), what fsrec should be of it."""
+    """One that reads: its module, how many 2.4 kB events it is given (about a second's), what is aimed at."""
 
     label: str
     module: str
@@ -97,8 +97,12 @@ async def flood(client: _Client, port: int, events: int, size: int) -> _Flood:
     return _Flood(events / found["seconds"], found["cpu"] * 100_000 / events, found["memory"])
 
 
+def _present() -> list[_Client]:
+    return [one for one in CLIENTS if Path(one.python).exists()]
+
+
 async def _row(size: int, scale: Scale) -> Row:
-    clients = [one for one in CLIENTS if Path(one.python).exists()]
+    clients = _present()
     taken: dict[str, list[_Flood]] = {one.label: [] for one in clients}
 
     def share(client: _Client) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from controller.softswitch.events import Event, Format, Header
 
 SIZES = (2_400, 12_000)
-"""Bytes of an event's JSON: one without a SIP leg, and one of a leg that carries a carrier's and a dialplan's wishes."""
+"""Bytes of an event's JSON: of a plain leg, and of one that carries a carrier's and a dialplan's variables."""
 
 CALLS = 40
 """Calls in a block."""
@@ -46,11 +46,11 @@ _SIP = (
     ("sip_full_via", "SIP/2.0/UDP 192.0.2.2:5060;rport=5060;branch=z9hG4bK7pB0rXvF3Hc5j"),
     ("sip_call_id", "6a4f1c00-11c8-123d-cc9b-0242ac110002"),
     ("rtp_use_codec_string", "PCMU@8000h@20i@64000b,PCMA@8000h@20i@64000b"),
-    ("sip_h_X-Carrier-Trunk", "trunk 17; region=eu-central; price class \"B\""),
+    ("sip_h_X-Carrier-Trunk", 'trunk 17; region=eu-central; price class "B"'),
     ("endpoint_disposition", "RECEIVED"),
     ("sip_contact_uri", "mod_sofia@192.0.2.2:5060"),
     ("call_timeout", "60"),
-    ("switch_r_sdp", "v=0\r\no=FreeSWITCH 1795140 1795141 IN IP4 192.0.2.2\r\ns=-\r\nm=audio 21484 RTP/AVP 0 8 101\r\n"),
+    ("switch_r_sdp", "v=0\r\no=FreeSWITCH 1795140 1795141 IN IP4 192.0.2.2\r\ns=-\r\n"),
 )
 """Variables of a SIP leg, as they are named and as long as they are; repeated with a number until the size is met."""
 
@@ -97,9 +97,9 @@ def _sized(headers: dict[str, str], size: int) -> Event:
         kept.remove(pair)
         space += _cost(pair)
     number = 0
-    while space > 120:
+    while space > 150:
         name, value = _SIP[number % len(_SIP)]
-        kept.append((f"variable_{name}" if number < len(_SIP) else f"variable_{name}_{number // len(_SIP)}", value))
+        kept.append((f"variable_{name}_{number}", value))  # numbered, so that none is there already
         space -= _cost(kept[-1])
         number += 1
     least = _cost(("variable_pad", ""))

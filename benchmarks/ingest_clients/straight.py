@@ -1,4 +1,4 @@
-"""asyncio streams and orjson, nothing else: the least that a client of event-json does. A dict for each event, no fact."""
+"""asyncio streams and orjson, nothing else: what a straight client of event-json does. A dict an event, no fact."""
 
 from __future__ import annotations
 
