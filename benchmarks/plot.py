@@ -25,7 +25,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Draw rows, as `Row.as_json` gives them, into an SVG file with no background of its own."""
     across = min(COLUMNS, len(rows))
     down = -(-len(rows) // across)
-    settings = {
+    settings: Any = {  # their names are a type of many
         "svg.hashsalt": "fsrec",
         "font.size": 9,
         "text.color": INK,
