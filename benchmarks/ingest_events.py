@@ -46,13 +46,21 @@ _SIP = (
     ("sip_full_via", "SIP/2.0/UDP 192.0.2.2:5060;rport=5060;branch=z9hG4bK7pB0rXvF3Hc5j"),
     ("sip_call_id", "6a4f1c00-11c8-123d-cc9b-0242ac110002"),
     ("rtp_use_codec_string", "PCMU@8000h@20i@64000b,PCMA@8000h@20i@64000b"),
-    ("sip_h_X-Carrier-Trunk", 'trunk 17; region=eu-central; price class "B"'),
+    ("sip_h_X-Carrier-Trunk", "trunk-17; region eu-central"),
     ("endpoint_disposition", "RECEIVED"),
     ("sip_contact_uri", "mod_sofia@192.0.2.2:5060"),
     ("call_timeout", "60"),
-    ("switch_r_sdp", "v=0\r\no=FreeSWITCH 1795140 1795141 IN IP4 192.0.2.2\r\ns=-\r\n"),
+    ("call_uuid", "6a4f1c00-11c8-423d-8c9b-0242ac110002"),
+    ("remote_media_ip", "192.0.2.17"),
+    ("sip_via_host", "edge-17.carrier.example.net"),
+    ("rtp_use_codec_name", "PCMU"),
+    ("sip_user_agent", "FreeSWITCH-mod_sofia/1.11.2-dev"),
+    ("effective_caller_id_number", "15551230000"),
+    ("hold_music", "local_stream-moh-8000"),
+    ("switch_r_sdp", "v=0\r\no=FreeSWITCH 1795140 1795141 IN IP4 192.0.2.2"),
 )
-"""Variables of a SIP leg, as they are named and as long as they are; repeated with a number until the size is met."""
+"""Variables of a SIP leg, named and as long as they are, with as much that `plain` must escape as a recorded leg's
+(22 to 35 signs a kB); repeated with a number until the size is met."""
 
 
 @cache

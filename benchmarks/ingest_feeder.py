@@ -15,7 +15,7 @@ import threading
 from benchmarks.ingest_events import block, in_block
 
 _REPLY = b"Content-Type: command/reply\nReply-Text: +OK\n\n"
-_ABOUT = b'{"Event-Name":"BACKGROUND_JOB","Core-UUID":"efe02e35-cfd5-4736-beaf-118d3384b96a","Job-UUID":"%s","_body":"+OK"}'
+_ABOUT = b'{"Event-Name":"BACKGROUND_JOB","Core-UUID":"efe02e35","Job-UUID":"%s","_body":"+OK"}'
 
 
 def serve(connection: socket.socket, size: int) -> None:
