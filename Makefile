@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # What the daemon needs and no more: a quarter of what the tests want, for those who only look.
 RUNS := $(VENV)/.runs
+BENCH_STAMP := $(VENV)/.bench-installed
 # Most tests wait for calls: more of them at a time than processors.
 JOBS ?= 8
 # Clients of the vendors, which clash: each has an environment of its own.
@@ -59,12 +60,21 @@ demo: $(if $(wildcard $(STAMP)),$(STAMP),$(RUNS))  ## recorded calls on the embe
 screenshot: $(STAMP)  ## docs/console.png anew: a recorded call in the console, seen by Debian's Chromium
 	$(BIN)/python -m tests.console.screenshot
 
-bench: $(STAMP)  ## fsrec beside a raw client, on a real FreeSWITCH where there is one
+# Genesis, a yardstick, wants another rich than fsrec does; where it can't be installed its side is left out.
+$(BENCH_STAMP): requirements/bench.txt requirements/genesis.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(PYTHON) -m venv .venvs/genesis
+	.venvs/genesis/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/genesis.txt || rm -rf .venvs/genesis
+	touch $@
+
+bench: $(BENCH_STAMP)  ## fsrec beside its yardsticks, on a real FreeSWITCH where there is one (ARGS="ingest --json FILE --plot FILE")
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lock:  ## renew requirements/*.txt (needs pip-tools)
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --output-file=requirements/run.txt pyproject.toml
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --extra=dev --constraint=requirements/run.txt --output-file=requirements/dev.txt pyproject.toml requirements/build.in
+	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --extra=bench --constraint=requirements/dev.txt --output-file=requirements/bench.txt pyproject.toml
+	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --allow-unsafe --strip-extras --output-file=requirements/genesis.txt requirements/genesis.in
 
 clean:
 	rm -rf $(VENV) .venvs .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*

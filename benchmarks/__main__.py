@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME …] [--quick] [--json FILE]``: every benchmark, or those named."""
+"""``python -m benchmarks [NAME …] [--quick] [--json FILE] [--plot FILE]``: every benchmark, or those named."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(one.name for one in BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: whether it works, not how fast")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and samples there")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the rows there, as SVG (the extra bench)")
     options = parser.parse_args()
     known = {one.name for one in BENCHMARKS}
     if unknown := set(options.names) - known:
@@ -33,6 +34,10 @@ def main() -> int:
         show.show(sorted(rows, key=lambda row: row.number))
     if options.json is not None:
         show.write(rows, options.json)
+    if options.plot is not None:
+        from benchmarks import plot  # noqa: PLC0415 - matplotlib is only needed for this
+
+        plot.draw([row.as_json() for row in rows], options.plot)
     return 0 if all(verdict.met for row in rows for verdict in row.verdicts) else 1
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import start_latency
+from benchmarks import ingest, start_latency
 from benchmarks.row import Benchmark
 
-BENCHMARKS = (Benchmark("start-latency", (3,), start_latency.rows),)
+BENCHMARKS = (
+    Benchmark("ingest", (1,), ingest.rows),
+    Benchmark("start-latency", (3,), start_latency.rows),
+)

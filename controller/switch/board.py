@@ -335,9 +335,13 @@ class Switchboard:
         So the greatest difference is the truest: a late event doesn't move it, a clock that was set does, in time.
         """
         now = self.clock()
-        windows = 2.0 if line.window is None else (now - line.window) / SKEW_WINDOW
-        if not 0 <= windows < 1:
-            line.older = line.newer if 1 <= windows < 2 else -math.inf
-            line.newer, line.window = -math.inf, now
-        line.newer = max(line.newer, at - now)
+        window = line.window
+        if window is None or not 0 <= now - window < SKEW_WINDOW:
+            recent = window is not None and SKEW_WINDOW <= now - window < 2 * SKEW_WINDOW
+            line.older = line.newer if recent else -math.inf
+            line.newer, line.window = at - now, now
+        elif at - now > line.newer:
+            line.newer = at - now
+        else:
+            return
         line.skew = max(line.older, line.newer)

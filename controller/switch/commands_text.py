@@ -8,6 +8,7 @@ from command to command; a text of these alphabets means the same at all of them
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TypeGuard
 
 LEG_MAX = 256
@@ -60,8 +61,12 @@ def leg_id(value: str, where: str) -> str:
 
 def is_leg_id(value: object) -> TypeGuard[str]:
     """Tell whether a value from the switch can be used as a leg in commands."""
-    if not isinstance(value, str):
-        return False
+    return isinstance(value, str) and len(value) <= LEG_MAX and _is_leg_id(value)
+
+
+@lru_cache(maxsize=4096)
+def _is_leg_id(value: str) -> bool:
+    """Remember it: a call's leg is named by each of its events."""
     try:
         leg_id(value, "leg")
     except ValueError:

@@ -23,7 +23,6 @@ The calling *function* is not compared: it was renamed between FreeSWITCH's vers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 
 from controller.recordings.facts import Cause
 from controller.switch import facts_clean as clean
@@ -168,8 +167,9 @@ def _attached(event: _Event, at: float) -> Fact | None:
     if event.get("Media-Bug-Function") != "session_record":
         return None
     path = _path(event, "Media-Bug-Target")
-    name = PurePosixPath(path).stem.replace("-", "")
-    return RecorderAttached(_leg(event), at, path, name if is_hex_id(name) else None)
+    name = path.rpartition("/")[2]
+    stem = (name.rpartition(".")[0] or name).replace("-", "")
+    return RecorderAttached(_leg(event), at, path, stem if is_hex_id(stem) else None)
 
 
 def _heartbeat(event: _Event, at: float) -> Fact:
@@ -237,7 +237,7 @@ def parse(event: object) -> Fact | None:
     RECORD_START and RECORD_STOP of the foreground application ``record`` are genuine but not of our recorder: None.
     So is the CHANNEL_HOLD of a phone that holds its own call.
     """
-    if not isinstance(event, Mapping):
+    if type(event) is not dict and not isinstance(event, Mapping):  # the ABC's word costs more than most headers
         return None
     name = event.get("Event-Name")
     kind = _KINDS.get(name) if isinstance(name, str) else None

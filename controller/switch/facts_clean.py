@@ -21,7 +21,6 @@ LATEST = 4_102_444_800.0
 """2000-01-01 and 2100-01-01 in Unix seconds: outside of them a clock is not believed."""
 
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]")
-_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 def string(source: Mapping[str, object], header: str) -> str | None:
@@ -42,23 +41,29 @@ def text(source: Mapping[str, object], header: str, limit: int = TEXT) -> str:
 
 def seen(value: str, limit: int = TEXT) -> str:
     """Return a text as ``text`` does."""
-    return _UNSEEN.sub("\ufffd", value[:limit])
+    value = value[:limit]
+    return value if value.isascii() and value.isprintable() else _UNSEEN.sub("\ufffd", value)
 
 
 def is_plain(value: str, limit: int) -> bool:
     """Tell whether a value can be kept as it stands: not empty, not over-long, nothing invisible in it."""
-    return 0 < len(value) <= limit and not _UNSEEN.search(value) and "\ufffd" not in value
+    if not 0 < len(value) <= limit:
+        return False
+    return (value.isascii() and value.isprintable()) or not (_UNSEEN.search(value) or "\ufffd" in value)
 
 
 def count(source: Mapping[str, object], header: str) -> int | None:
     """Return a header that is a whole number of at most 18 ASCII digits."""
-    value = string(source, header)
-    return int(value) if value is not None and _DIGITS.fullmatch(value) else None
+    value = source.get(header)
+    if isinstance(value, str) and len(value) <= 18 and value.isascii() and value.isdigit():
+        return int(value)
+    return None
 
 
 def moment(source: Mapping[str, object], header: str) -> float | None:
     """Return a header in microseconds as Unix seconds, if it lies in this century."""
     microseconds = count(source, header)
-    if microseconds is None or not EARLIEST <= microseconds / 1e6 < LATEST:
+    if microseconds is None:
         return None
-    return microseconds / 1e6
+    seconds = microseconds / 1e6
+    return seconds if EARLIEST <= seconds < LATEST else None
