@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from controller.calls.commanding import unheard
 from controller.calls.desk import CallDesk
@@ -209,6 +211,18 @@ class ApiDesk:
     async def elsewhere(self, recording: Recording, form: str) -> Remote:
         """Return a file that is not here from the media store. Raises FileNotFoundError, MediaAway."""
         return await self.media.elsewhere(recording, form)
+
+    async def wav(self, recording: Recording) -> Path:
+        """Have the WAV that a recording is served as, or from, fetched where the media store alone has it.
+
+        Raises FileNotFoundError for one that is not ready, or whose file is gone; MediaAway, OSError.
+        """
+        if recording.measured is None or not recording.state.final or recording.deleted_at is not None:
+            raise FileNotFoundError(errno.ENOENT, "the recording is not ready, or was deleted")
+        try:
+            return await self.media.wav_of(recording)
+        except (KeyError, ValueError) as error:
+            raise FileNotFoundError(errno.ENOENT, f"its file is in no directory of the settings: {error}") from None
 
     async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
         """Have a ready recording's audio in a format, made where it is not there, unless there is too much to do."""

@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from controller import __version__
 from controller.api_desk import ApiDesk
 from controller.calls.desk import CallDesk
 from controller.cluster.joining import join, new_daemon_id
 from controller.cluster.keeper import LeaseKeeper, LeaseTerms
 from controller.cluster.ports import Cluster
-from controller.composition import aftermath, serving, storage
+from controller.composition import aftermath, measuring, serving, storage
 from controller.composition.site import Site
 from controller.composition.telephony import telephony
 from controller.composition.tenants import Tenants, tenants
@@ -25,7 +24,7 @@ from controller.lease_desk import LeaseDesk
 from controller.media.archive import WAIT
 from controller.media.examine import LINGER, DiskMedia
 from controller.media.keeper import Keeper
-from controller.metrics import Metrics, table
+from controller.operator_desk import OperatorDesk
 from controller.overload import signals
 from controller.overload.admission import Admission
 from controller.overload.disks import Disks
@@ -55,10 +54,11 @@ class App:
     ``base`` is where relative documents named by channel variables lie; ``timings`` are the link's, ``watch`` sees
     each fact of a switch, ``clock`` is this machine's. ``look_at_disks`` are the seconds between looks at the
     recording directories: a full or missing one refuses new recordings; ``look_at_age`` those between looks for
-    recordings to delete for their age. ``store_patience`` are those for which a lock of another process on the store
-    is waited for, or a database server that is away, ``linger`` those for which files stay here once the media store
-    has them, ``upload_wait`` those that the end of a recording waits for that. ``terms`` are of the leases
-    that daemons on one database have, and ``daemon`` is this one's id among them.
+    recordings to delete for their age, ``look_at_outbox`` between those at what the metrics tell of it.
+    ``store_patience`` are those for which a lock of another process on the store is waited for, or a database server
+    that is away, ``linger`` those for which files stay here once the media store has them, ``upload_wait`` those that
+    the end of a recording waits for that. ``terms`` are of the leases that daemons on one database have, and
+    ``daemon`` is this one's id among them.
     """
 
     settings: Settings
@@ -69,6 +69,7 @@ class App:
     clock: Callable[[], float] = time.time
     look_at_disks: float = 5.0
     look_at_age: float = 60.0
+    look_at_outbox: float = measuring.LOOK
     store_patience: float = 5.0
     linger: float = LINGER
     upload_wait: float = WAIT
@@ -89,6 +90,7 @@ class App:
     cluster: Cluster = field(init=False)
     transcriptions: TranscriptionDesk = field(init=False)
     retention: Sweeper = field(init=False)
+    operations: OperatorDesk = field(init=False)
     _work: list[asyncio.Task[None]] = field(init=False)
 
     @contextlib.asynccontextmanager
@@ -102,19 +104,26 @@ class App:
             stack.callback(listening.close)
             self.base_url = http.base_url(listening.getsockname()[1])
             self.tenants = tenants(site, self.base, self.base_url)
-            metrics = Metrics(
-                table(dialects=tuple(self.tenants.dialects), switches=site.switches), version=__version__
-            )
-            site.subscribe(metrics.observe)
+            metrics = measuring.metrics(site, tuple(self.tenants.dialects))
             await self._build(site)
-            self._gauges(metrics)
             local = ApiDesk(self.desk, self.recordings, self.store, self.media, self.board, self.admission)
+            desk = serving.federated(site, local, self.store, self.cluster)
+            self.operations = serving.operations(
+                site,
+                desk,
+                outbox=self.outbox,
+                cluster=self.cluster,
+                disks=self.disks,
+                problems=self.problems,
+                degraded=self.degraded,
+            )
             listener = serving.listener(
                 site,
                 listening,
                 base_url=self.base_url,
                 accounts=tuple(self.tenants.accounts.values()),
-                desk=serving.federated(site, local, self.store, self.cluster),
+                desk=desk,
+                operations=self.operations,
                 rows=self.store,
                 files=self.media,
                 transcriptions=self.transcriptions,
@@ -131,6 +140,7 @@ class App:
             site.start(self._watch_disks())
             site.start(self.admission.run())
             site.start(signals.probe(self.store))
+            measuring.watch(site, metrics, self._measured(), self.look_at_outbox)
             if self.retention.keeps:
                 site.start(self.retention.run())
             delivering = site.start(self.outbox.run())
@@ -224,22 +234,20 @@ class App:
         self.board.gate, self.board.refused = self.cluster.refusal, self.cluster.renounce
         site.stack.push_async_callback(self.cluster.leave)
 
-    def _gauges(self, metrics: Metrics) -> None:
-        gauge = metrics.gauge
-        gauge("switches_held", "Switches that this daemon serves.", lambda: len(self.cluster.held))
-        gauge(
-            "shedding",
-            "What is given up now: 1 extras, 2 recordings that APIs ask for, too, 3 new calls, too.",
-            lambda: self.admission.level,
+    def _measured(self) -> measuring.Rooms:
+        return measuring.Rooms(
+            self.cluster,
+            self.admission,
+            self.store,
+            self.keeper,
+            self.transcriptions,
+            self.recordings,
+            self.desk,
+            self.disks,
+            self.settings.limits.calls,
+            self.problems,
+            self.degraded,
         )
-        gauge("store_waiting", "Changes that wait for the store.", lambda: self.store.waiting)
-        gauge(
-            "recordings_unstored",
-            "Recordings that the media store does not have yet.",
-            lambda: 0 if self.keeper is None else self.keeper.waiting,
-        )
-        gauge("transcriptions_waiting", "Recordings to be transcribed.", lambda: self.transcriptions.waiting)
-        gauge("transcriptions_running", "Recordings being heard.", lambda: self.transcriptions.running)
 
     def _mine(self, switch: str) -> bool:
         """Tell whether what is to be done for old recordings of a switch is for this daemon."""

@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from controller.api_desk import BEGIN_WITHIN, ApiDesk
 from controller.cluster.commands import Commands, Unanswered, Unheld
@@ -163,6 +164,19 @@ class FederatedDesk:
             raise MediaAway(str(away)) from None
 
     # --- files -----------------------------------------------------------------------------------------------------
+
+    async def wav(self, recording: Recording) -> Path:
+        """Have the WAV that a recording is served as; MediaAway, too, where only another daemon's disk has it."""
+        held = self.holding.holds(recording.owner.switch)
+        try:
+            path = await self.local.wav(recording)
+            if not held:
+                await asyncio.to_thread(path.stat)
+        except FileNotFoundError:
+            if held or recording.measured is None or recording.deleted_at is not None:
+                raise
+            raise MediaAway(_on_another_disk(recording)) from None
+        return path
 
     async def variant(self, recording: Recording, form: str, channels: int | None) -> Variant:
         """Have a ready recording's audio in a format; MediaAway, too, where only another daemon's disk has it."""

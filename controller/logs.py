@@ -44,7 +44,7 @@ _WARNINGS = """
 """
 _CHATTY = """
     command.asked command.taken
-    command.done events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
+    command.done command.lost events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
     transcription.progressed
 """
 

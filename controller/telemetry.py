@@ -64,8 +64,24 @@ class FactOrphaned:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """A recording's audio is being written, ``latency`` seconds after that was expected at the soonest.
+
+    That is when it was asked for, or the end of its beep, by the switch's clock.
+    """
+
+    recording: str
+    call: str
+    dialect: str
+    latency: float
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFinished:
-    """A recording reached its true end; ``error`` says in words what went wrong on the way, if anything did."""
+    """A recording reached its true end; ``error`` says in words what went wrong on the way, if anything did.
+
+    ``processing`` is how many seconds after the end of its audio that was; None where none was written.
+    """
 
     recording: str
     call: str
@@ -75,6 +91,7 @@ class RecordingFinished:
     duration: float
     size: int
     error: str | None = None
+    processing: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

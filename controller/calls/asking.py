@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.calls.context import CallContext
-from controller.calls.events import DocumentFetched
+from controller.calls.events import DocumentFetched, DocumentRefused
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
 from controller.documents.fetch import FetchFailed, is_url, named
@@ -36,6 +36,11 @@ async def ask(context: CallContext, call: Call, step: Fetch) -> Fetched:
     sources, clock = context.rooms.sources, context.rooms.clock
     began = clock()
     account = sources.account(call.account)
-    found = await sources.fetched(step.url, step.method, call, account, context.dialect, step.given)
-    context.observe(DocumentFetched(call.id, named(step.url), len(found.text), clock() - began))
+    dialect, url = context.dialect, named(step.url)
+    try:
+        found = await sources.fetched(step.url, step.method, call, account, dialect, step.given)
+    except SourceFailed as failure:
+        context.observe(DocumentRefused(call.id, url, str(failure), dialect.name, failure.trouble.value))
+        raise
+    context.observe(DocumentFetched(call.id, url, len(found.text), clock() - began, dialect.name))
     return found

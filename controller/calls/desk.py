@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -249,6 +250,10 @@ class CallDesk:
     def count(self) -> int:
         """How many calls live."""
         return len(self._living.runs)
+
+    def by_switch(self) -> Mapping[str, int]:
+        """Return how many calls live on each switch that has any."""
+        return Counter(switch for switch, _ in self._living.runs)
 
     def let_go(self, switch: str) -> None:
         """Forget the calls of a switch that another daemon may hold now; its rows say how they go on."""

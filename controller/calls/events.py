@@ -50,21 +50,28 @@ class LegLeftAlone:
 
 @dataclass(frozen=True, slots=True)
 class DocumentFetched:
-    """A URL gave its document, of ``size`` characters, ``duration`` seconds after it was asked."""
+    """A URL gave its document, of ``size`` characters, ``duration`` seconds after it was asked in ``dialect``."""
 
     call: str
     document: str
     size: int
     duration: float
+    dialect: str
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentRefused:
-    """A document was refused before anything ran; ``why`` names every problem."""
+    """A document could not be had, or was refused before anything of it ran; ``why`` names every problem.
+
+    ``trouble`` says it in one word (``documents.fetch.Trouble``), ``dialect`` in which it was asked for or is
+    written, as far as that is known.
+    """
 
     call: str
     document: str
     why: str
+    dialect: str
+    trouble: str
 
 
 @dataclass(frozen=True, slots=True)

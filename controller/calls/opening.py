@@ -14,7 +14,7 @@ from controller.calls.runner import LARGE
 from controller.calls.source import SourceFailed
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect, DocumentError, Problem, Program
-from controller.documents.fetch import is_url, named
+from controller.documents.fetch import Trouble, is_url, named
 from controller.recordings.ports import LedgerFailed, NotHeld
 from controller.telemetry import Hook
 
@@ -49,13 +49,15 @@ class Opening:
             except (SourceFailed, DocumentError) as refusal:
                 problems.append(str(refusal))
                 failed = (source, refusal.problems if isinstance(refusal, DocumentError) else ())
-                self.observe(DocumentRefused(run.call.id, named(source), str(refusal)))
+                trouble = refusal.trouble if isinstance(refusal, SourceFailed) else Trouble.INVALID
+                self._refused(run, claim, source, str(refusal), trouble)
             except NotHeld:
                 raise
             except LedgerFailed as failure:
                 raise NotOpened(f"the call could not be stored: {failure}") from None
             except Exception as error:  # whatever it is, the caller must not be left in silence for it
                 problems.append(f"{named(source)}: {_OWN_FAULT}")
+                self._refused(run, claim, source, problems[-1], Trouble.INTERNAL)
                 report("a document could not be begun", error)
         raise NotOpened("; ".join(problems))
 
@@ -100,6 +102,11 @@ class Opening:
         run.taken = True
         unheard(self.rooms.legs.take_over(run.call.switch, run.call.leg, run.call.id), told)
 
+    def _refused(self, run: Run, claim: Claim, source: str, why: str, trouble: Trouble) -> None:
+        asking = self.rooms.sources.languages.asking(claim.account.vendor, run.call.dialect or claim.dialect)
+        dialect = "" if asking is None else asking.name
+        self.observe(DocumentRefused(run.call.id, named(source), why, dialect, trouble.value))
+
     async def _had(
         self, run: Run, claim: Claim, source: str, failed: tuple[str, tuple[Problem, ...]] | None
     ) -> tuple[str, str]:
@@ -133,13 +140,16 @@ class Opening:
         began = self.rooms.clock()
         given = None if failed is None else dialect.failed(*failed)
         found = await sources.fetched(url, claim.method, run.call, claim.account, dialect, given)
-        self.observe(DocumentFetched(run.call.id, named(url), len(found.text), self.rooms.clock() - began))
+        took = self.rooms.clock() - began
+        self.observe(DocumentFetched(run.call.id, named(url), len(found.text), took, dialect.name))
         return found.url, found.text
 
     def _dialect(self, text: str, vendor: str, source: str) -> Dialect:
         dialect = self.rooms.sources.languages.of(text, vendor)
         if dialect is None:
-            raise SourceFailed(f"{source}: XML documents of {vendor} accounts are not supported in this version")
+            raise SourceFailed(
+                f"{source}: XML documents of {vendor} accounts are not supported in this version", Trouble.SETTINGS
+            )
         return dialect
 
 

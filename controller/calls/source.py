@@ -13,7 +13,7 @@ from typing import Any
 from controller.calls.ports import Languages
 from controller.documents.call import Call
 from controller.documents.dialect import Account, Dialect
-from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, named
+from controller.documents.fetch import DocumentRequest, Fetcher, FetchFailed, Patience, Render, Trouble, named
 from controller.documents.fragments import Retried
 from controller.documents.steps import Fetched
 
@@ -28,7 +28,11 @@ _OPENED_AT_ONCE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class SourceFailed(Exception):
-    """A document that could not be had; the text says which, why, and what would be right."""
+    """A document that could not be had; the text says which, why, and what would be right, ``trouble`` in a word."""
+
+    def __init__(self, message: str, trouble: Trouble = Trouble.FILE) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Sources:
         """Return an account. Raises SourceFailed for one that the settings do not have (any more)."""
         found = self.accounts.get(name)
         if found is None:
-            raise SourceFailed(f"account {name!r} is no longer in the settings")
+            raise SourceFailed(f"account {name!r} is no longer in the settings", Trouble.SETTINGS)
         return found
 
     def asking(self, account: Account, url: str, dialect: str = "") -> Dialect:
@@ -78,7 +82,8 @@ class Sources:
         """
         found = self.languages.asking(account.vendor, dialect)
         if found is None or self.fetcher is None:
-            raise SourceFailed(f"{named(url)}: {account.vendor} accounts have documents in files only")
+            only = f"{named(url)}: {account.vendor} accounts have documents in files only"
+            raise SourceFailed(only, Trouble.SETTINGS)
         return found
 
     async def fetched(
@@ -93,7 +98,7 @@ class Sources:
         """Return the text that a URL gives for a call, whatever its content type. Raises SourceFailed."""
         told = named(url)
         if self.fetcher is None:
-            raise SourceFailed(f"{told}: documents come from files only")
+            raise SourceFailed(f"{told}: documents come from files only", Trouble.SETTINGS)
         last = url
 
         def render(by: str, url: str) -> DocumentRequest:
@@ -105,10 +110,11 @@ class Sources:
         try:
             raw = await _tried(self.fetcher, method, url, render, patience)
         except FetchFailed as failure:
-            raise SourceFailed(f"{told}: {failure}") from None
+            raise SourceFailed(f"{told}: {failure}", failure.trouble) from None
         if raw.startswith(_GZIP):
             raise SourceFailed(
-                f"{told}: compressed by gzip; answer without Content-Encoding, which is what was asked for"
+                f"{told}: compressed by gzip; answer without Content-Encoding, which is what was asked for",
+                Trouble.ENCODING,
             )
         return Fetched(_decoded(told, raw, "answer in UTF-8"), last)
 
@@ -151,7 +157,9 @@ def _read(source: str) -> tuple[tuple[int, int, int], str]:
     except (OSError, ValueError) as error:
         raise _unreadable(source, error) from None
     if len(raw) > LIMIT:
-        raise SourceFailed(f"{source}: {max(found.st_size, len(raw))} bytes; a document may have {LIMIT}")
+        raise SourceFailed(
+            f"{source}: {max(found.st_size, len(raw))} bytes; a document may have {LIMIT}", Trouble.SIZE
+        )
     return _mark(found), _decoded(source, raw, "save the document as UTF-8")
 
 
@@ -159,7 +167,7 @@ def _decoded(source: str, raw: bytes, remedy: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; {remedy}") from None
+        raise SourceFailed(f"{source}: byte {error.start} is not UTF-8; {remedy}", Trouble.ENCODING) from None
 
 
 def _unreadable(source: str, error: OSError | ValueError) -> SourceFailed:

@@ -17,12 +17,15 @@ from controller.http.app import HttpRooms, build_app
 from controller.http.basic import owners_only
 from controller.http.listener import LOOPBACK, Listener
 from controller.media.examine import DiskMedia
+from controller.operator_desk import OperatorDesk
+from controller.overload.disks import Disks
 from controller.store.bell import listen
 from controller.store.commands import CHANNEL, StoreCommands
 from controller.store.places import database_at
 from controller.store.postgres import PostgresDatabase
 from controller.store.store import Store
 from controller.transcription.desk import TranscriptionDesk
+from controller.webhooks.outbox import Outbox
 
 
 def federated(site: Site, local: ApiDesk, rows: Store, cluster: Cluster) -> ApiDesk | FederatedDesk:
@@ -42,6 +45,36 @@ def federated(site: Site, local: ApiDesk, rows: Store, cluster: Cluster) -> ApiD
     return desk
 
 
+def operations(
+    site: Site,
+    desk: ApiDesk | FederatedDesk,
+    *,
+    outbox: Outbox,
+    cluster: Cluster,
+    disks: Disks,
+    problems: Callable[[], Sequence[str]],
+    degraded: Callable[[], Sequence[str]],
+) -> OperatorDesk:
+    """Build who answers operators: the console, and the API of the command."""
+    local = desk if isinstance(desk, ApiDesk) else desk.local
+    built = OperatorDesk(
+        site.switches,
+        desk,
+        local.recordings,
+        local.desk,
+        local.store,
+        outbox,
+        local.board,
+        cluster,
+        disks,
+        problems,
+        degraded,
+    )
+    site.subscribe(built.observe)
+    site.stack.callback(built.close)
+    return built
+
+
 def listener(
     site: Site,
     bound: socket.socket,
@@ -49,6 +82,7 @@ def listener(
     base_url: str,
     accounts: Sequence[Account],
     desk: ApiDesk | FederatedDesk,
+    operations: OperatorDesk,  # noqa: ARG001 - the console's routes are registered with it
     rows: Store,
     files: DiskMedia,
     transcriptions: TranscriptionDesk,

@@ -50,7 +50,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A recording that is not final, and how many seconds ago it began, by its switch's clock (None: not yet)."""
+    """A recording that is not final, and for how many seconds it has run, or ran, by its switch (None: not begun)."""
 
     recording: Recording
     elapsed: float | None
@@ -112,7 +112,10 @@ class SwitchStatus:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What ``/readyz`` says, with every switch, and the outbox in figures."""
+    """What ``/readyz`` says, with every switch, and the outbox in figures.
+
+    ``deliveries`` counts what is pending and what is dead; those that were delivered may be millions.
+    """
 
     switches: Sequence[SwitchStatus]
     problems: Sequence[str]
@@ -152,7 +155,7 @@ class Operations(Protocol):
         ...
 
     async def recording(self, viewer: Viewer, identity: str) -> Recording:
-        """Return one recording as it is stored. Raises NotFound."""
+        """Return one recording as it is stored, by its id in any vendor's form. Raises NotFound."""
         ...
 
     async def story(self, viewer: Viewer, identity: str) -> Story:
@@ -170,7 +173,11 @@ class Operations(Protocol):
         ...
 
     async def replay(self, viewer: Viewer, identity: str) -> OutboxRow:
-        """Begin a delivery's schedule anew, at once. Raises NotFound."""
+        """Begin a delivery's schedule anew, at once, whatever became of it. Raises NotFound.
+
+        One that was delivered is sent again, with the id by which its receiver knows it; one that is pending does
+        not wait for its time any more, unless for an earlier one of its subject.
+        """
         ...
 
     async def stop(self, viewer: Viewer, identity: str) -> Recording:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Protocol
 
 from controller.documents.fragments import Retried, Rules, Timeouts, split_url
@@ -68,15 +69,41 @@ def as_wished(usual: Patience, url: str, rules: Rules) -> Patience:
     )
 
 
+class Trouble(StrEnum):
+    """Why a document was not had, or not run, in one word.
+
+    ``connect``: no connection, or it broke before an answer; ``address``: one that fsrec may not connect to;
+    ``status``: another than 2xx; ``redirect``: too many, or one that leads nowhere or to plain HTTP; ``broken``: the
+    answer ended early; ``size``: too large; ``encoding``: no UTF-8, or compressed; ``file``: a file that cannot be
+    read; ``settings``: its account or kind is not, or no longer, in the settings; ``invalid``: its dialect refuses
+    it; ``internal``: an error of fsrec's own.
+    """
+
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    ADDRESS = "address"
+    STATUS = "status"
+    REDIRECT = "redirect"
+    BROKEN = "broken"
+    SIZE = "size"
+    ENCODING = "encoding"
+    FILE = "file"
+    SETTINGS = "settings"
+    INVALID = "invalid"
+    INTERNAL = "internal"
+
+
 class FetchFailed(Exception):
     """A document that its server did not give; the text says why, without naming the document.
 
     ``kind`` is what vendors' policies call such a failure, None for those that they have no name for.
     """
 
-    def __init__(self, message: str, kind: Retried | None = None) -> None:
+    def __init__(self, message: str, kind: Retried | None = None, trouble: Trouble = Trouble.CONNECT) -> None:
         super().__init__(message)
         self.kind = kind
+        self.trouble = trouble
 
 
 Render = Callable[[str, str], DocumentRequest]

@@ -83,6 +83,14 @@ class Disks:
         found = {switch: self._problem(switch) for switch in self.switches}
         return {switch: why for switch, why in found.items() if why is not None}
 
+    def free(self) -> dict[str, float]:
+        """Return the bytes free on the disk of each switch's directory, when it was last looked at."""
+        return {switch: float(room.free) for switch, room in self._rooms.items()}
+
+    def data_free(self) -> float:
+        """Return those of data_dir; 0 where it can't be looked at."""
+        return 0.0 if self._data is None else float(self._data.free)
+
     def away(self, switch: str) -> bool:
         """Tell whether a switch's directory is not as it should be: what lies there can't be removed."""
         return switch in self._away

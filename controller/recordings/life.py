@@ -31,6 +31,10 @@ class Timings:
     watch: float | None = 60.0
 
 
+Pending = tuple[Recording, Notice | None, tuple[Effect, ...], Fact]
+"""A change: the recording after it, what is told of it, what follows once it is durable, what made it."""
+
+
 @dataclass(slots=True)
 class Life:
     """One recording that is not final.
@@ -43,7 +47,7 @@ class Life:
 
     recording: Recording
     durable: Recording
-    pending: list[tuple[Recording, Notice | None, tuple[Effect, ...], Fact]] = field(default_factory=list)
+    pending: list[Pending] = field(default_factory=list)
     commits: asyncio.Lock = field(default_factory=asyncio.Lock)
     commands: asyncio.Lock = field(default_factory=asyncio.Lock)
     timers: dict[Effect, asyncio.TimerHandle] = field(default_factory=dict)

@@ -354,7 +354,8 @@ class Recording:
 class HistoryEntry:
     """One step of a recording's life, as it is told to whoever looks into it: what happened, and what followed.
 
-    ``revision`` and ``state`` are the recording's after it, ``at`` when it happened by the switch's clock. ``fact``
+    ``revision`` and ``state`` are the recording's after it: steps are in the order of revisions. ``at`` is when it
+    happened by the switch's clock, which is known to some milliseconds where the switch itself told no time. ``fact``
     is the fact's name, ``detail`` its words (why it was refused, for which reason it is stopped). ``effects`` names
     what was commanded or begun because of it (``lifecycle.Effect``), in order.
     """

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from controller.recordings.model import Measured, Notice, Recording, Stored
+from controller.recordings.model import HistoryEntry, Measured, Notice, Recording, Stored
 
 Along = Callable[[Any], None]
 """Work of another room to be done in the same transaction; it gets the store's own transaction."""
@@ -114,9 +114,17 @@ class Ledger(Protocol):
     """Where truth is kept. A commit is all or nothing, and returns only when it is durable."""
 
     def commit(
-        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+        self,
+        recordings: Sequence[Recording],
+        notices: Sequence[Notice] = (),
+        *,
+        history: Sequence[HistoryEntry] = (),
+        along: Along | None = None,
     ) -> Awaitable[None]:
-        """Store recordings, their notices and the outbox rows of these in one transaction. Raises LedgerFailed."""
+        """Store recordings, their notices, the outbox rows of these and what happened in one transaction.
+
+        Raises LedgerFailed. The same again changes nothing.
+        """
         ...
 
     async def recording(self, identity: str) -> Recording | None:

@@ -7,7 +7,8 @@ else the switch is asked, recording by recording, whether its recorder is there.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from controller.recordings.facts import NotThere, StillRuns, SwitchLost
 from controller.recordings.model import Recording, State
@@ -20,12 +21,18 @@ AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one reconciliation found on a switch (telemetry)."""
+    """What one reconciliation found on a switch, in ``duration`` seconds (telemetry).
+
+    Of its recordings that were not final: those that ran on, those that had ended unseen, those that the switch's
+    own end took with it, and those that had never begun, or no longer ran, and are started again (``mended``).
+    """
 
     switch: str
     still_running: int
     ended: int
     lost: int
+    mended: int = 0
+    duration: float = field(default=0.0, compare=False)
 
 
 async def reconcile(service: RecordingService, recorder: Recorder, switch: str, core_uuid: str) -> Reconciled:
@@ -33,13 +40,19 @@ async def reconcile(service: RecordingService, recorder: Recorder, switch: str, 
 
     Raises SwitchAway when the link goes meanwhile: the next connect begins anew, nothing is taken twice.
     """
+    began = time.monotonic()
     counts = {StillRuns: 0, NotThere: 0, SwitchLost: 0}
+    mended = 0
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def ask(recording: Recording) -> None:
+        nonlocal mended
         async with gate:
             found = await service.confront(recording.id)
-        if found is not None:
+        after = service.get(recording.id)
+        if isinstance(found, NotThere) and after is not None and after.state.active:
+            mended += 1
+        elif found is not None:
             counts[type(found)] += 1
 
     questions = []
@@ -58,4 +71,5 @@ async def reconcile(service: RecordingService, recorder: Recorder, switch: str, 
     for answer in answers:
         if isinstance(answer, BaseException):
             raise answer if not isinstance(answer, SwitchAway) else SwitchAway("the link went during reconciliation")
-    return Reconciled(switch, counts[StillRuns], counts[NotThere], counts[SwitchLost])
+    duration = time.monotonic() - began
+    return Reconciled(switch, counts[StillRuns], counts[NotThere], counts[SwitchLost], mended, duration)

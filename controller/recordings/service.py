@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 
+from controller.recordings import history
 from controller.recordings.effects import Effects
 from controller.recordings.facts import (
     Examined,
@@ -26,11 +27,12 @@ from controller.recordings.facts import (
     StillRuns,
     StopWished,
 )
-from controller.recordings.life import Life, Timings
+from controller.recordings.life import Life, Pending, Timings
 from controller.recordings.lifecycle import Effect, advance, examination, expects
 from controller.recordings.lives import Lives
 from controller.recordings.model import (
     EndReason,
+    HistoryEntry,
     Notice,
     Owner,
     PauseBehavior,
@@ -57,6 +59,7 @@ from controller.telemetry import (
     LedgerStalled,
     RecordingChanged,
     RecordingFinished,
+    RecordingStarted,
     Telemetry,
 )
 
@@ -150,9 +153,10 @@ class RecordingService:
         self, life: Life, along: Along | None, prelude: Callable[[], None] | None, refusal: str | None
     ) -> None:
         recording = life.durable
+        first = history.requested(recording, (Effect.START,) if refusal is None else ())
         try:
             async with life.commits:
-                await self._ledger.commit((recording,), along=along)
+                await self._ledger.commit((recording,), history=(first,), along=along)
         except Exception as failure:
             life.pending.clear()
             life.refuse(NotPossible("the recording could not be stored, so it did not begin"))
@@ -266,7 +270,8 @@ class RecordingService:
             revision=recording.revision + 1,
             unstored=recording.unstored or bool(recording.stored),  # its objects: not known to be gone yet
         )
-        await self._ledger.commit((deleted,))
+        step = history.deleted(deleted, self._recorder.now(deleted.owner.switch))
+        await self._ledger.commit((deleted,), history=(step,))
         clearing = self._spawn(None, self._media.clear(deleted))  # also where whoever asked does not wait
         await asyncio.wait((clearing,))
         return deleted
@@ -324,6 +329,10 @@ class RecordingService:
     def active(self, call: str) -> list[Recording]:
         """Return a call's recordings that may still be stopped, the one started last at the end."""
         return [life.recording for life in self._lives.of_call(call) if life.recording.state.active]
+
+    def living(self) -> Iterator[Recording]:
+        """Return every recording that is not final, of all switches."""
+        return (life.recording for life in self._lives)
 
     def writing(self, switch: str) -> list[Recording]:
         """Return the recordings of a switch for which audio is written, or soon may be."""
@@ -460,7 +469,7 @@ class RecordingService:
                     notices = [notice for _, notice, _, _ in batch if notice is not None]
                     if last is not life.durable:
                         try:
-                            await self._durable(last, notices)
+                            await self._durable(last, notices, _steps(life.durable, batch))
                         except NotHeld:
                             self._let_go(life)
                             return
@@ -479,11 +488,11 @@ class RecordingService:
         finally:
             life.pumping = False
 
-    async def _durable(self, recording: Recording, notices: Sequence[Notice]) -> None:
+    async def _durable(self, recording: Recording, notices: Sequence[Notice], steps: Sequence[HistoryEntry]) -> None:
         delay = self._timings.retry
         while True:
             try:
-                await self._ledger.commit((recording,), notices)
+                await self._ledger.commit((recording,), notices, history=steps)
             except NotHeld:
                 raise
             except Exception as failure:  # whatever else it was: what happened must be kept
@@ -501,7 +510,11 @@ class RecordingService:
         self._observe(
             RecordingChanged(after.id, owner.call, owner.dialect, before.state.value, after.state.value, name)
         )
+        if before.started_at is None and after.started_at is not None:
+            latency = max(0.0, after.started_at - after.expected_at)
+            self._observe(RecordingStarted(after.id, owner.call, owner.dialect, latency))
         if after.state.final:
+            ended = after.ended_at if after.started_at is not None else None
             measured = after.measured
             self._observe(
                 RecordingFinished(
@@ -513,6 +526,7 @@ class RecordingService:
                     duration=0.0 if measured is None else measured.duration,
                     size=0 if measured is None else measured.size,
                     error=after.error,
+                    processing=None if ended is None else max(0.0, self._recorder.now(owner.switch) - ended),
                 )
             )
 
@@ -566,6 +580,16 @@ class RecordingService:
         asyncio.get_running_loop().call_exception_handler(
             {"message": "a recording's work failed", "exception": error}
         )
+
+
+def _steps(before: Recording, batch: Sequence[Pending]) -> list[HistoryEntry]:
+    """Return what is to be kept of changes that become durable together; what changes nothing is none."""
+    steps = []
+    for recording, _, effects, fact in batch:
+        if recording.revision != before.revision:
+            steps.append(history.step(recording, fact, effects))
+        before = recording
+    return steps
 
 
 def _among(digit: str, terminators: str) -> bool:

@@ -6,7 +6,15 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from controller.recordings.model import Delivery, Notice, Recording, Stored, Transcription, TranscriptionState
+from controller.recordings.model import (
+    Delivery,
+    HistoryEntry,
+    Notice,
+    Recording,
+    Stored,
+    Transcription,
+    TranscriptionState,
+)
 from controller.recordings.ports import Along
 from controller.store.events import NoticeUnrendered
 from controller.store.store import Store
@@ -30,9 +38,14 @@ class StoreLedger:
         self._observe = observe
 
     def commit(
-        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+        self,
+        recordings: Sequence[Recording],
+        notices: Sequence[Notice] = (),
+        *,
+        history: Sequence[HistoryEntry] = (),
+        along: Along | None = None,
     ) -> Awaitable[None]:
-        """Store recordings, notices and their deliveries, and do ``along``, in one transaction, enqueued at once.
+        """Store recordings, notices, their deliveries and history, do ``along``: one transaction, enqueued at once.
 
         A notice that cannot be rendered is stored with the error: the recording's truth never depends on a renderer.
         With its last notice a recording whose words are wanted as text gets a transcription, which waits.
@@ -44,6 +57,8 @@ class StoreLedger:
         def work(transaction: Transaction) -> None:
             for recording in recordings:
                 transaction.save_recording(recording)
+            for entry in history:
+                transaction.add_history(entry)
             for notice, deliveries, error in rendered:
                 transaction.add_notice(notice, deliveries, error)
                 if notice.kind.last and notice.recording.request.transcription is not None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import text as sql
 
 from controller.store.tables import LISTED, METADATA, VERSION
-from controller.store.values import StoreError
+from controller.store.values import StoreError, index_text
 
 Step = Callable[[Connection], None]
 
@@ -130,7 +131,48 @@ _SHARED = (
 )
 
 
-STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share)
+def _show(connection: Connection) -> None:
+    """Keep what happens to a recording, and find recordings of all accounts.
+
+    Of recordings that are there nothing is known but their rows. A leg's id is written as it can be in an index.
+    """
+    postgres = connection.dialect.name == "postgresql"
+    text, whole, real = (
+        ('TEXT COLLATE "C"', "BIGINT", "DOUBLE PRECISION") if postgres else ("TEXT", "INTEGER", "DOUBLE")
+    )
+    connection.exec_driver_sql(
+        f"CREATE TABLE history (recording {text} NOT NULL, revision {whole} NOT NULL, at {real} NOT NULL,"
+        f" fact {text} NOT NULL, state {text} NOT NULL, detail {text} NOT NULL, effects {text} NOT NULL,"
+        " PRIMARY KEY (recording, revision),"
+        " FOREIGN KEY(recording) REFERENCES recordings (id) ON DELETE CASCADE)"
+        f"{'' if postgres else ' WITHOUT ROWID'}"
+    )
+    long = connection.exec_driver_sql("SELECT id, leg FROM recordings WHERE length(leg) > 120").all()
+    for row in long:
+        connection.execute(_SHORTEN, {"key": row.id, "short": index_text(row.leg)})
+    for statement in _SEARCHED:
+        connection.exec_driver_sql(statement)
+    LISTED.create(connection)
+
+
+_SHORTEN = sql("UPDATE recordings SET leg = :short WHERE id = :key")
+_RUNS = "unfinished_on IS NOT NULL"
+_ASKED = "state, dialect, deleted_at, caller, called"
+_SEARCHED = (
+    "DROP INDEX calls_by_leg",  # which nobody asked, at each step of a call
+    "DROP INDEX calls_by_account",
+    "CREATE INDEX recordings_by_leg ON recordings (leg, requested_at, id)",
+    "DROP INDEX recordings_by_account",
+    f"CREATE INDEX recordings_by_account ON recordings (account, requested_at, id, {_ASKED})",
+    f"CREATE INDEX recordings_searched ON recordings (requested_at, id, {_ASKED})",
+    "DROP INDEX recordings_unfinished",
+    f"CREATE INDEX recordings_unfinished ON recordings (unfinished_on, requested_at, id, account) WHERE {_RUNS}",
+    "DROP INDEX deliveries_by_state",
+    "CREATE INDEX deliveries_by_state ON deliveries (state, created_at, id, account)",
+    "DROP INDEX recordings_listed",
+)
+
+STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share, _show)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 NEWEST = len(STEPS) + 1
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Tuple, func, select, tuple_
 
 from controller.documents.call import Call
-from controller.recordings.model import Notice, Recording, Transcription
+from controller.recordings.model import HistoryEntry, Notice, Recording, Transcription
 from controller.store.codec import DecodeError, decode
 from controller.store.events import RowUnreadable
-from controller.store.rows import attempt_of, call_of, notice_of, outbox_row
+from controller.store.rows import attempt_of, call_of, history_of, notice_of, outbox_row
 from controller.store.statements import DELIVERIES_BY_ID, DUE_IDS, DUE_ORIGINS, NEXT_DUE, chunks
-from controller.store.tables import ADDED, ATTEMPTS, CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
-from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text
+from controller.store.tables import (
+    ADDED,
+    ATTEMPTS,
+    CALLS,
+    DELIVERIES,
+    HISTORY,
+    NOTICES,
+    RECORDINGS,
+    TEXTS,
+    TRANSCRIPTIONS,
+)
+from controller.store.values import Attempt, Backlog, DeliveryState, OutboxRow, column_text, index_text
 from controller.telemetry import Hook
 
 T = TypeVar("T")
@@ -105,6 +115,17 @@ class Reader:
         """Return one recording, None (and tell so) also where it can't be read."""
         query = select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.id == column_text(identity))
         return next(iter(self._recordings(query)), None)
+
+    def recordings_by_id(self, identities: Sequence[str]) -> list[Recording]:
+        """Return some recordings, in no order."""
+        return self._recordings(select(RECORDINGS.c.id, RECORDINGS.c.data).where(RECORDINGS.c.id.in_(identities)))
+
+    def live(self, account: str | None = None) -> list[Page]:
+        """Return the places (requested_at, id) of all recordings that are not final, one account's or of all."""
+        query = select(RECORDINGS.c.requested_at, RECORDINGS.c.id).where(RECORDINGS.c.unfinished_on.is_not(None))
+        if account is not None:  # an expression of it has no index: there are few that are not final
+            query = query.where(RECORDINGS.c.account + "" == column_text(account))
+        return [(row.requested_at, row.id) for row in self._rows(query)]
 
     def unfinished(self, switch: str) -> list[Recording]:
         """Return every recording of a switch whose state is not final, oldest first."""
@@ -197,15 +218,10 @@ class Reader:
         rows = self._rows(query.order_by(CALLS.c.started_at, CALLS.c.id))
         return self._readable("calls", rows, call_of)
 
-    def call_by_leg(self, switch: str, leg: str) -> Call | None:
-        """Return the leg's live call, else its newest one, else None. A caller may have used a leg's id before."""
-        query = (
-            _CALL.where(CALLS.c.switch == column_text(switch), CALLS.c.leg == index_text(leg))
-            .order_by(CALLS.c.live_on.is_(None), CALLS.c.started_at.desc(), CALLS.c.id.desc())
-            .limit(1)
-        )
-        rows = self._rows(query)
-        return call_of(rows[0]) if rows else None
+    def history(self, recording: str) -> list[HistoryEntry]:
+        """Return what happened to a recording, in its order; nothing is known of what an older fsrec stored."""
+        query = select(HISTORY, HISTORY.c.recording.label("id")).where(HISTORY.c.recording == column_text(recording))
+        return self._readable("history", self._rows(query.order_by(HISTORY.c.revision)), history_of)
 
     def notices_of(self, recording: str) -> list[Notice]:
         """Return a recording's notices in their order."""
@@ -229,33 +245,57 @@ class Reader:
         query = select(ATTEMPTS).where(ATTEMPTS.c.delivery == column_text(delivery)).order_by(ATTEMPTS.c.id)
         return [attempt_of(row) for row in self._rows(query)]
 
+    def attempts_of(self, deliveries: Iterable[str]) -> dict[str, list[Attempt]]:
+        """Return the attempts of several deliveries, each one's in their order."""
+        found: dict[str, list[Attempt]] = {}
+        for ids in chunks(deliveries):
+            for row in self._rows(select(ATTEMPTS).where(ATTEMPTS.c.delivery.in_(ids)).order_by(ATTEMPTS.c.id)):
+                found.setdefault(row.delivery, []).append(attempt_of(row))
+        return found
+
     def deliveries_of(self, subject: str) -> list[OutboxRow]:
         """Return the deliveries that are about a recording or a call, in their order."""
         query = select(DELIVERIES).where(DELIVERIES.c.subject == column_text(subject))
         return self._outbox(query.order_by(DELIVERIES.c.sequence, DELIVERIES.c.id))
 
     def deliveries(
-        self, state: DeliveryState | None = None, *, limit: int = 50, before: Page | None = None
+        self,
+        state: DeliveryState | None = None,
+        *,
+        account: str | None = None,
+        limit: int = 50,
+        before: Page | None = None,
     ) -> list[OutboxRow]:
-        """Return a page of deliveries, newest first; ``before`` is (created_at, id)."""
+        """Return a page of deliveries, newest first, of all accounts or of one; ``before`` is (created_at, id).
+
+        Those of others in between are steps along the index.
+        """
         order = DELIVERIES.c.created_at, DELIVERIES.c.id
         rows: list[OutboxRow] = []
         for wanted in [state] if state is not None else list(DeliveryState):  # each is one walk along the index
             query = select(DELIVERIES).where(DELIVERIES.c.state == wanted.value)
+            if account is not None:
+                query = query.where(DELIVERIES.c.account == column_text(account))
             if before is not None:
                 query = query.where(tuple_(*order) < _place(before))
             rows += self._outbox(query.order_by(*(column.desc() for column in order)).limit(limit))
         return sorted(rows, key=lambda row: (row.created_at, row.id), reverse=True)[:limit]
-
-    def dead(self, *, limit: int = 50, before: Page | None = None) -> list[OutboxRow]:
-        """Return a page of the deliveries that were given up, newest first."""
-        return self.deliveries(DeliveryState.DEAD, limit=limit, before=before)
 
     def counts(self) -> dict[DeliveryState, int]:
         """Return how many deliveries are in each state."""
         query = select(DELIVERIES.c.state, func.count().label("rows")).group_by(DELIVERIES.c.state)
         found = {row.state: row.rows for row in self._rows(query)}
         return {state: found.get(state.value, 0) for state in DeliveryState}
+
+    def backlog(self) -> Backlog:
+        """Return what is not delivered: three walks along the index by state, of which delivered rows are no part."""
+
+        def rows(state: DeliveryState) -> int:
+            query = select(func.count()).select_from(DELIVERIES).where(DELIVERIES.c.state == state.value)
+            count: int = self._scalar(query)
+            return count
+
+        return Backlog(rows(DeliveryState.PENDING), self.oldest_pending(), rows(DeliveryState.DEAD))
 
     def oldest_pending(self) -> float | None:
         """Return when the oldest pending delivery was made, or None."""
@@ -289,6 +329,10 @@ class Reader:
         """Return the earliest due time later than ``after``, or None."""
         moment: float | None = self._scalar(NEXT_DUE, {"after": after})
         return moment
+
+    def rows(self, query: Select[Any]) -> list[Row[Any]]:
+        """Return the rows of a query of one's own."""
+        return self._rows(query)
 
     def _rows(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
         return list(self._view().execute(query, values))

@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Row
 
 from controller.documents.call import Call, CallState
-from controller.recordings.model import Delivery, Notice, NoticeKind, Recording, Transcription
+from controller.recordings.model import (
+    Delivery,
+    HistoryEntry,
+    Notice,
+    NoticeKind,
+    Recording,
+    State,
+    Transcription,
+)
 from controller.store.codec import DecodeError, decode, encode
 from controller.store.values import Attempt, DeliveryState, OutboxRow, column_text, index_text, origin_of
 
@@ -24,7 +32,7 @@ def recording_columns(recording: Recording) -> Columns:
     return {
         "id": recording.id,
         "switch": switch,
-        "leg": column_text(owner.leg),
+        "leg": index_text(owner.leg),
         "call": owner.call,
         "account": column_text(owner.account),
         "dialect": owner.dialect,
@@ -75,6 +83,25 @@ def call_of(row: Row[Any]) -> Call:
     if row.written is None:
         raise DecodeError(f"Call.text: there is no text {row.text}")
     return replace(call, text=decode(str, row.written))
+
+
+def history_columns(entry: HistoryEntry) -> Columns:
+    """Return the row of a step of a recording's life."""
+    return {
+        "recording": entry.recording,
+        "revision": entry.revision,
+        "at": entry.at,
+        "fact": entry.fact,
+        "state": entry.state.value,
+        "detail": column_text(entry.detail),
+        "effects": " ".join(entry.effects),
+    }
+
+
+def history_of(row: Row[Any]) -> HistoryEntry:
+    """Return the step of a row. Raises ValueError for a state that is none."""
+    effects = tuple(row.effects.split())
+    return HistoryEntry(row.recording, row.revision, row.at, row.fact, State(row.state), row.detail, effects)
 
 
 def notice_columns(notice: Notice, error: str | None) -> Columns:

@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from controller.store.tables import ATTEMPTS, DAEMONS, DELIVERIES, RECORDINGS, TRANSCRIPTIONS
+from controller.store.tables import ATTEMPTS, DAEMONS, DELIVERIES, FIXED, RECORDINGS, TRANSCRIPTIONS
 from controller.store.values import DeliveryState
 
 T = TypeVar("T")
@@ -143,7 +143,8 @@ REPLAYED = (
 @cache
 def _upsert(dialect: str, table: Table) -> Any:
     statement = _INSERT[dialect](table)
-    columns = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    changing = (column for column in table.columns if not column.primary_key and FIXED not in column.info)
+    columns = {column.name: statement.excluded[column.name] for column in changing}
     # A recording's revision is compared before, with an error; here it only guards against what came in between.
     # A call's is compared here alone: an older value of it has nothing to say any more. Transcriptions have none.
     newer = table.c.revision <= statement.excluded.revision if "revision" in table.c else None
@@ -168,8 +169,8 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
 
 
 def _in_order(table: Table, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    (key,) = (column.name for column in table.primary_key)
-    return sorted(rows, key=lambda row: row[key])
+    keys = [column.name for column in table.primary_key]
+    return sorted(rows, key=lambda row: [row[key] for key in keys])
 
 
 def run(connection: Connection, statement: Any, rows: Sequence[dict[str, Any]]) -> None:

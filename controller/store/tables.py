@@ -55,34 +55,46 @@ CALLS = Table(
     Column("data", Text, nullable=False),
     Column("text", Text),
 )
-Index("calls_by_leg", CALLS.c.switch, CALLS.c.leg, CALLS.c.started_at)
-Index("calls_by_account", CALLS.c.account, CALLS.c.started_at, CALLS.c.id)
 _LIVE = CALLS.c.live_on.is_not(None)
 Index("calls_live", CALLS.c.live_on, sqlite_where=_LIVE, postgresql_where=_LIVE)
+
+FIXED = "fixed"
+"""Marks columns that never change once a row is there: a replacement leaves them, and the indexes on them, alone."""
+_FIXED = {FIXED: True}
 
 RECORDINGS = Table(
     "recordings",
     METADATA,
     Column("id", Text, primary_key=True),
-    Column("switch", Text, nullable=False),
-    Column("leg", Text, nullable=False),
-    Column("call", Text, nullable=False),
-    Column("account", Text, nullable=False),
-    Column("dialect", Text, nullable=False),
+    Column("switch", Text, nullable=False, info=_FIXED),
+    Column("leg", Text, nullable=False, info=_FIXED),
+    Column("call", Text, nullable=False, info=_FIXED),
+    Column("account", Text, nullable=False, info=_FIXED),
+    Column("dialect", Text, nullable=False, info=_FIXED),
     Column("state", Text, nullable=False),
     Column("unfinished_on", Text),
-    Column("reference", Text, nullable=False),
-    Column("requested_at", Double, nullable=False),
+    Column("reference", Text, nullable=False, info=_FIXED),
+    Column("requested_at", Double, nullable=False, info=_FIXED),
     Column("finished_at", Double),
     Column("revision", Whole, nullable=False),
     Column("data", Text, nullable=False),
     Column("deleted_at", Double),
-    Column("caller", Text, nullable=False),
-    Column("called", Text, nullable=False),
+    Column("caller", Text, nullable=False, info=_FIXED),
+    Column("called", Text, nullable=False, info=_FIXED),
     Column("unstored_on", Text),
 )
 Index("recordings_by_call", RECORDINGS.c.call, RECORDINGS.c.requested_at, RECORDINGS.c.id)
-Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id)
+Index("recordings_by_leg", RECORDINGS.c.leg, RECORDINGS.c.requested_at, RECORDINGS.c.id)
+_SEARCHED = (
+    RECORDINGS.c.state,
+    RECORDINGS.c.dialect,
+    RECORDINGS.c.deleted_at,
+    RECORDINGS.c.caller,
+    RECORDINGS.c.called,
+)
+"""All that a search asks: in both of its indexes, so that what is not shown is no row that is read."""
+Index("recordings_by_account", RECORDINGS.c.account, RECORDINGS.c.requested_at, RECORDINGS.c.id, *_SEARCHED)
+Index("recordings_searched", RECORDINGS.c.requested_at, RECORDINGS.c.id, *_SEARCHED)
 _LISTED = RECORDINGS.c.deleted_at.is_(None)
 LISTED = Index(
     "recordings_listed",
@@ -118,6 +130,9 @@ _UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
 Index(
     "recordings_unfinished",
     RECORDINGS.c.unfinished_on,
+    RECORDINGS.c.requested_at,
+    RECORDINGS.c.id,
+    RECORDINGS.c.account,
     sqlite_where=_UNFINISHED,
     postgresql_where=_UNFINISHED,
 )
@@ -130,6 +145,19 @@ Index(
     RECORDINGS.c.unstored_on,
     sqlite_where=_UNSTORED,
     postgresql_where=_UNSTORED,
+)
+
+HISTORY = Table(  # a row for each durable change; in SQLite the key is the table, so that it is written once
+    "history",
+    METADATA,
+    Column("recording", Text, ForeignKey("recordings.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Whole, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
+    Column("fact", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("effects", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 NOTICES = Table(
@@ -178,7 +206,13 @@ Index(  # a long call's next message costs no look at all that were told before 
     sqlite_where=_PENDING,
     postgresql_where=_PENDING,
 )
-Index("deliveries_by_state", DELIVERIES.c.state, DELIVERIES.c.created_at, DELIVERIES.c.id)
+Index(
+    "deliveries_by_state",
+    DELIVERIES.c.state,
+    DELIVERIES.c.created_at,
+    DELIVERIES.c.id,
+    DELIVERIES.c.account,
+)
 _CLAIMED = DELIVERIES.c.claimed_by.is_not(None)
 Index("deliveries_claimed", DELIVERIES.c.claimed_by, sqlite_where=_CLAIMED, postgresql_where=_CLAIMED)
 _DUE = and_(DELIVERIES.c.due_at.is_not(None), DELIVERIES.c.claimed_by.is_(None))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Executable, NestedTransaction, Row, Select
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.documents.call import Call
-from controller.recordings.model import Delivery, Notice, Recording, Transcription
+from controller.recordings.model import Delivery, HistoryEntry, Notice, Recording, Transcription
 from controller.store import statements
 from controller.store.lanes import Lane, Place
 from controller.store.reader import Reader
@@ -25,12 +25,13 @@ from controller.store.rows import (
     attempt_columns,
     call_columns,
     delivery_columns,
+    history_columns,
     notice_columns,
     recording_columns,
     text_columns,
     transcription_columns,
 )
-from controller.store.tables import CALLS, DELIVERIES, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
+from controller.store.tables import CALLS, DELIVERIES, HISTORY, NOTICES, RECORDINGS, TEXTS, TRANSCRIPTIONS
 from controller.store.values import Attempt, DeliveryState, OutboxRow, StaleRevision, Verdict
 from controller.telemetry import Hook
 
@@ -49,6 +50,7 @@ class Buffer:
     texts: dict[str, Columns] = field(default_factory=dict)
     calls: dict[str, Columns] = field(default_factory=dict)
     recordings: dict[str, Columns] = field(default_factory=dict)
+    history: list[Columns] = field(default_factory=list)
     notices: list[Columns] = field(default_factory=list)
     transcriptions: list[Columns] = field(default_factory=list)
     attempts: list[Columns] = field(default_factory=list)
@@ -56,7 +58,8 @@ class Buffer:
     moves: list[tuple[str, Move]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.recordings or self.notices or self.transcriptions or self.moves)
+        rows = self.calls or self.recordings or self.history or self.notices
+        return bool(rows or self.transcriptions or self.moves)
 
     def merge(self, other: Buffer) -> None:
         """Take over what a later work wrote."""
@@ -64,6 +67,7 @@ class Buffer:
         for row in other.calls.values():
             self.add_call(row)
         self.recordings.update(other.recordings)
+        self.history += other.history
         self.notices += other.notices
         self.transcriptions += other.transcriptions
         self.attempts += other.attempts
@@ -82,6 +86,7 @@ class Buffer:
             self.texts,
             self.calls,
             self.recordings,
+            self.history,
             self.notices,
             self.transcriptions,
             self.attempts,
@@ -96,6 +101,7 @@ class Buffer:
         statements.upsert(connection, CALLS, list(self.calls.values()))
         self._refuse_stale(connection)
         statements.upsert(connection, RECORDINGS, list(self.recordings.values()))
+        statements.insert_new(connection, HISTORY, self.history)
         statements.insert_new(connection, NOTICES, self.notices)
         statements.insert_new(connection, TRANSCRIPTIONS, self.transcriptions)
         deleted = [{"key": row["id"]} for row in self.recordings.values() if row["deleted_at"] is not None]
@@ -188,6 +194,10 @@ class Transaction(Reader):
             text = row["id"]
             self._own.texts[text] = row
         self._own.add_call(call_columns(call, text))
+
+    def add_history(self, entry: HistoryEntry) -> None:
+        """Keep what happened to a stored recording; the same revision again changes nothing."""
+        self._own.history.append(history_columns(entry))
 
     def add_notice(self, notice: Notice, deliveries: Sequence[Delivery], error: str | None = None) -> None:
         """Store a notice of a stored recording and put its deliveries into the outbox.

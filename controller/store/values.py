@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from controller.recordings.model import Delivery
@@ -73,6 +74,14 @@ class OutboxRow:
     def id(self) -> str:
         """The delivery's id, the same over all attempts."""
         return self.delivery.id
+
+
+class Backlog(NamedTuple):
+    """How many deliveries have attempts ahead of them, when the oldest of these was made, how many are dead."""
+
+    pending: int
+    oldest: float | None
+    dead: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,16 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from controller.recordings.ports import LedgerFailed, SwitchAway
 from controller.switch.facts import EVENTS, Fact, Forged, Heartbeat, Unusable, parse
 from controller.switch.link import (
+    ConnectFailed,
     JobRefused,
     JobTimeout,
     Link,
+    LinkDown,
     LinkLost,
     LinkRefused,
     Session,
@@ -77,6 +79,22 @@ class EventUnusable:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """How a switch's link is: ``serving`` is connected and reconciled, ``detached`` is not to be connected here.
+
+    ``why`` it is not serving. ``core_uuid``, ``version`` and ``connected_at`` are of the link that is there now;
+    times are Unix seconds of this machine. The last event may have come over a former link.
+    """
+
+    state: Literal["serving", "reconciling", "away", "refused", "detached"]
+    why: str = ""
+    core_uuid: str = ""
+    version: str = ""
+    connected_at: float | None = None
+    last_event_at: float | None = None
+
+
 @dataclass(slots=True)
 class _Line:
     """One switch, its link where it is attached, and what is known of it now."""
@@ -88,6 +106,9 @@ class _Line:
     session: Session | None = None
     ready: bool = False
     refusal: LinkRefused | None = None
+    trouble: str = "not connected yet"
+    connected_at: float | None = None
+    heard_at: float | None = None
     skew: float = 0.0
     window: float | None = None
     newer: float = -math.inf
@@ -139,7 +160,7 @@ class Switchboard:
         line = self._lines[switch]
         if line.link is None:
             gate = functools.partial(self.gate, switch)
-            observe = self.telemetry.observe
+            observe = functools.partial(self._overhear, line)
             line.link = Link(line.address, events=EVENTS, observe=observe, timings=self.timings, gate=gate)
             line.refusal = None
             self._begin(line)
@@ -192,6 +213,32 @@ class Switchboard:
                 found[name] = "reconciling"
         return found
 
+    def status(self, switch: str) -> LinkStatus:
+        """Return how a switch's link is. Raises KeyError for one that is not in the settings."""
+        line = self._lines[switch]
+        session, heard_at = line.session, line.heard_at
+        if line.refusal is not None:
+            return LinkStatus("refused", str(line.refusal), last_event_at=heard_at)
+        if line.link is None:
+            return LinkStatus("detached", last_event_at=heard_at)
+        if session is None or session.closed is not None:
+            why = line.trouble if session is None else session.closed or ""
+            return LinkStatus("away", why, last_event_at=heard_at)
+        if line.ready:
+            return LinkStatus("serving", "", session.core_uuid, session.version, line.connected_at, heard_at)
+        why = "what is true of its calls and recordings is being found out"
+        return LinkStatus("reconciling", why, session.core_uuid, session.version, line.connected_at, heard_at)
+
+    def reconnect(self, switch: str, reason: str) -> None:
+        """Cut a switch's link: it connects, and is reconciled, anew. Raises SwitchAway where there is none."""
+        self.session(switch).close(reason)
+
+    def _overhear(self, line: _Line, event: object) -> None:
+        """Tell telemetry what a link tells, and keep why it is away."""
+        if isinstance(event, ConnectFailed | LinkDown):
+            line.trouble = event.reason
+        self.telemetry.observe(event)
+
     # --- one switch --------------------------------------------------------------------------------------------
 
     def _begin(self, line: _Line) -> None:
@@ -215,7 +262,7 @@ class Switchboard:
             async for session in link.sessions():
                 if line.link is not link:
                     continue
-                line.session = session
+                line.session, line.connected_at = session, self.clock()
                 if session.greeted_at:  # before anything is reconciled: timers are armed by the switch's clock
                     self._set_clock(line, session.greeted_at)
                 prepared = line.prepared = asyncio.create_task(self._prepare(name, line, session, listener))
@@ -237,6 +284,7 @@ class Switchboard:
     async def _listen(self, name: str, line: _Line, session: Session, listener: Listener) -> None:
         turn = time.monotonic()
         async for batch in session.events():
+            line.heard_at = self.clock()
             refusal = self.gate(name)
             if refusal is not None:  # what is said to us is no longer ours to act on
                 session.close(refusal)

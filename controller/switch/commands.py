@@ -220,6 +220,10 @@ _EXECUTE: dict[str, Callable[[str, str, str, bool], Execute]] = {
 }
 
 
+NAMES = (*_API, *_EXECUTE)
+"""What all of them are called: commands of the API, applications."""
+
+
 def _parsed(packet: str) -> Command:
     first, *rest = packet.split("\n")
     verb, _, tail = first.partition(" ")

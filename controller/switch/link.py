@@ -21,6 +21,7 @@ from controller.switch.link_session import Session
 from controller.switch.link_values import (
     Command,
     CommandDone,
+    CommandLost,
     ConnectFailed,
     EventsRead,
     EventUnreadable,
@@ -29,6 +30,7 @@ from controller.switch.link_values import (
     JobRefused,
     JobResult,
     JobTimeout,
+    Lack,
     LegBusy,
     LinkDown,
     LinkLost,
@@ -47,6 +49,7 @@ from controller.switch.wire_thread import WireThread
 __all__ = [
     "Command",
     "CommandDone",
+    "CommandLost",
     "ConnectFailed",
     "EventUnreadable",
     "EventsRead",
@@ -55,6 +58,7 @@ __all__ = [
     "JobRefused",
     "JobResult",
     "JobTimeout",
+    "Lack",
     "LegBusy",
     "Limits",
     "Link",

@@ -21,6 +21,7 @@ from controller.switch.link_legs import LegQueues
 from controller.switch.link_values import (
     Command,
     CommandDone,
+    CommandLost,
     EventsRead,
     EventUnreadable,
     FrameIgnored,
@@ -28,6 +29,7 @@ from controller.switch.link_values import (
     JobRefused,
     JobResult,
     JobTimeout,
+    Lack,
     LegBusy,
     LinkDown,
     LinkLost,
@@ -123,6 +125,7 @@ class Session:
         self._ended = asyncio.Event()
         self._liveness: asyncio.TimerHandle | None = None
         self._urgent = 0
+        self._late: _Pending | None = None  # whose reply did not come in time
         self._began: float | None = None
         self._over: float | None = None
         target = Target(
@@ -328,6 +331,8 @@ class Session:
         for pending in (*self._fifo, *self._legs.clear()):
             pending.stop_timer()
             fail(pending.future, LinkLost(reason))
+            lack = Lack.TIMEOUT if pending is self._late else Lack.LOST
+            self._observe(CommandLost(self.address.name, pending.kind, lack))
         self._fifo.clear()
         self._jobs.end(LinkLost(reason))
         for mark in self._queue.end():
@@ -402,6 +407,7 @@ class Session:
         self._wire.expect(len(self._fifo) + len(self._jobs) + self._in_line)
 
     def _reply_too_late(self, pending: _Pending) -> None:
+        self._late = pending
         self.close(f"no reply to {pending.kind} within {pending.deadline:g} s{self._held_up()}")
 
     def _held_up(self) -> str:
@@ -413,6 +419,7 @@ class Session:
         self._count_awaited()
         late = f"{pending.kind}: {self._legs.cap} commands of its leg did not end within {pending.deadline:g} s"
         fail(pending.future, LegBusy(late))
+        self._observe(CommandLost(self.address.name, pending.kind, Lack.BUSY))
 
     async def _run_job(self, command: Command, limit: float, fence: asyncio.Future[None] | None = None) -> Event:
         verb, _, text = command.packet().partition(" ")
@@ -422,21 +429,27 @@ class Session:
         packet = _Text(f"bgapi {text}\nJob-UUID: {identity}")
         kind, began = kind_of(packet.text), time.monotonic()
         ok: bool | None = None
+        lack: Lack | None = None
         try:
             reply = self.post(packet)
             async with asyncio.timeout(limit):
                 if not (taken := await reply).ok:
+                    lack = Lack.REFUSED
                     raise JobRefused(f"{kind}: {taken.text}")
                 event = await ended
-            ok = api_ok(text_of(event, "_body"))
+            ok, lack = api_ok(text_of(event, "_body")), None
         except TimeoutError:
+            lack = Lack.TIMEOUT
             raise JobTimeout(f"{kind} did not end within {limit:g} s{self._held_up()}") from None
+        except LinkLost:
+            lack = Lack.LOST
+            raise
         else:
             return event
         finally:
             self._jobs.forget(identity)
             self._count_awaited()
-            self._observe(JobDone(self.address.name, kind, time.monotonic() - began, ok))
+            self._observe(JobDone(self.address.name, kind, time.monotonic() - began, ok, lack))
 
     def _watch(self) -> None:
         """Look whether the switch has been silent for too long, and when to look again."""

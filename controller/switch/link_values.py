@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 
@@ -89,6 +90,19 @@ class Timings:
     hurry_for: float = 1.0
 
 
+class Lack(StrEnum):
+    """Why a command or a job was given up.
+
+    ``refused``: the switch said so; ``timeout``: it said nothing in time; ``lost``: its connection went; ``busy``:
+    its turn on its leg did not come, so it was not sent.
+    """
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    BUSY = "busy"
+
+
 class LinkLost(Exception):
     """The connection is gone, or was not there; what was sent may or may not have happened. str() is the reason."""
 
@@ -154,12 +168,22 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class JobDone:
-    """A job's end was seen (ok or not), or given up (ok is None). `kind` as in CommandDone."""
+    """A job's end was seen (ok or not), or given up (ok is None, for the reason `lack`). `kind` as in CommandDone."""
 
     switch: str
     kind: str
     seconds: float
     ok: bool | None
+    lack: Lack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLost:
+    """A command got no reply, for the reason `lack`. `kind` as in CommandDone; of a job JobDone tells it too."""
+
+    switch: str
+    kind: str
+    lack: Lack
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 import aiohttp
 from yarl import URL
 
-from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render
+from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Render, Trouble
 from controller.documents.fragments import Retried
 from controller.web.guard import AddressGuard, refusal
 from controller.web.request import CannotSend, headers_of, method_of, parsed_url, target_of, told
@@ -76,7 +76,7 @@ class WebClient:
             async with asyncio.timeout(patience.total):
                 return await self._follow(method, url, render, patience, take)
         except TimeoutError:
-            raise FetchFailed(f"no whole answer within {patience.total:g} s", Retried.READ) from None
+            raise FetchFailed(f"no whole answer within {patience.total:g} s", Retried.READ, Trouble.TIMEOUT) from None
 
     async def _follow(self, method: str, url: str, render: Render, patience: Patience, take: Take[T]) -> T:
         here: URL | None = None
@@ -95,7 +95,8 @@ class WebClient:
                 method, url = _next(request.method, here, answer)
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 raise _failure(error, patience) from None
-        raise FetchFailed(f"more than {patience.redirects} redirects, the last one to {told(url)!r:.200}")
+        many = f"more than {patience.redirects} redirects, the last one to {told(url)!r:.200}"
+        raise FetchFailed(many, trouble=Trouble.REDIRECT)
 
     async def _send(
         self, request: DocumentRequest, target: URL, authorization: str | None, patience: Patience, take: Take[T]
@@ -121,13 +122,13 @@ async def chunks(response: aiohttp.ClientResponse, limit: int, what: str) -> Asy
         had += len(chunk)
         if had > limit:
             response.close()
-            raise FetchFailed(f"more than {limit} bytes; {what} may have {limit}")
+            raise FetchFailed(f"more than {limit} bytes; {what} may have {limit}", trouble=Trouble.SIZE)
         yield chunk
 
 
 def _next(method: str, here: URL, answer: _Redirect) -> tuple[str, str]:
     if not answer.location:
-        raise FetchFailed(f"answered with status {answer.status} and no Location")
+        raise FetchFailed(f"answered with status {answer.status} and no Location", trouble=Trouble.REDIRECT)
     following = here.join(parsed_url(answer.location)).with_fragment(None)
     as_get = method != "HEAD" if answer.status == 303 else method == "POST" and answer.status in {301, 302}
     return ("GET" if as_get else method), str(following)
@@ -135,21 +136,24 @@ def _next(method: str, here: URL, answer: _Redirect) -> tuple[str, str]:
 
 def _check_step(here: URL | None, target: URL) -> None:
     if here is not None and here.scheme == "https" and target.scheme != "https":
-        raise FetchFailed(f"redirected from https to {told(str(target))!r:.200}, which is not")
+        clear = f"redirected from https to {told(str(target))!r:.200}, which is not"
+        raise FetchFailed(clear, trouble=Trouble.REDIRECT)
 
 
 def _failure(error: Exception, patience: Patience) -> FetchFailed:
     refused = refusal(error)
     if refused is not None:
-        return FetchFailed(str(refused))
+        return FetchFailed(str(refused), trouble=Trouble.ADDRESS)
     if isinstance(error, CannotSend):
-        return FetchFailed(str(error))
+        return FetchFailed(str(error), trouble=Trouble.ADDRESS)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return FetchFailed(f"no connection within {patience.connect:g} s", Retried.CONNECT)
+        return FetchFailed(f"no connection within {patience.connect:g} s", Retried.CONNECT, Trouble.TIMEOUT)
     if isinstance(error, TimeoutError):
-        return FetchFailed(f"nothing was heard for {patience.read:g} s", Retried.READ)
+        return FetchFailed(f"nothing was heard for {patience.read:g} s", Retried.READ, Trouble.TIMEOUT)
     if isinstance(error, aiohttp.ClientPayloadError):
-        return FetchFailed("the answer broke off before its end")  # half an answer is one: it is not asked for again
+        # half an answer is one: it is not asked for again
+        return FetchFailed("the answer broke off before its end", trouble=Trouble.BROKEN)
     words = str(error) or type(error).__name__
     connecting = isinstance(error, aiohttp.ClientConnectorError)
-    return FetchFailed(f"no answer: {words:.300}", Retried.CONNECT if connecting else Retried.READ)
+    trouble = Trouble.TLS if isinstance(error, aiohttp.ClientSSLError) else Trouble.CONNECT
+    return FetchFailed(f"no answer: {words:.300}", Retried.CONNECT if connecting else Retried.READ, trouble)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
-from controller.documents.fetch import FetchFailed, Patience, Render
+from controller.documents.fetch import FetchFailed, Patience, Render, Trouble
 from controller.documents.fragments import Retried
 from controller.web.client import WebClient, chunks
 
@@ -21,7 +21,8 @@ class DocumentClient(WebClient):
             if not 200 <= response.status <= 299:
                 response.close()  # whatever else it would say
                 kind = _STATUSES.get(response.status // 100)
-                raise FetchFailed(f"answered with status {response.status}; a document comes with 200", kind)
+                said = f"answered with status {response.status}; a document comes with 200"
+                raise FetchFailed(said, kind, Trouble.STATUS)
             return b"".join([chunk async for chunk in chunks(response, limit, "a document")])
 
         return await self.ask(method, url, render, patience, take)

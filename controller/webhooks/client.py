@@ -112,8 +112,10 @@ def _kind(error: Exception) -> ErrorKind:
         return ErrorKind.READ_TIMEOUT
     if isinstance(error, aiohttp.ClientSSLError):
         return ErrorKind.TLS
-    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+    if isinstance(error, aiohttp.ClientConnectorError):
         return ErrorKind.CONNECTION
+    if isinstance(error, aiohttp.ClientConnectionError | OSError):
+        return ErrorKind.RESET
     if isinstance(error, aiohttp.ClientError):
         return ErrorKind.PROTOCOL
     return ErrorKind.INTERNAL

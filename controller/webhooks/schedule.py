@@ -25,6 +25,7 @@ class ErrorKind(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout"
     READ_TIMEOUT = "read_timeout"
     CONNECTION = "connection"
+    RESET = "reset"
     TLS = "tls"
     REFUSED = "refused"
     PROTOCOL = "protocol"
@@ -36,11 +37,28 @@ class ErrorKind(StrEnum):
 _POLICY_OF = {
     ErrorKind.CONNECT_TIMEOUT: Retried.CONNECT,
     ErrorKind.CONNECTION: Retried.CONNECT,
+    ErrorKind.RESET: Retried.CONNECT,
     ErrorKind.TLS: Retried.CONNECT,
     ErrorKind.REFUSED: Retried.CONNECT,
     ErrorKind.READ_TIMEOUT: Retried.READ,
     ErrorKind.PROTOCOL: Retried.READ,
 }
+
+
+FAILURES = (*(kind.value for kind in ErrorKind), "2xx", "3xx", "4xx", "5xx", "gone")
+"""What ``failure`` returns."""
+
+
+def failure(dialect: str, status: int | None, error: str | None) -> str | None:
+    """Return why an attempt failed, in one word: its error's kind, or its status' class; None where it did not.
+
+    ``gone`` is status 410, which ends a delivery. 2xx that is not success is Plivo's, who wants 200.
+    """
+    if succeeded(dialect, status):
+        return None
+    if status is None:
+        return error or ErrorKind.INTERNAL.value
+    return "gone" if status == 410 else f"{status // 100}xx"
 
 
 def succeeded(dialect: str, status: int | None) -> bool:

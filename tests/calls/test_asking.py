@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from controller.calls.events import DocumentFetched
+from controller.calls.events import DocumentFetched, DocumentRefused
 from controller.calls.runner import LARGE
 from controller.documents.call import CallState
 from controller.documents.fetch import FetchFailed
-from controller.documents.steps import Fetched, Response
+from controller.documents.steps import Failed, Fetched, Response
 from tests.calls.test_playing import ended, playing
 from tests.calls.test_runner import played
 from tests.calls.world import FETCH, SWITCH, World
@@ -57,6 +57,16 @@ async def test_a_document_to_go_on_with() -> None:
     assert asked.headers == (("account", "acme"), ("given", json.dumps({"vars": {}})))
     assert asked.body.decode().endswith(" True")
     assert [(told.document, told.size) for told in world.of(DocumentFetched)] == [("http://app/x", 4)]
+    assert [told.dialect for told in world.of(DocumentFetched)] == ["swml"]
+
+
+@virtual
+async def test_a_document_that_does_not_come() -> None:
+    """The step fails, and it is told in a word why."""
+    world = await played([["fetch", URL]])
+    assert isinstance(world.outcomes[0], Failed)
+    [refused] = world.of(DocumentRefused)
+    assert (refused.document, refused.dialect, refused.trouble) == ("http://app/x", "swml", "connect")
 
 
 @virtual

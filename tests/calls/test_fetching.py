@@ -196,21 +196,24 @@ async def test_an_end_while_the_link_was_away_gives_it_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "fallback", "reasons"),
+    ("texts", "fallback", "reasons", "troubles"),
     [
-        ({}, None, ["http://app/doc: no answer"]),
-        ({URL: "{}"}, None, ["http://app/doc: line 1: top: no list"]),
+        ({}, None, ["http://app/doc: no answer"], ["connect"]),
+        ({URL: "{}"}, None, ["http://app/doc: line 1: top: no list"], ["invalid"]),
         (
             {URL: "<x/>"},
             None,
             ["http://app/doc: XML documents of signalwire accounts are not supported in this version"],
+            ["settings"],
         ),
-        ({}, OTHER, ["http://app/doc: no answer", "https://app/other: no answer"]),
-        ({}, "file", ["http://app/doc: no answer", "file: no such file"]),
+        ({}, OTHER, ["http://app/doc: no answer", "https://app/other: no answer"], ["connect", "connect"]),
+        ({}, "file", ["http://app/doc: no answer", "file: no such file"], ["connect", "file"]),
     ],
 )
 @virtual
-async def test_one_that_cannot_be_had(texts: dict[str, str], fallback: str | None, reasons: list[str]) -> None:
+async def test_one_that_cannot_be_had(
+    texts: dict[str, str], fallback: str | None, reasons: list[str], troubles: list[str]
+) -> None:
     """The fallback, then a temporary failure, each with its reason told."""
     world = World(None, source=URL, texts=texts, fallback=fallback)
     world.boot()
@@ -218,6 +221,8 @@ async def test_one_that_cannot_be_had(texts: dict[str, str], fallback: str | Non
     await world.settle()
     assert world.legs["leg"].cause == world.call.cause == REFUSED
     assert [event.why for event in world.of(DocumentRefused)] == reasons
+    assert [event.trouble for event in world.of(DocumentRefused)] == troubles
+    assert {event.dialect for event in world.of(DocumentRefused)} == {"swml"}
     assert [event.document for event in world.of(DocumentRefused)] == [why.split(": ")[0] for why in reasons]
     assert [event.why for event in world.of(CallFailed)] == ["; ".join(reasons)]
     assert "take_over" in world.log

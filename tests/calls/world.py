@@ -70,7 +70,15 @@ from controller.documents.steps import (
     Wait,
 )
 from controller.recordings.facts import Cause, Started, StartOver, Stopped
-from controller.recordings.model import Delivery, Notice, Recording, StatusTarget, Transcription, new_id
+from controller.recordings.model import (
+    Delivery,
+    HistoryEntry,
+    Notice,
+    Recording,
+    StatusTarget,
+    Transcription,
+    new_id,
+)
 from controller.recordings.ports import Along, CommandFailed, LedgerFailed, Presence, SwitchAway
 from controller.recordings.reconcile import reconcile
 from controller.recordings.service import RecordingService
@@ -959,7 +967,12 @@ class WorldLedger:
     daemon: Daemon
 
     def commit(
-        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+        self,
+        recordings: Sequence[Recording],
+        notices: Sequence[Notice] = (),
+        *,
+        history: Sequence[HistoryEntry] = (),
+        along: Along | None = None,
     ) -> Awaitable[None]:
         def happen() -> None:
             self.world.recordings.update({recording.id: recording for recording in recordings})

@@ -32,6 +32,7 @@ from controller.recordings.model import (
 from controller.recordings.ports import MediaAway
 from controller.store import DecodeError, Transaction, open_store
 from controller.store.codec import decode, encode
+from controller.store.search import in_order, search
 from controller.store.values import Attempt, DeliveryState
 from controller.web.request import CannotSend, headers_of, target_of
 from controller.webhooks.schedule import judge, retry_after
@@ -107,7 +108,11 @@ READERS: dict[str, Callable[..., Any]] = {
     "notices": lambda reader, one: reader.notices_of(one),
     "deliveries": lambda reader, one: reader.deliveries_of(one),
     "pending": lambda reader, one: reader.deliveries(DeliveryState.PENDING, limit=10),
-    "dead": lambda reader, one: reader.dead(),
+    "dead": lambda reader, one: reader.deliveries(DeliveryState.DEAD, account="acme"),
+    "found": lambda reader, one: search(reader, limit=10, text=one),
+    "found by a number": lambda reader, one: search(reader, limit=10, text="1"),
+    "live": lambda reader, one: in_order(reader, reader.live()),
+    "history": lambda reader, one: reader.history(one),
     "transcriptions": lambda reader, one: reader.transcriptions_waiting(10),
     "due origins": lambda reader, one: reader.due_origins(1e12),
     "due": lambda reader, one: reader.due("http://127.0.0.1:9", 1e12, 10),

@@ -164,3 +164,16 @@ async def test_data_dir_is_everybodys(data: Room | OSError, shed: Shed) -> None:
     assert (rooms.admit("fs1", MONO) is None) == (shed is Shed.NOTHING)
     assert rooms.disks.problems() == {}
     assert (rooms.disks.data_problem() or "/data").count("/data") == 1
+
+
+async def test_what_is_free() -> None:
+    """Of each disk what it had at the last look; of one that is away nothing is known."""
+    rooms = Rooms()
+    assert (rooms.disks.free(), rooms.disks.data_free()) == ({}, 0.0)
+    rooms.seen["fs1"] = PLENTY._replace(free=5)
+    rooms.seen["fs2"] = OSError(errno.ENOENT, "No such file or directory")
+    await rooms.disks.look()
+    assert (rooms.disks.free(), rooms.disks.data_free()) == ({"fs1": 5.0}, float(PLENTY.free))
+    rooms.seen["data"] = OSError(errno.EIO, "Input/output error")
+    await rooms.disks.look()
+    assert rooms.disks.data_free() == 0.0

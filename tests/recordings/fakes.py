@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from controller.recordings.model import (
     Channels,
+    HistoryEntry,
     Measured,
     Notice,
     NoticeKind,
@@ -98,6 +99,7 @@ class FakeLedger:
 
     rows: dict[str, Recording] = field(default_factory=dict)
     notices: list[Notice] = field(default_factory=list)
+    history: dict[tuple[str, int], HistoryEntry] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
     failing: list[Exception] = field(default_factory=list)
     holder: Holder = field(default_factory=Holder)
@@ -106,12 +108,21 @@ class FakeLedger:
     """Whether the next commit is stored and said to have failed, as where the link to a database breaks on it."""
 
     def commit(
-        self, recordings: Sequence[Recording], notices: Sequence[Notice] = (), *, along: Along | None = None
+        self,
+        recordings: Sequence[Recording],
+        notices: Sequence[Notice] = (),
+        *,
+        history: Sequence[HistoryEntry] = (),
+        along: Along | None = None,
     ) -> Awaitable[None]:
-        return asyncio.ensure_future(self._commit(tuple(recordings), tuple(notices), along))
+        return asyncio.ensure_future(self._commit(tuple(recordings), tuple(notices), tuple(history), along))
 
     async def _commit(
-        self, recordings: tuple[Recording, ...], notices: tuple[Notice, ...], along: Along | None
+        self,
+        recordings: tuple[Recording, ...],
+        notices: tuple[Notice, ...],
+        history: tuple[HistoryEntry, ...],
+        along: Along | None,
     ) -> None:
         await self.holder.pass_by("commit")
         if self.failing:
@@ -119,9 +130,13 @@ class FakeLedger:
         for recording in recordings:
             before = self.rows.get(recording.id)
             assert before is None or before.revision < recording.revision, "a commit out of order"
+            since = 0 if before is None else before.revision + 1
+            steps = [entry.revision for entry in history if entry.recording == recording.id]
+            assert steps == [*range(since, recording.revision + 1)], "a change of which nothing is kept, or too much"
             self.rows[recording.id] = recording
             self.commits.append(recording.state.value)
         self.notices += notices
+        self.history.update({(entry.recording, entry.revision): entry for entry in history})
         if along is not None:
             along(self.alongs)
         if self.lie:

@@ -82,8 +82,9 @@ async def test_rows_against_a_switch_that_ran_on(state: State, presence: Presenc
     to, reason, commands = EXPECTED[state, presence]
     after = bench.ledger.rows["r0"]
     assert (after.state, after.reason, bench.recorder.log) == (to, reason, commands)
-    counted = (0, 0) if state is PRO else (int(presence.recorder), int(not presence.recorder))
-    assert (found.still_running, found.ended, found.lost) == (*counted, 0)
+    mended = commands[-1:] == ["start"]
+    counted = (0, 0) if state is PRO else (int(presence.recorder), int(not presence.recorder and not mended))
+    assert (found.still_running, found.ended, found.lost, found.mended) == (*counted, 0, int(mended))
 
 
 @virtual

@@ -54,6 +54,7 @@ from controller.telemetry import (
     MediaStalled,
     RecordingChanged,
     RecordingFinished,
+    RecordingStarted,
     Telemetry,
 )
 from tests.recordings.fakes import REQUEST, Caught, FakeLedger, FakeMedia, FakeRecorder, owner, task_of
@@ -144,13 +145,49 @@ async def test_a_life_from_start_to_end() -> None:
         ("stopping", "processing", "Stopped"),
         ("processing", "completed", "Examined"),
     ]
+    assert [(step.fact, step.state.value, step.detail, step.effects) for step in bench.ledger.history.values()] == [
+        ("Requested", "requested", "swml.record_call", ("start",)),
+        ("Started", "recording", "", ("time", "watch")),
+        ("StopWished", "stopping", "api", ("stop",)),
+        ("Stopped", "processing", "success-maxtime", ("examine",)),
+        ("Examined", "completed", "2.000 s, 32044 bytes, wav", ()),
+    ]
     [finished] = bench.of(RecordingFinished)
     assert (finished.outcome, finished.reason, finished.duration, finished.size) == ("completed", "api", 2.0, 32044)
     assert finished.error is None
+    assert [event.recording for event in bench.of(RecordingStarted)] == [identity]
     assert bench.service.get(identity) is None
+    assert list(bench.service.living()) == []
     assert bench.service.active("call") == []
     lives = bench.service._lives
     assert [len(one) for one in (lives, lives._by_leg, lives._by_call, bench.service._tasks)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("beep", "expected"), [(False, 0.8), (True, 0.3)])
+@virtual
+async def test_how_late_it_began_and_was_ready(beep: bool, expected: float) -> None:
+    """Its latency counts from the wish, or the end of its beep; its processing from the end of its audio."""
+    bench = Bench()
+    identity = await bench.start(beep=beep)
+    asked = bench.row(identity).requested_at
+    assert [one.id for one in bench.service.living()] == [identity]
+    await bench.say(identity, Started(asked + 0.8))
+    [began] = bench.of(RecordingStarted)
+    assert began.latency == pytest.approx(expected)
+    await bench.say(identity, Stopped(bench.now - 4.0, Cause.UNKNOWN, True))
+    [finished] = bench.of(RecordingFinished)
+    assert finished.processing == pytest.approx(4.0, abs=0.1)
+
+
+@virtual
+async def test_one_that_never_began_was_not_processed() -> None:
+    """It has neither figure."""
+    bench = Bench()
+    identity = await bench.start()
+    await bench.say(identity, StartOver(bench.now, "-ERR"))
+    assert bench.of(RecordingStarted) == []
+    [finished] = bench.of(RecordingFinished)
+    assert (finished.outcome, finished.processing) == ("failed", None)
 
 
 @virtual
@@ -1241,7 +1278,7 @@ async def test_facts_of_nobody_and_facts_nobody_expects() -> None:
     assert (unexpected.recording, unexpected.state, unexpected.fact) == (identity, "recording", "Examined")
     await bench.say(identity, StartOver(bench.now))
     assert bench.row(identity) is before
-    assert len(bench.seen) == 4
+    assert len(bench.seen) == 5  # and that it was asked for, and began
 
 
 @virtual

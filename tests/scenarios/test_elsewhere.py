@@ -16,8 +16,13 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from controller.app import App
 from controller.cluster.events import CommandAsked, CommandTaken
 from controller.cluster.keeper import LeaseTerms
+from controller.console.ports import NotFound, Viewer
+from controller.documents.call import Call
+from controller.recordings.model import EndReason, PauseBehavior, State
+from controller.recordings.ports import MediaAway, NotPossible
 from tests.harness.audio import read_wav
 from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
@@ -30,6 +35,12 @@ from tests.scenarios.rest import LAML, TALK, TENANTS, TWILIO, Api, Line, Tenant
 SECONDS = 1.5
 """How long something is recorded."""
 each_tenant = pytest.mark.parametrize("tenant", TENANTS, ids=lambda one: one.name)
+
+
+async def call_on(app: App, leg: str) -> Call | None:
+    """The live call of a leg, as it is stored."""
+    live = await app.store.read(lambda reader: reader.live_calls("fs1"))
+    return next((one for one in live if one.leg == leg), None)
 
 
 @dataclass(slots=True)
@@ -54,7 +65,7 @@ class Pair:
         caller = await self.switch.call(destination, TALK)
         async with asyncio.timeout(15):
             while True:
-                stored = await self.a.app.store.read(lambda reader: reader.call_by_leg("fs1", caller.leg))
+                stored = await call_on(self.a.app, caller.leg)
                 found = None if stored is None else self.a.app.desk.find(stored.id)
                 if found is not None and found.info.answered:
                     return caller, found.id
@@ -357,13 +368,76 @@ async def test_a_holder_that_is_killed_amid_a_command(
         await a.close()
 
 
+async def test_operators_at_either_daemon(pair: Pair, postgres_url: str) -> None:
+    """Both see what runs and what was, and the verbs work at both; a switch is reconciled at its holder's alone."""
+    prepare(pair, postgres_url)
+    await pair.start()
+    assert pair.a.app is not None
+    assert pair.b.app is not None
+    here, there, owner = pair.a.app.operations, pair.b.app.operations, Viewer("acme-twilio")
+    up, api = await pair.line(TWILIO), Api(pair.b, TWILIO)
+    sid = (await api.create(up)).json["sid"]
+    for desk in (here, there):
+        live = await desk.live(owner, 5)
+        assert live.total == 1
+        assert (live.running[0].elapsed or -1) >= 0
+        assert (await desk.live(Viewer("acme"), 5)).total == 0
+    identity = live.running[0].recording.id
+    assert (await there.pause(owner, identity, PauseBehavior.SILENCE)).state is State.PAUSED
+    assert (await here.live(owner, 5)).running[0].recording.state is State.PAUSED
+    assert (await there.resume(owner, identity)).state is State.RECORDING
+    for asked in (there.stop(Viewer("acme"), identity), there.story(Viewer("acme"), identity)):
+        with pytest.raises(NotFound):
+            await asked
+    await asyncio.sleep(SECONDS)
+    assert (await there.stop(Viewer(), sid)).reason is EndReason.API
+    await api.until(sid, "completed")
+    stories = [await desk.story(owner, sid) for desk in (here, there)]
+    assert stories[0] == stories[1]
+    assert [step.fact for step in stories[0].history][-1] == "Examined"
+    outlines = [await desk.waveform(owner, identity, 20) for desk in (here, there)]
+    assert outlines[0] == outlines[1]
+    assert await there.derive(owner, identity, "mp3") == await here.derive(owner, identity, "mp3")
+    [at_holder], [elsewhere] = (await here.health()).switches, (await there.health()).switches
+    assert (at_holder.state, at_holder.holder) == ("serving", "")
+    assert (elsewhere.state, elsewhere.holder) == ("elsewhere", pair.a.app.daemon)
+    assert pair.a.app.daemon in elsewhere.why
+    with pytest.raises(NotPossible, match=f"served by another daemon, {pair.a.app.daemon}: ask that one"):
+        await there.reconcile(Viewer(), "fs1")
+    await here.reconcile(Viewer(), "fs1")
+
+
+async def test_an_outline_of_what_is_on_anothers_disk(pair: Pair, postgres_url: str, tmp_path: Path) -> None:
+    """The daemon that cannot see the file says where it is, rather than that there is none."""
+    prepare(pair, postgres_url)
+    [switch] = pair.b.raw()["switches"]
+    (tmp_path / "other").mkdir()
+    pair.b.changes["switches"] = [{**switch, "local_path": str(tmp_path / "other")}]
+    await pair.start()
+    assert pair.a.app is not None
+    assert pair.b.app is not None
+    up, api = await pair.line(TWILIO), Api(pair.a, TWILIO)
+    sid = (await api.create(up)).json["sid"]
+    await asyncio.sleep(SECONDS)
+    await api.update(up, sid, Status="stopped")
+    await api.until(sid, "completed")
+    assert (await pair.a.app.operations.waveform(Viewer(), sid, 20)).seconds > 1
+    for asked in (
+        pair.b.app.operations.waveform(Viewer(), sid, 20),
+        pair.b.app.operations.derive(Viewer(), sid, "wav"),
+        pair.b.app.operations.derive(Viewer(), sid, "mp3"),
+    ):
+        with pytest.raises(MediaAway, match="on a disk of another daemon, that of switch fs1"):
+            await asked
+
+
 async def stored(daemon: Daemon, switch: Switch, destination: str) -> tuple[Caller, str]:
     """Call a destination; returns when a daemon knows from the store that it is answered, and the call's id."""
     assert daemon.app is not None
     caller = await switch.call(destination, TALK)
     async with asyncio.timeout(15):
         while True:
-            found = await daemon.app.store.read(lambda reader: reader.call_by_leg("fs1", caller.leg))
+            found = await call_on(daemon.app, caller.leg)
             if found is not None and found.info.answered:
                 return caller, found.id
             await asyncio.sleep(0.01)

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller.console.ports import Viewer
 from controller.softswitch.script import Hangup, Silence, Tone
 from tests.harness.audio import read_wav
 from tests.harness.listen import read_audio
@@ -96,6 +97,10 @@ async def test_a_recording_moves_under_its_url(
         assert (await get(end["url"], {"Range": "bytes=99999999-"}))[0] == 416
         head = await get(end["url"], method="HEAD")
         assert (head[0], head[1]["Content-Length"]) == (200, str(end["size"]))
+    assert daemon.app is not None
+    desk, identity = daemon.app.operations, end["recording_id"]
+    assert await desk.derive(Viewer(), identity, form) == end["size"]
+    assert abs((await desk.waveform(Viewer(), identity, 9)).seconds - end["duration"]) < 0.01
     assert here(switch, daemon) == []
 
 

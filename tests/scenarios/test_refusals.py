@@ -479,7 +479,7 @@ TROUBLES = {
         (Answer(hang=True),),
         lambda receiver: receiver.url("/bad#rt=200&tt=200"),
     ),
-    "closing": Trouble("pending", ((None, "connection"),) * 2, (Answer(close=True),)),
+    "closing": Trouble("pending", ((None, "reset"),) * 2, (Answer(close=True),)),
     "mending": Trouble("delivered", ((500, None), (200, None)), (500, 200)),
     "gone": Trouble("dead", ((410, None),), (410,), reason="410"),
     "redirecting": Trouble("pending", ((302, None),) * 2, (Answer(302, headers={"Location": "/status"}),)),

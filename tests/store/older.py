@@ -1,4 +1,4 @@
-"""Databases as older versions made them: version 4 as it was, those before it by what they lacked, 5 by its step."""
+"""Databases as older versions made them: version 4 as it was, those before it by what they lacked, later by steps."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BACK = {
 
 
 def make(connection: Connection, version: int) -> None:
-    """Make an empty database of that version (1 to 5)."""
+    """Make an empty database of that version (1 to 6), SQLite's."""
     for statement in VERSION_4.split(";"):
         connection.exec_driver_sql(statement)
     for step in STEPS[3 : version - 1]:

@@ -204,7 +204,7 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await (await open_store(path)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE schema_version SET version = 8")
+        connection.execute("UPDATE schema_version SET version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 8, this fsrec knows .* 6: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 9, this fsrec knows .* 7: run"):
         await open_store(path)

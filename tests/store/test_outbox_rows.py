@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
@@ -83,8 +84,9 @@ async def test_an_attempt_is_kept_with_what_follows(store: Store, clock: Clock) 
     assert (found.state, found.reason, found.finished_at) == (DeliveryState.DEAD, "why", 501.0)
     assert (found.attempts, found.tries, found.due_at) == (3, 3, None)
     kept = await store.read(lambda reader: reader.attempts(one))
+    assert await store.read(lambda reader: reader.attempts_of([one, "none"])) == {one: kept}
     assert kept[:2] == [Attempt(1.0, 0.5, None, "connection", "refu\ufffdsed"), answered]
-    assert [found.id for found in await store.read(lambda reader: reader.dead())] == [one]
+    assert [found.id for found in await store.read(lambda reader: reader.deliveries(DeliveryState.DEAD))] == [one]
     assert await store.read(lambda reader: reader.next_due(0.0)) is None
 
 
@@ -197,3 +199,19 @@ async def test_origins_with_something_due(store: Store) -> None:
 def test_origins(url: str, origin: str) -> None:
     """Scheme, host and port make the origin; what is no URL has one, too."""
     assert origin_of(url) == origin
+
+
+async def test_the_backlog(store: Store, clock: Clock) -> None:
+    """What has attempts ahead of it and what is dead are counted, what was delivered is neither."""
+    assert await store.read(lambda reader: reader.backlog()) == (0, None, 0)
+    of = recording()
+    first = await add(store, of, 1)
+    clock.now = 150.0
+    second = await add(store, of, 2, NoticeKind.COMPLETED)
+    assert await store.read(lambda reader: reader.backlog()) == (2, 100.0, 0)
+    for identity, verdict, left in ((first, DEAD, (1, 150.0, 1)), (second, DONE, (0, None, 1))):
+        sent = await row(store, identity)
+        await store.write(partial(Transaction.attempt_made, row=sent, attempt=Attempt(1.0, 0.1), verdict=verdict))
+        assert await store.read(lambda reader: reader.backlog()) == left
+    await store.write(lambda transaction: transaction.replay(first))
+    assert (await store.read(lambda reader: reader.backlog())).pending == 1

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from controller.recordings.model import NoticeKind
+from controller.recordings.model import HistoryEntry, NoticeKind, State, new_id
 from controller.store import Attempt, DeliveryState, Reader, Store, Transaction, Verdict, claims
 from controller.store.commands import CommandVoid, StoreCommands, still_wanted
 from controller.store.expired import StoreExpired, older
+from controller.store.search import in_order, search
 from controller.store.tables import METADATA
 from controller.store.transcriptions import StoreTranscriptions
 from tests.store.conftest import postgres_only
@@ -99,10 +100,17 @@ READS: Sequence[Callable[[Reader], object]] = [
     lambda reader: reader.call("x"),
     lambda reader: reader.switches(),
     lambda reader: reader.live_calls("fs1"),
-    lambda reader: reader.call_by_leg("fs1", "x"),
+    lambda reader: reader.history("x"),
+    lambda reader: [search(reader, limit=5, text=text, before=PAGE) for text in (new_id(), "RE" + "0" * 32)],
+    lambda reader: [search(reader, limit=5, account="acme", text=text) for text in ("", "49", new_id())],
+    lambda reader: search(reader, limit=5, account="acme", dialect="swml", states=(State.FAILED,), deleted=False),
+    lambda reader: [search(reader, limit=5, text="49", deleted=False, before=PAGE), search(reader, limit=5, since=1)],
+    lambda reader: reader.attempts_of("xy"),
+    lambda reader: [in_order(reader, [PAGE]), reader.live(), reader.live("acme")],
+    lambda reader: reader.deliveries(account="acme", before=PAGE),
     lambda reader: (reader.notices_of("x"), reader.notice_errors("x")),
     lambda reader: (reader.delivery("x"), reader.attempts("x"), reader.deliveries_of("x")),
-    lambda reader: (reader.deliveries(before=PAGE), reader.dead(), reader.oldest_pending()),
+    lambda reader: (reader.deliveries(before=PAGE), reader.backlog()),
     lambda reader: (reader.due_origins(9.0), reader.due("http://a:80", 9.0, 5), reader.next_due(9.0)),
     lambda reader: (older(reader, "acme", 9.0, None, 5), older(reader, "acme", 9.0, PAGE, 5)),
 ]
@@ -111,6 +119,7 @@ READS: Sequence[Callable[[Reader], object]] = [
 def told(transaction: Transaction) -> None:
     """Make a recording's last notice, and a call's message."""
     transaction.save_recording(MADE)
+    transaction.add_history(HistoryEntry(MADE.id, 0, 0.0, "Requested", MADE.state))
     transaction.save_call(call(id=MADE.owner.call))
     transaction.add_notice(notice(MADE, 1, NoticeKind.COMPLETED), (SENT,))
     transaction.add_message(call(id=MADE.owner.call), delivery())

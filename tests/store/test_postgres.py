@@ -35,6 +35,7 @@ from controller.store.database import Fault
 from controller.store.events import GroupCommitted, GroupRetried
 from controller.store.places import database_at
 from controller.store.postgres import PostgresDatabase
+from controller.store.search import search
 from controller.store.tables import METADATA
 from tests.harness.postgres import PostgresServer
 from tests.store.conftest import Told, postgres_only, until_waiting
@@ -243,7 +244,7 @@ async def test_texts_of_any_length_are_found(store: Store) -> None:
     """Who called whom may be thousands of random characters, which no index could hold."""
     long = [os.urandom(4000).hex() for _ in range(2)]
     long.append(long[0][:-1] + "é")
-    made = [recording(caller=one, called=one, leg=f"leg-{index}") for index, one in enumerate(long)]
+    made = [recording(caller=one, called=one, leg=one) for one in long]
     runs = call(leg=long[0])
 
     def work(transaction: Transaction) -> None:
@@ -256,7 +257,8 @@ async def test_texts_of_any_length_are_found(store: Store) -> None:
     for one, text_of in zip(made, long, strict=True):
         found = await store.read(partial(Reader.recordings, account="acme", caller=text_of, called=(text_of,)))
         assert [each.id for each in found] == [one.id]
-    assert await store.read(lambda reader: reader.call_by_leg("fs1", long[0])) == runs
+    assert await store.read(lambda reader: reader.live_calls("fs1")) == [runs]
+    assert [each.id for each in await store.read(partial(search, text=long[2], limit=9))] == [made[2].id]
 
 
 @postgres_only

@@ -13,6 +13,7 @@ from controller.recordings.model import NoticeKind, Recording, State
 from controller.store import DecodeError, DeliveryState, Page, Reader, Store, Transaction
 from controller.store.events import RowUnreadable
 from controller.store.reader import Chosen
+from controller.store.search import search
 from controller.store.tables import CALLS, RECORDINGS
 from tests.store.conftest import Asked, Told, sqlite_only
 from tests.store.values import call, delivery, notice, recording
@@ -187,7 +188,7 @@ async def test_a_page_costs_the_same_anywhere(store: Store, bounds: dict[str, An
 
 
 async def test_calls_are_found(store: Store) -> None:
-    """By id, as live on a switch, and by leg: the live one before a newer one that ended."""
+    """By id, and as live on a switch."""
     live = call(started_at=1.0)
     ended = call(started_at=2.0, state=CallState.ENDED)
     released = call(started_at=3.0, leg="leg-2", state=CallState.RELEASED)
@@ -195,11 +196,9 @@ async def test_calls_are_found(store: Store) -> None:
     assert await store.read(lambda reader: reader.call(ended.id)) == ended
     assert await store.read(lambda reader: reader.call("none")) is None
     assert await store.read(lambda reader: reader.live_calls("fs1")) == [live, released]
-    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-1")) == live
     newest = call(id=live.id, started_at=1.0, state=CallState.ENDED, cause="NORMAL_CLEARING")
     await saved(store, newest)
-    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-1")) == ended
-    assert await store.read(lambda reader: reader.call_by_leg("fs1", "leg-9")) is None
+    assert await store.read(lambda reader: reader.live_calls("fs1")) == [released]
 
 
 async def test_hostile_texts_are_stored_and_found(store: Store) -> None:
@@ -208,7 +207,8 @@ async def test_hostile_texts_are_stored_and_found(store: Store) -> None:
     made, runs = recording(leg=odd, account=odd), call(leg=odd, account=odd)
     await saved(store, made, runs)
     assert await store.read(lambda reader: reader.recordings(odd)) == [made]
-    assert await store.read(lambda reader: reader.call_by_leg("fs1", odd)) == runs
+    assert await store.read(partial(search, text=odd, limit=9)) == [made]
+    assert await store.read(lambda reader: reader.call(runs.id)) == runs
 
 
 async def test_one_bad_row_hides_no_other(store: Store, told: Told) -> None:
@@ -253,12 +253,16 @@ async def test_notices_and_deliveries_are_found(store: Store) -> None:
     assert await store.read(lambda reader: reader.delivery("none")) is None
     assert await store.read(lambda reader: reader.attempts(sent[0].id)) == []
     assert await store.read(lambda reader: reader.oldest_pending()) == rows[0].created_at
+    assert await store.read(lambda reader: reader.backlog()) == (2, rows[0].created_at, 0)
     counts = await store.read(lambda reader: reader.counts())
     assert counts == {DeliveryState.PENDING: 2, DeliveryState.DELIVERED: 0, DeliveryState.DEAD: 0}
     page = await store.read(lambda reader: reader.deliveries(limit=1))
     more = await store.read(lambda reader: reader.deliveries(limit=9, before=(page[0].created_at, page[0].id)))
     assert sorted(row.id for row in page + more) == sorted(one.id for one in sent)
-    assert await store.read(lambda reader: reader.dead()) == []
+    assert await store.read(lambda reader: reader.deliveries(DeliveryState.DEAD)) == []
+    for account, known in (("acme", 2), ("other", 0), ("", 0)):
+        mine = await store.read(partial(Reader.deliveries, account=account))
+        assert [row.delivery.account for row in mine] == [account] * known
 
 
 @sqlite_only
@@ -272,7 +276,9 @@ async def test_plans_use_the_indexes(store: Store) -> None:
         "AND (requested_at, id) < (1, 'x') ORDER BY requested_at DESC, id DESC LIMIT 5",
         "recordings_by_call": "SELECT data FROM recordings WHERE call = 'a' ORDER BY requested_at, id",
         "calls_live": "SELECT data FROM calls WHERE live_on = 'a'",
-        "calls_by_leg": "SELECT data FROM calls WHERE switch = 'a' AND leg = 'b'",
+        "recordings_by_leg": "SELECT data FROM recordings WHERE leg = 'b' ORDER BY requested_at DESC, id DESC",
+        "recordings_searched": "SELECT id FROM recordings WHERE (requested_at, id) < (1, 'x') AND state = 'failed' "
+        "AND deleted_at IS NULL AND caller LIKE '%1%' ORDER BY requested_at DESC, id DESC LIMIT 5",
         "deliveries_by_state": "SELECT data FROM deliveries WHERE state = 'dead' ORDER BY created_at DESC, id DESC",
         "deliveries_due_by_origin": str(statements.DUE_IDS),
         "deliveries_due": str(statements.NEXT_DUE),

@@ -36,7 +36,7 @@ def recording(**changes: Any) -> Recording:
     """A requested recording of account acme on switch fs1."""
     owner = Owner("acme", "swml", "call-1", "fs1", "leg-1")
     made = Recording(new_id(), owner, REQUEST, State.REQUESTED, "/rec/a.wav", 1000.0)
-    named = ("account", "call", "switch", "leg", "caller", "called")
+    named = ("account", "dialect", "call", "switch", "leg", "caller", "called")
     owned = {key: changes.pop(key) for key in named if key in changes}
     return replace(made, owner=replace(owner, **owned), **changes)
 

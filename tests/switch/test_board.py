@@ -14,6 +14,7 @@ from controller.switch.board import (
     SKEW_WINDOW,
     EventForged,
     EventUnusable,
+    LinkStatus,
     Switchboard,
     SwitchReady,
     SwitchRefused,
@@ -121,6 +122,58 @@ async def test_many_events_leave_others_their_turn() -> None:
         await eventually(lambda: len(taken) == 200)
         counting.cancel()
     assert max(taken.count(turn) for turn in set(taken)) <= 6
+
+
+async def test_what_is_known_of_a_link() -> None:
+    """Connected since when, to what, and when it last said something; why, where it is not; not of a former one."""
+    gate, heard = asyncio.Event(), Heard()
+    heard.connecting = [gate]
+    async with asyncio.timeout(10), Peer(first := Answers(), second := Answers()) as peer:
+        board = board_of(peer)
+        assert board.status(SWITCH) == LinkStatus("away", "not connected yet")
+        serving = asyncio.create_task(board.run(heard))
+        await eventually(lambda: board.status(SWITCH).state == "reconciling")
+        began = board.status(SWITCH)
+        assert began.why
+        assert (began.core_uuid, began.version, began.last_event_at) == (CORE, "FreeSWITCH Version 1.11.2", None)
+        gate.set()
+        await eventually(lambda: board.status(SWITCH).state == "serving")
+        await say(first, core_event("CHANNEL_ANSWER"))
+        await eventually(lambda: heard.facts)
+        now = board.status(SWITCH)
+        assert (now.why, now.core_uuid, now.connected_at) == ("", CORE, began.connected_at)
+        assert now.connected_at is not None
+        assert now.last_event_at is not None
+        assert now.connected_at <= now.last_event_at <= time.time()
+        board.reconnect(SWITCH, "a test asked for it")
+        assert board.status(SWITCH) == LinkStatus("away", "a test asked for it", last_event_at=now.last_event_at)
+        with pytest.raises(SwitchAway):
+            board.reconnect(SWITCH, "again")
+        await eventually(lambda: len(heard.connects) == 2 and second.conn is not None)
+        await board.detach(SWITCH, "it is another's now")
+        assert board.status(SWITCH) == LinkStatus("detached", last_event_at=now.last_event_at)
+        await board.close()
+        await serving
+    with pytest.raises(KeyError):
+        board.status("unknown")
+
+
+async def test_why_a_link_is_away_or_refused() -> None:
+    """In the words of its last try; a refusal says what to change."""
+    async with asyncio.timeout(10), Peer(refuses) as bad, Peer(Answers()) as good:
+        ports = {"fs1": bad.port, "fs2": 1, "fs3": good.port}
+        addresses = [SwitchAddress(name, "127.0.0.1", port, "secret") for name, port in ports.items()]
+        board = Switchboard(addresses, Telemetry(), QUICK)
+        for name in ports:
+            board.attach(name)
+        serving = asyncio.create_task(board.run(Heard()))
+        await eventually(lambda: board.status("fs3").state == "serving")
+        await eventually(lambda: board.status("fs1").state == "refused")
+        assert "password" in board.status("fs1").why
+        await eventually(lambda: "refused" in board.status("fs2").why.lower())
+        assert board.status("fs2").state == "away"
+        await board.close()
+        await serving
 
 
 # --- sessions -------------------------------------------------------------------------------------------------------

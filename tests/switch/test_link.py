@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from controller.switch.link import (
     CommandDone,
+    CommandLost,
     ConnectFailed,
     EventsRead,
     EventUnreadable,
@@ -24,6 +25,7 @@ from controller.switch.link import (
     JobDone,
     JobRefused,
     JobTimeout,
+    Lack,
     LegBusy,
     Link,
     LinkDown,
@@ -238,6 +240,11 @@ async def test_refused_sendmsg_gives_its_place_back() -> None:
         assert (await last).ok
 
 
+def lost(observed: list[object]) -> list[tuple[str, Lack]]:
+    """Which commands got no reply, and why."""
+    return [(fact.kind, fact.lack) for fact in observed if isinstance(fact, CommandLost)]
+
+
 async def test_leg_busy() -> None:
     """A command whose turn never comes fails alone, unsent; its place in the line goes to the next."""
 
@@ -251,7 +258,8 @@ async def test_leg_busy() -> None:
         await conn.send(reply("+OK"))
         await conn.until_eof()
 
-    async with served(script) as session:
+    observed: list[object] = []
+    async with served(script, observed) as session:
         for number in range(CAP):
             session.post(execute(str(number)))
         hasty = session.post(execute("hasty"), deadline=0.01)
@@ -261,6 +269,7 @@ async def test_leg_busy() -> None:
         await session.send(Text("api go"))
         assert (await patient).ok
         assert session.closed is None
+        assert lost(observed) == [("sendmsg playback", Lack.BUSY)]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +344,8 @@ async def test_pending_commands_at_the_end(ending: bytes) -> None:
             await conn.packet()
         await conn.send(*[reply("+OK")] * CAP, ending)
 
-    async with served(script) as session:
+    observed: list[object] = []
+    async with served(script, observed) as session:
         waiting: list[Awaitable[Any]] = [session.post(execute(str(number))) for number in range(CAP + 1)]
         waiting += [session.job(Text("api status"), deadline=60), session.fence(deadline=60)]
         ends = await asyncio.gather(*waiting, return_exceptions=True)
@@ -345,6 +355,9 @@ async def test_pending_commands_at_the_end(ending: bytes) -> None:
         assert await session.wait_closed() == session.closed
         with pytest.raises(LinkLost):
             await session.send(Text("api too late"))
+    assert lost(observed)[-1] == ("sendmsg playback", Lack.LOST)  # those before it are the jobs'
+    jobs = [fact for fact in observed if isinstance(fact, JobDone) and fact.ok is None]
+    assert sorted((fact.kind, fact.lack) for fact in jobs) == [("bgapi echo", Lack.LOST), ("bgapi status", Lack.LOST)]
 
 
 async def test_reply_deadline_closes() -> None:
@@ -357,7 +370,8 @@ async def test_reply_deadline_closes() -> None:
         await conn.send(api("late"))
         await conn.until_eof()
 
-    async with served(script) as session:
+    observed: list[object] = []
+    async with served(script, observed) as session:
         other = session.post(Text("api other"))
         with pytest.raises(LinkLost, match=r"no reply to api slow within 0\.01 s"):
             await session.send(Text("api slow"), deadline=0.01)
@@ -365,6 +379,7 @@ async def test_reply_deadline_closes() -> None:
             await other
         assert session.closed is not None
         late.set()
+    assert lost(observed) == [("api other", Lack.LOST), ("api slow", Lack.TIMEOUT)]
 
 
 async def test_cancelled_command_keeps_its_place() -> None:
@@ -433,7 +448,8 @@ async def test_job_timeout_fails_one() -> None:
         seen: list[Any] = []
         await collect(session, seen)
         assert seen == [("CHANNEL_PARK", None)]
-    assert [fact.ok for fact in observed if isinstance(fact, JobDone)] == [True, None, True]
+    jobs = [fact for fact in observed if isinstance(fact, JobDone)]
+    assert [(fact.ok, fact.lack) for fact in jobs] == [(True, None), (None, Lack.TIMEOUT), (True, None)]
 
 
 async def test_job_refused() -> None:
@@ -444,9 +460,11 @@ async def test_job_refused() -> None:
         await conn.send(reply("-ERR permission denied"))
         await conn.until_eof()
 
-    async with served(script) as session:
+    observed: list[object] = []
+    async with served(script, observed) as session:
         with pytest.raises(JobRefused, match="bgapi status: -ERR permission denied"):
             await session.job(Text("api status"), deadline=5)
+    assert [fact.lack for fact in observed if isinstance(fact, JobDone)] == [None, Lack.REFUSED]
 
 
 @pytest.mark.parametrize("text", ["bgapi status", "api a\nJob-UUID: b", execute("k").text])

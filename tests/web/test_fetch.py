@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from controller.documents.fetch import DocumentRequest, FetchFailed, Patience
+from controller.documents.fetch import DocumentRequest, FetchFailed, Patience, Trouble
 from controller.documents.fragments import Retried
 from controller.web.fetch import DocumentClient
 from controller.web.guard import AddressGuard
@@ -350,6 +350,28 @@ async def test_what_may_be_asked_for_again(client: DocumentClient, serve: Serve,
         with pytest.raises(FetchFailed) as failed:
             await got(client, url)
     assert failed.value.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("serve", "trouble"),
+    [
+        (says(OK + b"Content-Length: 50\r\n\r\nabc"), Trouble.BROKEN),
+        (says(), Trouble.CONNECT),
+        (says(hang=True), Trouble.TIMEOUT),
+        (says(b"HTTP/1.1 404 No\r\n\r\n"), Trouble.STATUS),
+        (says(OK + b"Content-Length: 5\r\n\r\nabcde"), Trouble.SIZE),
+        (says(b"HTTP/1.1 302 There\r\nLocation: /\r\n\r\n"), Trouble.REDIRECT),
+        (says(b"HTTP/1.1 302 Nowhere\r\n\r\n"), Trouble.REDIRECT),
+        (says(b"HTTP/1.1 302 Inside\r\nLocation: http://10.0.0.1/\r\n\r\n"), Trouble.ADDRESS),
+        (says(b"HTTP/1.1 302 Elsewhere\r\nLocation: ftp://x/\r\n\r\n"), Trouble.ADDRESS),
+    ],
+)
+async def test_why_in_a_word(client: DocumentClient, serve: Serve, trouble: Trouble) -> None:
+    """Each failure has one of few words, by which it is counted."""
+    async with raw(serve) as url:
+        with pytest.raises(FetchFailed) as failed:
+            await got(client, url, patience=Patience(5.0, 0.1, 5.0, 3), limit=4)
+    assert failed.value.trouble is trouble
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         (_hang, ErrorKind.READ_TIMEOUT),
         (_drip, ErrorKind.READ_TIMEOUT),
         (_nonsense, ErrorKind.PROTOCOL),
-        (_shut, ErrorKind.CONNECTION),
+        (_shut, ErrorKind.RESET),
     ],
 )
 async def test_what_is_no_answer(client: CallbackClient, serve: Serve, kind: ErrorKind) -> None:

@@ -12,7 +12,9 @@ from controller.documents.fragments import Retried, Timeouts, Wishes, rules_of, 
 from controller.store import Attempt, DeliveryState, Verdict
 from controller.webhooks.schedule import (
     DELAYS,
+    FAILURES,
     ErrorKind,
+    failure,
     judge,
     retry_after,
     succeeded,
@@ -128,7 +130,7 @@ def test_retry_after_is_honoured_within_bounds(header: str, delay: float) -> Non
 POLICIES: dict[str, set[int | ErrorKind]] = {
     "4xx": {404},
     "5xx": {500, 503},
-    "ct": {ErrorKind.CONNECT_TIMEOUT, ErrorKind.CONNECTION, ErrorKind.TLS, ErrorKind.REFUSED},
+    "ct": {ErrorKind.CONNECT_TIMEOUT, ErrorKind.CONNECTION, ErrorKind.RESET, ErrorKind.TLS, ErrorKind.REFUSED},
     "rt": {ErrorKind.READ_TIMEOUT, ErrorKind.PROTOCOL},
 }
 
@@ -229,3 +231,23 @@ def test_any_url_is_split_within_bounds(url: str) -> None:
     assert 0.1 <= wishes.timeouts.connect <= 10.0
     assert 0.1 <= wishes.timeouts.read <= 15.0
     assert 0.1 <= wishes.timeouts.total <= 15.0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "status", "error", "why"),
+    [
+        ("swml", 204, None, None),
+        ("plivo", 200, None, None),
+        ("plivo", 204, None, "2xx"),
+        ("swml", 301, None, "3xx"),
+        ("twiml", 404, None, "4xx"),
+        ("twiml", 410, None, "gone"),
+        ("swml", 599, None, "5xx"),
+        *(("swml", None, kind.value, kind.value) for kind in ErrorKind),
+        ("swml", None, None, "internal"),
+    ],
+)
+def test_failures_in_one_word(dialect: str, status: int | None, error: str | None, why: str | None) -> None:
+    """A few words say why an attempt failed: that is what is counted."""
+    assert failure(dialect, status, error) == why
+    assert why is None or why in FAILURES
