@@ -15,6 +15,7 @@ from tests.scenarios.rest import LAML, SID, TWILIO, accounts
 
 PLIVO = ("acme-plivo", AUTH_ID, AUTH_TOKEN, "1003")
 TOLD = "/status"
+WAITS = '<Pause length="600"/>'
 
 
 def house(switch: Switch, place: Path, receiver: Receiver, **changes: Any) -> Daemon:
@@ -23,16 +24,16 @@ def house(switch: Switch, place: Path, receiver: Receiver, **changes: Any) -> Da
     daemon = Daemon(switch, place, receiver)
     name, identity, token, destination = PLIVO
     status = receiver.url(TOLD)
+    recorded = f"recordSession='true' redirect='false' fileFormat='wav' callbackUrl='{status}' action='{receiver.url('/action')}'"
     documents = {
         (LAML.name, LAML.destination): ("sw.yaml", swml(record_call(receiver, path=TOLD), {"sleep": -1})),
         (TWILIO.name, TWILIO.destination): (
             "tw.xml",
-            f'<Response><Start><Recording recordingStatusCallback="{status}"/></Start><Pause length="600"/></Response>',
+            f'<Response><Start><Recording recordingStatusCallback="{status}"/></Start>{WAITS}</Response>',
         ),
         (name, destination): (
             "pl.xml",
-            f'<Response><Record recordSession="true" redirect="false" fileFormat="wav" callbackUrl="{status}"'
-            f' action="{receiver.url("/action")}"/><Wait length="600"/></Response>',
+            f"<Response><Record {recorded}/><Wait length='600'/></Response>",
         ),
     }
     routes = []

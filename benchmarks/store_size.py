@@ -20,6 +20,7 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+from yarl import URL
 
 from benchmarks.house import PLIVO, TOLD, house, templates
 from benchmarks.row import Row, Scale, Side, Verdict
@@ -40,7 +41,6 @@ BYTES = 12_000
 """Of a recording's rows and their indexes, in either database."""
 BURST, LEFT = 40, 5
 """Calls at once; calls that go on while a daemon is away."""
-_OVER = {State.COMPLETED.value}
 
 Taken = dict[str, dict[int, list[float]]]
 """What was asked, of which size: milliseconds."""
@@ -104,7 +104,10 @@ class House:
                 (TWILIO.identity, TWILIO.token),
             ),
             "LaML, first page": (root[LAML.name], (LAML.identity, LAML.token)),
-            "LaML, until a day in the middle": (f"{root[LAML.name]}&DateCreated%3C={day}", (LAML.identity, LAML.token)),
+            "LaML, until a day in the middle": (
+                f"{root[LAML.name]}&DateCreated%3C={day}",
+                (LAML.identity, LAML.token),
+            ),
             "Plivo, first page with total": (plivo, (PLIVO[1], PLIVO[2])),
             "Plivo, page in the middle with total": (
                 f"{plivo}&cursor=99-{middle[PLIVO[0]]}",
@@ -112,8 +115,6 @@ class House:
             ),
         }[name]
         began = time.perf_counter()
-        from yarl import URL
-
         async with self.session.get(
             URL(self.daemon.url + path, encoded=True), auth=aiohttp.BasicAuth(*login)
         ) as answer:
@@ -162,7 +163,7 @@ async def take(houses: Sequence[House], rounds: int, burst: int) -> Taken:
         taken.setdefault(what, {}).setdefault(one.size, []).append(seconds * 1000 / of)
 
     for number in range(rounds + 1):
-        for one in houses[number % len(houses) :] + houses[: number % len(houses)] if number else houses:
+        for one in houses:
             calls, seconds = await one.calls(burst)
             ended = await one.hang_up(calls)
             if number:  # the first round warms up
@@ -248,7 +249,7 @@ async def _open(one: House) -> AsyncIterator[House]:
     for account in (TWILIO.name, PLIVO[0]):
         moment = time.time() - DAYS * 43200
         found = await one.query(
-            f"SELECT id, requested_at FROM recordings WHERE account = '{account}'"  # noqa: S608 - our own words
+            f"SELECT id, requested_at FROM recordings WHERE account = '{account}'"
             f" AND requested_at < {moment} ORDER BY requested_at DESC LIMIT 1"
         )
         one.middle[account], one.middle["requested_at"] = found[0][0], str(found[0][1])
@@ -286,7 +287,9 @@ async def rows(scale: Scale) -> Sequence[Row]:
     return await measure(tuple(scale.of(size) for size in SIZES), scale.of(7, 2), BURST)
 
 
-async def measure(sizes: Sequence[int], rounds: int, burst: int) -> list[Row]:
+async def measure(
+    sizes: Sequence[int], rounds: int, burst: int, kinds: Sequence[str] = ("SQLite", "PostgreSQL")
+) -> list[Row]:
     """Measure stores of these sizes; those that the disk has no room for are left out."""
     found: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="fsrec-bench-") as directory:
@@ -295,20 +298,20 @@ async def measure(sizes: Sequence[int], rounds: int, burst: int) -> list[Row]:
         fit = [size for size in sizes if size * BYTES < room]
         async with SoftSwitch(place / "recordings") as soft, Receiver() as receiver:
             made = await templates(soft, place / "template", receiver)
-        async with contextlib.AsyncExitStack() as stack:
-            houses = [await stack.enter_async_context(sqlite_house(size, place / f"{size}", made)) for size in fit]
-            found += told(await take(houses, rounds, burst), "SQLite")
-        for size in fit:
-            shutil.rmtree(place / f"{size}")
-        server = PostgresServer.find(durable=True)
+        if "SQLite" in kinds:
+            async with contextlib.AsyncExitStack() as stack:
+                entered = [sqlite_house(size, place / f"{size}", made) for size in fit]
+                houses = [await stack.enter_async_context(one) for one in entered]
+                found += told(await take(houses, rounds, burst), "SQLite")
+            for size in fit:
+                shutil.rmtree(place / f"{size}")
+        server = PostgresServer.find(durable=True) if "PostgreSQL" in kinds else None
         if server is not None:
             try:
                 await asyncio.to_thread(server.start)
                 async with contextlib.AsyncExitStack() as stack:
-                    houses = [
-                        await stack.enter_async_context(postgres_house(size, place / f"pg-{size}", made, server))
-                        for size in fit
-                    ]
+                    shared = [postgres_house(size, place / f"pg-{size}", made, server) for size in fit]
+                    houses = [await stack.enter_async_context(one) for one in shared]
                     found += told(await take(houses, rounds, burst), "PostgreSQL")
             finally:
                 await asyncio.to_thread(server.remove)

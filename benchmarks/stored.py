@@ -19,6 +19,7 @@ import asyncpg
 
 from benchmarks.templates import ROWS, Templates
 from controller.store import open_store
+from controller.store.migrations import COUNTED
 
 DAYS = 90.0
 """Over how long the recordings were made."""
@@ -37,7 +38,9 @@ def _fill_sqlite(path: Path, templates: Templates, count: int) -> None:
     store = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF", "cache_size=-1000000"):
         store.execute(f"PRAGMA {pragma}")
-    indexes = store.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY rowid")
+    indexes = store.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY rowid"
+    )
     made = indexes.fetchall()
     for name, _ in made:
         store.execute(f"DROP INDEX {name}")
@@ -50,6 +53,7 @@ def _fill_sqlite(path: Path, templates: Templates, count: int) -> None:
         store.execute("COMMIT")
     for _, statement in made:  # in their order: of two that would do, SQLite takes the newest
         store.execute(statement)
+    store.execute(COUNTED)
     store.close()
     with path.open("rb") as written:
         os.fsync(written.fileno())
@@ -83,6 +87,7 @@ async def fill_postgres(url: str, templates: Templates, count: int) -> None:
                 await store.copy_records_to_table(table, records=rows, columns=templates.columns[table])
         for index in indexes:
             await store.execute(index["indexdef"])
+        await store.execute(COUNTED)
         await store.execute("VACUUM (ANALYZE)")
         await store.execute("CHECKPOINT")
     finally:

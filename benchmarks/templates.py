@@ -91,7 +91,9 @@ class Template:
             row = list(columns)
             for place, text, pick, kind in slots:
                 written = text % pick(values)
-                row[place] = written if kind is str else float(written) if kind is float else written.encode("latin-1")
+                row[place] = (
+                    written if kind is str else float(written) if kind is float else written.encode("latin-1")
+                )
             yield table, tuple(row)
 
 
@@ -105,7 +107,7 @@ class Templates:
 
     def copies(self, count: int, until: float, spread: float, seed: int = 8) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Yield the rows of ``count`` recordings, oldest first, over the ``spread`` seconds before ``until``."""
-        chance = random.Random(seed)  # noqa: S311 - nothing secret
+        chance = random.Random(seed)
         step = spread / count
         for number in range(count):
             yield from self.found[number % len(self.found)].copy(until - spread + number * step, chance)
@@ -125,7 +127,7 @@ def read(path: Path, kept: Collection[str]) -> Templates:
         rows: list[tuple[str, tuple[Any, ...], list[tuple[int, str, list[tuple[str, float]], type]]]] = []
         for table, which in ROWS.items():
             wanted = ", ".join(f'"{name}"' for name in columns[table])
-            query = f"SELECT {wanted} FROM {table} WHERE {which}"  # noqa: S608 - of the words above
+            query = f"SELECT {wanted} FROM {table} WHERE {which}"
             rows += [(table, tuple(row), _slots(row, values)) for row in store.execute(query, dict(one))]
         bound = [(table, row, tuple(_bound(slot, values) for slot in slots)) for table, row, slots in rows]
         found.append(Template(values, bound))
