@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from benchmarks import start_latency
+from benchmarks import start_latency, store_size
 from benchmarks.row import Benchmark
 
-BENCHMARKS = (Benchmark("start-latency", (3,), start_latency.rows),)
+BENCHMARKS = (
+    Benchmark("start-latency", (3,), start_latency.rows),
+    Benchmark("store-size", (7,), store_size.rows),
+)

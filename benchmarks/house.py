@@ -24,7 +24,8 @@ def house(switch: Switch, place: Path, receiver: Receiver, **changes: Any) -> Da
     daemon = Daemon(switch, place, receiver)
     name, identity, token, destination = PLIVO
     status = receiver.url(TOLD)
-    recorded = f"recordSession='true' redirect='false' fileFormat='wav' callbackUrl='{status}' action='{receiver.url('/action')}'"
+    told = f"callbackUrl='{status}' action='{receiver.url('/action')}'"
+    recorded = f"recordSession='true' redirect='false' fileFormat='wav' {told}"
     documents = {
         (LAML.name, LAML.destination): ("sw.yaml", swml(record_call(receiver, path=TOLD), {"sleep": -1})),
         (TWILIO.name, TWILIO.destination): (

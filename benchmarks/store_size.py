@@ -34,6 +34,7 @@ from tests.harness.receiver import Receiver
 from tests.harness.soft import SoftSwitch
 from tests.scenarios.daemon import Daemon
 from tests.scenarios.rest import LAML, TWILIO
+from tests.scenarios.tenants import login
 
 SIZES = (1_000, 100_000, 1_000_000)
 TARGET = 1.3
@@ -97,7 +98,7 @@ class House:
         }
         day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - DAYS * 43200))
         plivo, middle = f"/v1/Account/{PLIVO[1]}/Recording/?limit=20", self.middle
-        path, login = {
+        path, known = {
             "Twilio, first page": (root[TWILIO.name], (TWILIO.identity, TWILIO.token)),
             "Twilio, page in the middle": (
                 f"{root[TWILIO.name]}&Page=7&PageToken=PARE{middle[TWILIO.name].replace('-', '')}",
@@ -115,9 +116,7 @@ class House:
             ),
         }[name]
         began = time.perf_counter()
-        async with self.session.get(
-            URL(self.daemon.url + path, encoded=True), auth=aiohttp.BasicAuth(*login)
-        ) as answer:
+        async with self.session.get(URL(self.daemon.url + path, encoded=True), headers=login(*known)) as answer:
             body = await answer.read()
             assert answer.status == 200, body
         assert len(body) > 2000, body

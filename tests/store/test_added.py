@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.recordings.model import Recording, State
-from controller.store import Reader, Store
+from controller.store import Reader, Store, Transaction
 from tests.store.conftest import sqlite_only
 from tests.store.test_reader import saved
 from tests.store.values import recording
@@ -102,7 +102,13 @@ async def test_a_total_is_kept_with_the_rows(store: Store, former: str, later: s
 
 async def test_a_total_is_undone_with_the_work(store: Store) -> None:
     """A work that raises has counted nothing, whether its row was written already or not."""
-    with pytest.raises(ZeroDivisionError):
-        await store.write(lambda transaction: (transaction.save_recording(ready(1.0)), transaction.connection, 1 / 0))
+
+    def work(transaction: Transaction) -> None:
+        transaction.save_recording(ready(1.0))
+        assert transaction.connection
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await store.write(work)
     kept = await store.read(lambda reader: reader.recordings_count("acme", added=True))
     assert (kept, await added(store)) == (0, [])
