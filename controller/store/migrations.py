@@ -172,7 +172,27 @@ _SEARCHED = (
     "DROP INDEX recordings_listed",
 )
 
-STEPS: tuple[Step, ...] = (_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share, _show)
+
+def _tally(connection: Connection) -> None:
+    """Keep count of the recordings that have a file, beside their rows."""
+    postgres = connection.dialect.name == "postgresql"
+    text, whole = ('TEXT COLLATE "C"', "BIGINT") if postgres else ("TEXT", "INTEGER")
+    connection.exec_driver_sql(
+        f"CREATE TABLE tallies (account {text} NOT NULL, switch {text} NOT NULL, added {whole} NOT NULL,"
+        " PRIMARY KEY (account, switch))"
+    )
+    connection.exec_driver_sql(COUNTED)
+
+
+COUNTED = (
+    "INSERT INTO tallies (account, switch, added) SELECT account, switch, count(*) FROM recordings"
+    " WHERE deleted_at IS NULL AND finished_at IS NOT NULL AND state != 'failed' GROUP BY account, switch"
+)
+
+STEPS: tuple[Step, ...] = (
+    *(_revise_calls, _put_texts_apart, _list_recordings, _serve_plivo, _share, _show),
+    _tally,
+)
 """The first one leads from version 1 to 2, and so on. A step is never changed once it was released."""
 NEWEST = len(STEPS) + 1
 

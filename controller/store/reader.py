@@ -21,6 +21,7 @@ from controller.store.tables import (
     HISTORY,
     NOTICES,
     RECORDINGS,
+    TALLIES,
     TEXTS,
     TRANSCRIPTIONS,
 )
@@ -172,7 +173,13 @@ class Reader:
         return self._recordings(query.order_by(*(column.desc() for column in order)))
 
     def recordings_count(self, account: str, **chosen: Unpack[Chosen]) -> int:
-        """Return how many of an account's recordings are ``chosen``: a walk along an index over all of them."""
+        """Return how many of an account's recordings are ``chosen``: a walk along an index over all of them.
+
+        Those that have a file are counted already, if nothing else is asked.
+        """
+        if [name for name, asked in chosen.items() if asked is not None] == ["added"] and chosen["added"]:
+            own = TALLIES.c.account == column_text(account)
+            return int(self._scalar(select(func.sum(TALLIES.c.added)).where(own)) or 0)
         count: int = self._scalar(select(func.count()).select_from(RECORDINGS).where(*_chosen(account, **chosen)))
         return count
 

@@ -50,6 +50,11 @@ def recording_columns(recording: Recording) -> Columns:
     }
 
 
+def is_added(row: Columns) -> bool:
+    """Tell whether a recording has a file, by its row: what ``tables.ADDED`` says in SQL."""
+    return row["finished_at"] is not None and row["deleted_at"] is None and row["state"] != State.FAILED.value
+
+
 def text_columns(text: str) -> Columns:
     """Return the row of a document's text, the same for the same text."""
     data = encode(text)

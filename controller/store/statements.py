@@ -30,7 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from controller.store.tables import ATTEMPTS, DAEMONS, DELIVERIES, FIXED, RECORDINGS, TRANSCRIPTIONS
+from controller.store.tables import ADDED, ATTEMPTS, DAEMONS, DELIVERIES, FIXED, RECORDINGS, TALLIES, TRANSCRIPTIONS
 from controller.store.values import DeliveryState
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ LIVING = select(DAEMONS.c.id).where(DAEMONS.c.expires_at > database_now())
 
 # What is locked is PostgreSQL's alone, here and below: SQLite's writers never meet.
 REVISIONS = (
-    select(RECORDINGS.c.id, RECORDINGS.c.revision)
+    select(RECORDINGS.c.id, RECORDINGS.c.revision, ADDED.label("added"))
     .where(RECORDINGS.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(RECORDINGS.c.id)
     .with_for_update(key_share=True)
@@ -166,6 +166,19 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, An
     """Insert rows; one whose key is there already is the same row, stored by a commit that seemed to fail."""
     if rows:
         connection.execute(_insert_new(connection.dialect.name, table), _in_order(table, rows))
+
+
+@cache
+def _tally(dialect: str) -> Any:
+    statement = _INSERT[dialect](TALLIES)
+    more = {"added": TALLIES.c.added + statement.excluded.added}
+    return statement.on_conflict_do_update(index_elements=list(TALLIES.primary_key), set_=more)
+
+
+def tally(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to accounts' tallies, or take away."""
+    if rows:
+        connection.execute(_tally(connection.dialect.name), _in_order(TALLIES, rows))
 
 
 def _in_order(table: Table, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -126,6 +126,14 @@ Index(  # with all that is asked, so that counting and choosing them reads no ro
     postgresql_where=ADDED,
 )
 
+TALLIES = Table(  # how many of each account are ``ADDED``; by switch, so that daemons seldom write the same row
+    "tallies",
+    METADATA,
+    Column("account", Text, primary_key=True),
+    Column("switch", Text, primary_key=True),
+    Column("added", Whole, nullable=False),
+)
+
 _UNFINISHED = RECORDINGS.c.unfinished_on.is_not(None)
 Index(
     "recordings_unfinished",

@@ -7,6 +7,7 @@ touched nothing. A work that reads after writing, or asks for the connection, ge
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from controller.store.rows import (
     call_columns,
     delivery_columns,
     history_columns,
+    is_added,
     notice_columns,
     recording_columns,
     text_columns,
@@ -99,7 +101,7 @@ class Buffer:
         """Write all of it. Raises StaleRevision, or what the database says."""
         statements.insert_new(connection, TEXTS, list(self.texts.values()))
         statements.upsert(connection, CALLS, list(self.calls.values()))
-        self._refuse_stale(connection)
+        tallies = self._tallies(connection)
         statements.upsert(connection, RECORDINGS, list(self.recordings.values()))
         statements.insert_new(connection, HISTORY, self.history)
         statements.insert_new(connection, NOTICES, self.notices)
@@ -108,11 +110,27 @@ class Buffer:
         statements.run(connection, statements.FORGET_TRANSCRIPTION, deleted)
         if self.moves:
             self._write_lanes(connection)
+        statements.tally(connection, tallies)  # last: daemons that delete each other's wait for each other there
 
-    def _refuse_stale(self, connection: Connection) -> None:
+    def _tallies(self, connection: Connection) -> list[Columns]:
+        """Return what the recordings change of the tallies; those rows stay as they are until they are written.
+
+        Raises StaleRevision.
+        """
+        had: set[str] = set()
         for ids in statements.chunks(self.recordings):
-            for row in connection.execute(statements.REVISIONS, {"ids": ids}):
-                refuse_stale(row.id, row.revision, self.recordings[row.id]["revision"])
+            for known in connection.execute(statements.REVISIONS, {"ids": ids}):
+                refuse_stale(known.id, known.revision, self.recordings[known.id]["revision"])
+                if known.added:
+                    had.add(known.id)
+        changes: Counter[tuple[str, str]] = Counter()
+        for identity, row in self.recordings.items():
+            changes[row["account"], row["switch"]] += is_added(row) - (identity in had)
+        return [
+            {"account": account, "switch": switch, "added": change}
+            for (account, switch), change in changes.items()
+            if change
+        ]
 
     def _write_lanes(self, connection: Connection) -> None:
         statements.lock_subjects(connection, {subject for subject, _ in self.moves})

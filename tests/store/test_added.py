@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.recordings.model import Recording, State
-from controller.store import Reader, Store
+from controller.store import Reader, Store, Transaction
 from tests.store.conftest import sqlite_only
 from tests.store.test_reader import saved
 from tests.store.values import recording
@@ -63,7 +63,7 @@ async def test_its_index(store: Store, bounds: dict[str, Any]) -> None:
         reader._recordings = lambda query: asked.append(query) or []  # type: ignore[method-assign,func-returns-value]
         reader._scalar = lambda query, _=None: asked.append(query)  # type: ignore[method-assign,assignment]
         reader.recordings("acme", added=True, **bounds)
-        reader.recordings_count("acme", added=True)
+        reader.recordings_count("acme", added=True, called="c")
         for query in asked:
             compiled = query.compile(reader.connection.engine, compile_kwargs={"literal_binds": True})
             plans.extend(row[3] for row in reader.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}"))
@@ -72,3 +72,43 @@ async def test_its_index(store: Store, bounds: dict[str, Any]) -> None:
     page, count = plans
     assert "INDEX recordings_added (" in page
     assert "COVERING INDEX recordings_added (" in count
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "runs": {"state": State.PROCESSING, "finished_at": None},
+    "completed": {},
+    "empty": {"state": State.ABSENT},
+    "failed": {"state": State.FAILED},
+    "deleted": {"deleted_at": 9.0},
+    "failed, deleted": {"state": State.FAILED, "deleted_at": 9.0},
+}
+
+
+@pytest.mark.parametrize("former", CHANGES)
+@pytest.mark.parametrize("later", CHANGES)
+async def test_a_total_is_kept_with_the_rows(store: Store, former: str, later: str) -> None:
+    """Whatever becomes of a recording, the total is how many have a file; each account has its own."""
+    kept, other = ready(1.0), ready(1.0, account="other")
+    made, elsewhere = ready(2.0, revision=1, **CHANGES[former]), ready(3.0, switch="fs2", revision=1)
+    await saved(store, kept, made, other, elsewhere)
+    await saved(store, replace(made, revision=2), replace(kept))  # the same again is no other
+    await saved(store, ready(2.0, id=made.id, revision=3, **CHANGES[later]))
+    wanted = len(await added(store))
+    assert wanted == 2 + (later in {"completed", "empty"})
+    total = await store.read(lambda reader: reader.recordings_count("acme", added=True, call=None, caller=None))
+    assert total == wanted
+    assert await store.read(lambda reader: reader.recordings_count("nobody", added=True)) == 0
+
+
+async def test_a_total_is_undone_with_the_work(store: Store) -> None:
+    """A work that raises has counted nothing, whether its row was written already or not."""
+
+    def work(transaction: Transaction) -> None:
+        transaction.save_recording(ready(1.0))
+        assert transaction.connection
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        await store.write(work)
+    kept = await store.read(lambda reader: reader.recordings_count("acme", added=True))
+    assert (kept, await added(store)) == (0, [])

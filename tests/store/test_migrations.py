@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, inspect
 
-from controller.recordings.model import NoticeKind
+from controller.recordings.model import NoticeKind, State
 from controller.store import Attempt, DeliveryState, StoreError, Transaction, Verdict, open_store
 from controller.store.codec import encode
 from controller.store.migrations import STEPS, migrate
@@ -199,6 +199,31 @@ async def test_deliveries_are_of_more_than_notices(engine: Engine, tmp_path: Pat
     await store.close()
 
 
+async def test_what_is_there_is_counted(tmp_path: Path) -> None:
+    """From version 7 to 8: totals of recordings that have a file are those of the rows that are there."""
+    store = await open_store(tmp_path / "a.db")
+
+    def fill(transaction: Transaction) -> None:
+        for at in (1.0, 2.0):
+            transaction.save_recording(recording(state=State.COMPLETED, finished_at=at))
+        transaction.save_recording(recording(state=State.FAILED, finished_at=3.0))
+        transaction.save_recording(recording(state=State.ABSENT, finished_at=4.0, switch="fs2"))
+        transaction.save_recording(recording(account="other"))
+
+    await store.write(fill)
+    await store.close()
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        kept = database.execute("SELECT * FROM tallies ORDER BY switch").fetchall()
+        database.execute("DROP TABLE tallies")
+        database.execute("UPDATE schema_version SET version = 7")
+    database.close()
+    await (await open_store(tmp_path / "a.db")).close()
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        assert database.execute("SELECT * FROM tallies ORDER BY switch").fetchall() == kept
+    database.close()
+    assert kept == [("acme", "fs1", 2), ("acme", "fs2", 1)]
+
+
 async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     """The error names the file, both versions and what to do, and the file is not touched."""
     path = tmp_path / "a.db"
@@ -206,5 +231,5 @@ async def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE schema_version SET version = 9")
     connection.close()
-    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 9, this fsrec knows .* 7: run"):
+    with pytest.raises(StoreError, match=r"a\.db: the database has schema version 9, this fsrec knows .* 8: run"):
         await open_store(path)
