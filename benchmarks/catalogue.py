@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks import start_latency
+from benchmarks import callbacks, many_recordings, start_latency, startup
 from benchmarks.row import Benchmark
 
-BENCHMARKS = (Benchmark("start-latency", (3,), start_latency.rows),)
+BENCHMARKS = (
+    Benchmark("start-latency", (3,), start_latency.rows),
+    Benchmark("many-recordings", (5,), many_recordings.rows),
+    Benchmark("callbacks", (6,), callbacks.rows),
+    Benchmark("startup", (9,), startup.rows),
+)
