@@ -77,7 +77,7 @@ async def rows(scale: Scale) -> Sequence[Row]:
             bench = _Bench(count, receiver, sender)
             body = directory / "body"
             body.write_bytes(await fill(directory / "seed" / "fsrec.db", ours.settings(), bench.url, count))
-            for _ in range(2 if scale.quick else _ROUNDS):
+            for _ in range(1 if scale.quick else _ROUNDS):
                 await bench.ours(ours, directory / "seed")
                 await bench.client(body)
     sides = tuple(

@@ -60,7 +60,7 @@ async def rows(scale: Scale) -> Sequence[Row]:
             seed = directory / "seed"
             await fill(seed / "fsrec.db", ours.settings(), f"http://127.0.0.1:{receiver.port}/status", count)
             await _started(ours, None)  # compiles the program, once
-            for _ in range(2 if scale.quick else _ROUNDS):
+            for _ in range(1 if scale.quick else _ROUNDS):
                 full.append(await _started(ours, seed))
                 empty.append(await _started(ours, None))
                 imports.append(await _importing(directory))
