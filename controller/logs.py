@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache, lru_cache
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -44,7 +45,8 @@ _WARNINGS = """
 """
 _CHATTY = """
     command.asked command.taken
-    command.done command.lost events.read fact.orphaned frame.ignored job.done leg_left.alone request.served
+    command.done command.lost delivery.succeeded events.read fact.orphaned frame.ignored job.done leg_left.alone
+    request.served
     transcription.progressed
 """
 
@@ -53,7 +55,10 @@ LEVELS: Mapping[str, int] = {
     **dict.fromkeys(_WARNINGS.split(), logging.WARNING),
     **dict.fromkeys(_CHATTY.split(), logging.DEBUG),
 }
-"""Events that are not ``info``: those to look at, and those too many to."""
+"""Events that are not ``info``: those to look at, and those too many to.
+
+That a delivery succeeded its ``delivery.attempted`` has said already, by the status.
+"""
 
 _SECRET_KEY = re.compile(
     r"pass(word|wd|phrase)|secret|token|signing_?key|authori[sz]ation|credential|cookie", re.IGNORECASE
@@ -63,6 +68,8 @@ _URL = re.compile(r"://[^\s\"'<>]+")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
 _RESERVED = frozenset({"event", "level", "timestamp", "logger", "exc_info", "stack_info", "exception", "stack"})
 _SHORT_SECRET = 4
+_KEYS = 1024  # keys of which it is remembered how they are written
+_HARMLESS = frozenset({bool, int, float, type(None)})
 
 
 def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO | None = None) -> Callable[[], None]:
@@ -189,23 +196,25 @@ class Sanitizer:
         self._whole = frozenset(known)
         long = [re.escape(secret) for secret in known if len(secret) >= _SHORT_SECRET]
         self._within = re.compile("|".join(long)) if long else None
+        self._key = lru_cache(_KEYS)(self._text)  # nearly all are names of fields
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """Return the event with every key and value made safe."""
-        return {self._key(key): self._named(key, value) for key, value in event.items()}
-
-    def _key(self, key: object) -> str:
-        return self._text(str(key))
+        return {self._key(str(key)): self._named(key, value) for key, value in event.items()}
 
     def _named(self, key: object, value: object, depth: int = 0) -> Any:
+        if type(value) in _HARMLESS:
+            return value
         if key == "exception" and depth == 0 and isinstance(value, str):
             # Each line keeps its own, behind a bar: text of an exception can't begin a line.
             return "\n".join(f"| {self._text(line)}" for line in value.split("\n"))
-        if isinstance(key, str) and _SECRET_KEY.search(key) and not isinstance(value, bool | int | float | None):
+        if isinstance(key, str) and _is_secret(key) and not isinstance(value, int | float):
             return REDACTED
         return self._value(value, depth)
 
     def _value(self, value: object, depth: int) -> Any:
+        if type(value) is str:
+            return self._text(value)
         if isinstance(value, Enum):
             return self._value(value.value, depth)
         if value is None or isinstance(value, bool | int | float):
@@ -215,7 +224,7 @@ class Sanitizer:
         if depth >= MAX_DEPTH:
             return "…"
         if isinstance(value, Mapping):
-            return {self._key(key): self._named(key, item, depth + 1) for key, item in value.items()}
+            return {self._key(str(key)): self._named(key, item, depth + 1) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
             return [self._value(item, depth + 1) for item in value]
         return self._text(_repr(value))
@@ -230,6 +239,11 @@ class Sanitizer:
         if len(text) > MAX_CHARACTERS:
             text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
         return escaped(text)
+
+
+@lru_cache(_KEYS)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
 
 
 def _without_query(url: re.Match[str]) -> str:
@@ -247,6 +261,7 @@ def _repr(value: object) -> str:
         return f"<{type(value).__name__} that can't be shown>"
 
 
+@cache
 def event_name(kind: type) -> str:
     """Return a telemetry class's event: the last word is the verb (``RecordingChanged`` → ``recording.changed``)."""
     *nouns, verb = _WORD.findall(kind.__name__) or [kind.__name__]
@@ -262,8 +277,9 @@ def telemetry_hook(logger: Any = None) -> Hook:
     target = structlog.stdlib.get_logger("fsrec") if logger is None else logger
 
     def hook(event: object) -> None:
-        name = event_name(type(event))
-        fields = dict(_fields(event))
+        kind: Any = type(event)
+        name, shown = event_name(kind), _shown(kind)
+        fields = {"value": event} if shown is None else {key: getattr(event, field) for key, field in shown}
         error = next((value for value in fields.values() if isinstance(value, BaseException)), None)
         if error is not None:
             fields["exc_info"] = error
@@ -272,11 +288,10 @@ def telemetry_hook(logger: Any = None) -> Hook:
     return hook
 
 
-def _fields(event: object) -> Iterator[tuple[str, object]]:
-    if not dataclasses.is_dataclass(event):
-        yield "value", event
-        return
-    for field in dataclasses.fields(event):
-        if field.repr:
-            name = f"{field.name}_" if field.name in _RESERVED else field.name
-            yield name, getattr(event, field.name)
+@cache
+def _shown(kind: type) -> tuple[tuple[str, str], ...] | None:
+    """Return the keys and names of an event's fields, None for what is no dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return None
+    names = [field.name for field in dataclasses.fields(kind) if field.repr]
+    return tuple((f"{name}_" if name in _RESERVED else name, name) for name in names)

@@ -80,7 +80,11 @@ class WavFile:
     def _put(self, data: bytes) -> bool:
         room = len(data) if self._budget is None else max(0, min(len(data), self._budget - self._written))
         try:
-            done = os.pwrite(self._fd, data[:room], HEADER + self._written) if room else 0
+            if self._budget is None and not data.strip(b"\0"):  # silence: a hole, which takes no room
+                os.ftruncate(self._fd, HEADER + self._written + room)
+                done = room
+            else:
+                done = os.pwrite(self._fd, data[:room], HEADER + self._written) if room else 0
         except OSError:
             done = 0
         self._written += done

@@ -3,6 +3,8 @@
 Nothing waits without end: connecting, each command and each lock has its time, and the server ends a transaction that
 its client has stopped in (a process that was halted must not hold locks that others need). A commit that is not
 answered is asked after by its transaction's number.
+
+The driver is imported where it is used: with SQLite a daemon would start a tenth later for it.
 """
 
 from __future__ import annotations
@@ -14,11 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-import asyncpg
 from sqlalchemy import BigInteger, Connection, Engine, NullPool, bindparam, event, insert, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from controller.store.database import Fault
@@ -119,6 +119,8 @@ class PostgresDatabase:
 
     def words(self, error: BaseException) -> str:
         """Return what the server or the driver said, in one line."""
+        import asyncpg  # noqa: PLC0415
+
         said = getattr(error, "orig", None) or error
         said = said.__cause__ if isinstance(said.__cause__, asyncpg.PostgresError | asyncpg.InterfaceError) else said
         return " ".join(str(said).split())
@@ -146,6 +148,8 @@ class PostgresDatabase:
         return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
 
     def _engine(self, isolation: str, *, read_only: bool, durable: bool = True) -> Engine:
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
         engine = create_async_engine(
             "postgresql+asyncpg://",
             poolclass=NullPool,
@@ -176,6 +180,8 @@ class PostgresDatabase:
 
     async def connect(self, *, durable: bool = True, **_: Any) -> Any:
         """Return a connection of asyncpg's with our times. Raises what asyncpg does."""
+        import asyncpg  # noqa: PLC0415
+
         try:
             async with asyncio.timeout(CONNECTING):
                 connection = await asyncpg.connect(self.url, timeout=CONNECTING, command_timeout=COMMAND)
