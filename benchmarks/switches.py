@@ -15,9 +15,9 @@ from tests.harness.switch import Switch
 
 
 @contextlib.asynccontextmanager
-async def a_switch() -> AsyncIterator[tuple[str, Switch]]:
-    """Start one for the time of a benchmark; its name, and it."""
-    server = FreeSwitch.find()
+async def a_switch(server: FreeSwitch | None = None) -> AsyncIterator[tuple[str, Switch]]:
+    """Start one for the time of a benchmark, or that ``server``; its name, and it."""
+    server = server or FreeSwitch.find()
     if server is None:
         with tempfile.TemporaryDirectory() as place:
             async with SoftSwitch(Path(place)) as soft:
