@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import start_latency
+from benchmarks import beside_httapi, start_latency, start_rate
 from benchmarks.row import Benchmark
 
-BENCHMARKS = (Benchmark("start-latency", (3,), start_latency.rows),)
+BENCHMARKS = (
+    Benchmark("start-rate", (2,), start_rate.rows),
+    Benchmark("start-latency", (3,), start_latency.rows),
+    Benchmark("beside-httapi", (10,), beside_httapi.rows),
+)

@@ -55,9 +55,7 @@ async def _round(here: Stage, turns: Sequence[tuple[float, str]], taken: Taken, 
 
 
 def _row(rate: int, taken: Taken, cpu: dict[str, float], switch: str) -> Row:
-    ours, raw = (
-        Side(label, tuple(taken[side]), cpu[side]) for label, side in ((LABEL, OURS), ("raw client", RAW))
-    )
+    ours, raw = (Side(label, tuple(taken[side]), cpu[side]) for label, side in ((LABEL, OURS), ("raw client", RAW)))
     verdicts = (
         Verdict("p50 <= 1.2 x", f"{ours.median / raw.median:.2f} x", ours.median <= 1.2 * raw.median),
         Verdict("p99 <= 2 x", f"{ours.p99 / raw.p99:.2f} x", ours.p99 <= 2 * raw.p99),
