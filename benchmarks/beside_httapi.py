@@ -80,15 +80,15 @@ async def _call(here: Stage, side: str, taken: Taken) -> None:
     here.ears.legs.clear()
     here.receiver.requests.clear()
     if side == OURS:
-        path, nth = "/told", 1
+        path = "/told"  # twice: that it records, that it has ended
         await here.call(OURS)
     else:
-        path, nth = "/httapi", 2
+        path = "/httapi"  # twice: for the document, with the file
         here.receiver.plan("/httapi", *(Answer(body=text.encode(), headers=_XML) for text in (RECORD, HANG_UP)))
         await here.call(THEIRS, {"bench_document": here.receiver.url("/httapi")}, "beside")
     (leg,) = await here.ears.until("CHANNEL_HANGUP_COMPLETE", side, 1)
     heard = here.ears.legs[leg]
-    told = (await here.receiver.wait(path, nth))[nth - 1]
+    told = (await here.receiver.wait(path, 2))[1]
     taken.started.append(heard.since("CHANNEL_CREATE", "RECORD_START") * 1000)
     taken.told.append((told.at - heard.times["RECORD_STOP"]) * 1000)
     await here.quiet()

@@ -81,7 +81,7 @@ async def rows(scale: Scale) -> Sequence[Row]:
             else:
                 for nth in range(2 * (2 if scale.quick else ROUNDS)):
                     side = (OURS, RAW)[nth % 2]
-                    turns = [(n / rate, side) for n in range(scale.of(CALLS, 20) // ROUNDS)]
+                    turns = [(n / rate, side) for n in range(scale.of(CALLS) // ROUNDS)]
                     await _round(here, turns, taken, cpu)
             found.append(_row(rate, taken, cpu, here.name))
     return found

@@ -61,10 +61,6 @@ async def _round(here: Stage, destination: str, calls: int) -> tuple[float, floa
     last = max(here.ears.legs[leg].times["RECORD_START"] for leg in legs)
     if destination == OURS:
         queued = await _queued(here, calls)
-        print(
-            f"last start {last - moment:.3f}, last queued {queued - moment:.3f}, first start "
-            f"{min(here.ears.legs[leg].times['RECORD_START'] for leg in legs) - moment:.3f}"
-        )
         last = max(last, queued)
     spent = here.cpu(destination) - before
     await here.hang_up(legs)
