@@ -1,100 +1,87 @@
-"""CHANNEL_PARK → RECORD_START: fsrec beside a raw client that does the same, call by call in turn, on one switch.
+"""Row 3: CHANNEL_PARK → RECORD_START, fsrec beside a raw client that does the same, in turn on one switch.
 
-By the switch's clock (Event-Date-Timestamp) and by the clock of a third client that only listens. The raw client
-takes the leg over with the same commands (disarm, mark and lock, answer, record_session) from an idle connection, and
-keeps nothing. A real FreeSWITCH where there is one (FSREC_FREESWITCH), else the softswitch; the table says which.
+By the switch's clock alone (Event-Date-Timestamp of both events). At 1 call/s each side has a call a second, half a
+second after the other's; at 20 and 50 the sides have rounds in turn. A call lasts half a second, so that in a round
+as many end as begin: fsrec verifies the files and delivers the callbacks of those meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
-import uuid
 from collections.abc import Sequence
-from pathlib import Path
 
 from benchmarks.row import OURS as LABEL
 from benchmarks.row import Row, Scale, Side, Verdict
-from benchmarks.switches import a_switch
-from tests.harness.esl import EslClient, Event, Watch
-from tests.harness.receiver import Receiver
-from tests.harness.switch import Switch
-from tests.scenarios.daemon import Daemon, record_call
+from benchmarks.stage import OURS, RAW, Stage, on_time, stage
+from tests.scenarios.daemon import record_call
 
-RAW = "2001"
-OURS = "1001"
+CALLS = 240
+ROUNDS = 6
+SLOW = 100
+"""Calls of a side at 1 call/s, which take as many seconds."""
+LASTS = 0.5
+"""Seconds from a call's RECORD_START to its hangup."""
 
-
-class RawClient:
-    """What a hand-written controller would do at least, with nothing kept."""
-
-    def __init__(self, client: EslClient, recordings: Path) -> None:
-        self._client = client
-        self._recordings = recordings
-
-    async def serve(self, watch: Watch) -> None:
-        while True:
-            event = await watch.wait(
-                lambda event: event.get("Caller-Destination-Number") == RAW and event not in self._done, 3600
-            )
-            self._done.append(event)
-            leg = event["Unique-ID"]
-            variables = "{RECORD_PRE_BUFFER_FRAMES=0,enable_file_write_buffering=8192,RECORD_MIN_SEC=0}"
-            path = self._recordings / f"{uuid.uuid4()}.wav"
-            await asyncio.gather(
-                self._client.api(f"sched_del {leg}"),
-                self._client.api(f"uuid_setvar_multi {leg} app_disable_expand_variables=true;raw=1"),
-                self._client.execute(leg, "answer"),
-                self._client.execute(leg, "record_session", f"{path} +86400 {variables}"),
-            )
-
-    _done: list[Event] = []  # noqa: RUF012 - one raw client a run
+Taken = dict[str, list[float]]
 
 
-async def measure(switch: Switch, calls: int) -> dict[str, list[tuple[float, float]]]:
-    """Return for each side (seconds by the switch's clock, seconds as heard), a pair a call."""
-    taken: dict[str, list[tuple[float, float]]] = {OURS: [], RAW: []}
-    with tempfile.TemporaryDirectory() as place:
-        async with Receiver() as receiver:
-            daemon = Daemon(switch, Path(place), receiver)
-            daemon.say(record_call(receiver), {"sleep": -1})
-            await daemon.start()
-            raw = await EslClient.connect(switch.direct, "CHANNEL_PARK")
-            ears = await EslClient.connect(switch.direct, "CHANNEL_PARK", "RECORD_START")
-            with raw.watch() as parks:
-                serving = asyncio.create_task(RawClient(raw, switch.recordings).serve(parks))
-                for number in range(2 * calls):
-                    side = (OURS, RAW)[number % 2]
-                    heard: list[float] = []
-                    with ears.watch() as watch:
-                        call = await switch.call(side)
-                        park = await watch.named("CHANNEL_PARK", call.leg)
-                        heard.append(time.monotonic())
-                        start = await watch.named("RECORD_START", call.leg)
-                        heard.append(time.monotonic())
-                    stamps = [int(event["Event-Date-Timestamp"]) / 1e6 for event in (park, start)]
-                    taken[side].append((stamps[1] - stamps[0], heard[1] - heard[0]))
-                    await call.hangup()
-                    await call.ended()
-                serving.cancel()
-            await raw.close()
-            await ears.close()
-            await daemon.close()
-    return taken
+async def _call(here: Stage, destination: str, nth: int) -> None:
+    """Call, and hang up; ``nth`` of its side since the ears forgot."""
+    await here.call(destination)
+    leg = (await here.ears.until("CHANNEL_PARK", destination, nth + 1))[nth]
+    await here.ears.of("RECORD_START", leg)
+    await asyncio.sleep(LASTS)
+    await here.hang_up([leg])
 
 
-async def rows(scale: Scale) -> Sequence[Row]:
-    """Measure, one call at a time."""
-    async with a_switch() as (name, switch):
-        taken = await measure(switch, scale.of(40, 5))
-    sides = tuple(
-        Side(label, tuple(pair[0] * 1000 for pair in taken[side]))
-        for label, side in ((LABEL, OURS), ("raw client", RAW))
-    )
-    ours, raw = sides
+async def _round(here: Stage, turns: Sequence[tuple[float, str]], taken: Taken, cpu: dict[str, float]) -> None:
+    """Call at ``(seconds, destination)``; note seconds from park to start."""
+    before = {side: here.cpu(side) for side in cpu}
+    here.ears.legs.clear()
+    began = time.monotonic()
+    calls, counts = [], dict.fromkeys(taken, 0)
+    for after, destination in turns:
+        await on_time(began, after)
+        calls.append(asyncio.create_task(_call(here, destination, counts[destination])))
+        counts[destination] += 1
+    await asyncio.gather(*calls)
+    await here.quiet()
+    for heard in here.ears.legs.values():
+        if {"CHANNEL_PARK", "RECORD_START"} <= heard.times.keys():
+            taken[heard.destination].append(heard.since("CHANNEL_PARK", "RECORD_START") * 1000)
+    for side in {destination for _, destination in turns}:
+        cpu[side] += here.cpu(side) - before[side]
+
+
+def _row(rate: int, taken: Taken, cpu: dict[str, float], switch: str) -> Row:
+    ours, raw = (Side(label, tuple(taken[side]), cpu[side]) for label, side in ((LABEL, OURS), ("raw client", RAW)))
     verdicts = (
         Verdict("p50 <= 1.2 x", f"{ours.median / raw.median:.2f} x", ours.median <= 1.2 * raw.median),
         Verdict("p99 <= 2 x", f"{ours.p99 / raw.p99:.2f} x", ours.p99 <= 2 * raw.p99),
     )
-    return (Row(3, "CHANNEL_PARK to RECORD_START, 1 call/s", "ms by the switch's clock", sides, verdicts, name),)
+    what = f"CHANNEL_PARK to RECORD_START, {rate} call{'s' * (rate > 1)}/s"
+    return Row(3, what, "ms by the switch's clock", (ours, raw), verdicts, switch)
+
+
+async def rows(scale: Scale) -> Sequence[Row]:
+    """Measure at each rate."""
+    found = []
+    async with stage() as here:
+        here.daemon.say(record_call(here.receiver), {"sleep": -1})
+        await here.daemon.spawn()
+        await here.spawn_raw(hold=False)
+        await _round(here, [(n / 10, (OURS, RAW)[n % 2]) for n in range(8)], {OURS: [], RAW: []}, {OURS: 0, RAW: 0})
+        for rate in (1, 20, 50):
+            taken: Taken = {OURS: [], RAW: []}
+            cpu = {OURS: 0.0, RAW: 0.0}
+            if rate == 1:
+                turns = [(n / 2, (OURS, RAW)[n % 2]) for n in range(2 * scale.of(SLOW, 3))]
+                await _round(here, turns, taken, cpu)
+            else:
+                for nth in range(2 * (2 if scale.quick else ROUNDS)):
+                    side = (OURS, RAW)[nth % 2]
+                    turns = [(n / rate, side) for n in range(scale.of(CALLS) // ROUNDS)]
+                    await _round(here, turns, taken, cpu)
+            found.append(_row(rate, taken, cpu, here.name))
+    return found

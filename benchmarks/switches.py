@@ -13,11 +13,19 @@ from tests.harness.live import LiveSwitch
 from tests.harness.soft import SoftSwitch
 from tests.harness.switch import Switch
 
+QUIET = {"FSREC_LOG_LEVEL": "warning"}
+
+
+def find() -> FreeSwitch | None:
+    """The switch that there is, not yet started; it logs as in production, not as in the tests."""
+    server = FreeSwitch.find()
+    return server and FreeSwitch(server.binary, server.address if server.binary is None else None, QUIET)
+
 
 @contextlib.asynccontextmanager
-async def a_switch() -> AsyncIterator[tuple[str, Switch]]:
-    """Start one for the time of a benchmark; its name, and it."""
-    server = FreeSwitch.find()
+async def a_switch(server: FreeSwitch | None = None) -> AsyncIterator[tuple[str, Switch]]:
+    """Start one for the time of a benchmark, or that ``server``; its name, and it."""
+    server = server or find()
     if server is None:
         with tempfile.TemporaryDirectory() as place:
             async with SoftSwitch(Path(place)) as soft:

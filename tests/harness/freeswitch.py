@@ -53,9 +53,14 @@ class FreeSwitch:
         binary: Path | None,
         attached: Address | None = None,
         settings: Mapping[str, str] | None = None,
+        conf: Path = REPOSITORY / "freeswitch-conf",
     ) -> None:
-        """`settings` are environment variables of freeswitch-conf/vars.xml that win over the harness's own."""
+        """`settings` are environment variables of freeswitch-conf/vars.xml that win over the harness's own.
+
+        `conf` is its configuration, the shipped one or a copy that has more.
+        """
         self.binary = binary
+        self._conf = conf
         self._settings = settings or {}
         self.process: subprocess.Popen[bytes] | None = None
         if attached is not None:
@@ -101,7 +106,7 @@ class FreeSwitch:
         places = ["-log", self.home / "log", "-db", self.home / "db", "-run", self.home / "run"]
         if self.binary is None:
             raise RuntimeError("an attached FreeSWITCH is not ours to start")
-        command = [self.binary, "-nf", "-nonat", "-nocal", "-conf", REPOSITORY / "freeswitch-conf", *places]
+        command = [self.binary, "-nf", "-nonat", "-nocal", "-conf", self._conf, *places]
         with (self.home / "stdout").open("wb") as out:
             self.process = subprocess.Popen(
                 [str(word) for word in command],
