@@ -788,21 +788,8 @@ async def test_urgent() -> None:
         assert (await session.send(Text("api a"))).text == "a"
 
 
-async def test_an_idle_switch_is_kept_awake() -> None:
-    """A connection on which nothing happens gets line breaks, which nobody asked for."""
-
-    async def script(conn: Conn) -> None:
-        for _ in range(3):
-            assert await conn.reader.readline() == b"\n"
-        await conn.send(event("CHANNEL_PARK"))
-        await conn.until_eof()
-
-    async with served(script, timings=Timings(hurry_every=0, idle_every=0.001)) as session:
-        assert await anext(session.events())
-
-
 async def test_never_hurried() -> None:
-    """With hurry_every and idle_every 0 nothing is ever sent but commands."""
+    """With hurry_every 0 nothing is ever sent but commands."""
     checked = asyncio.Event()
 
     async def script(conn: Conn) -> None:
@@ -812,7 +799,7 @@ async def test_never_hurried() -> None:
         await conn.send(api("a"))
         await conn.until_eof()
 
-    async with served(script, timings=Timings(hurry_every=0, idle_every=0)) as session:
+    async with served(script, timings=Timings(hurry_every=0)) as session:
         async with session.urgent():
             await session.send(Text("api a"))
         assert checked.is_set()
