@@ -136,7 +136,6 @@ class Session:
             timings.auth,
             timings.hurry_every,
             timings.hurry_for,
-            timings.idle_every,
         )
         self._wire = Wire(thread, target, self, limits=limits, marks=marks, gate=gate)
         self._queue = EventQueue(self._wire.taken)

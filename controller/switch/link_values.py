@@ -74,7 +74,6 @@ class Timings:
         lived: a session this long makes the next pause the first one again.
         hurry_every: between line breaks in `Session.urgent`; 0 for never.
         hurry_for: how long one `Session.urgent` hurries at most.
-        idle_every: between line breaks at all other times, for calls that park; 0 for never.
 
     """
 
@@ -89,7 +88,6 @@ class Timings:
     lived: float = 30.0
     hurry_every: float = 0.002
     hurry_for: float = 1.0
-    idle_every: float = 0.005
 
 
 class Lack(StrEnum):

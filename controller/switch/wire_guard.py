@@ -56,7 +56,6 @@ class Target:
     auth_seconds: float
     hurry_every: float
     hurry_seconds: float
-    idle_every: float = 0.0
 
 
 class Upward(Protocol):
@@ -101,7 +100,7 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         self._opening = True
         self._ended: WireClosed | None = None
         self._hurry_until = 0.0
-        self._hurrying = self._writing = self._held_back = False
+        self._hurrying = self._writing = False
         self._greenlets: set[gevent.Greenlet[..., object]] = set()
 
     def run(self) -> None:
@@ -143,8 +142,6 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             self._auth_request_event.wait()
             self._raise_if_ended()
             self.authenticate()
-        if self._target.idle_every > 0 and self._ended is None:
-            self._greenlets.add(gevent.spawn(self._keep_awake))
 
     def authenticate(self) -> None:
         """As stock; a refusal tells where the password is set."""
@@ -287,7 +284,6 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
     def _hold_back(self) -> None:
         if not self._wire.above_high():
             return
-        self._held_back = True
         self._wire.tell_paused(True)
         while True:
             # Cleared before looking: whoever takes events after this look sees `paused` and sets it again.
@@ -295,7 +291,6 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             if not self._wire.above_low():
                 break
             self._resume.wait()
-        self._held_back = False
         self._wire.last_read = time.monotonic()  # the silence while we didn't listen was ours
         self._wire.tell_paused(False)
 
@@ -338,19 +333,6 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             gevent.sleep(self._target.hurry_every)
         self._hurrying = False
         self._greenlets.discard(gevent.getcurrent())
-
-    def _keep_awake(self) -> None:
-        """Hurry a little, always: nobody can tell when a call will park.
-
-        Only a connection that is idle: where the switch says its last and closes, a write would end the connection
-        before that is read. So not while anything is coming, nor while reading is held back.
-        """
-        while self._ended is None:
-            gevent.sleep(self._target.idle_every)
-            if time.monotonic() - self._wire.last_read < self._target.idle_every or self._held_back:
-                continue
-            if not self._hurrying and not self._writing and not self._outgoing:
-                self._queue(b"\n")
 
     def _raise_if_ended(self) -> None:
         if self._ended is not None:
