@@ -66,7 +66,7 @@ def _taken(here: Stage, stops: Watch) -> dict[str, list[float]]:
 
 async def rows(scale: Scale) -> Sequence[Row]:
     """Measure, in the time that recordings take."""
-    seconds = 4.0 if scale.quick else SECONDS
+    seconds = 3.0 if scale.quick else SECONDS
     async with stage() as here:
         here.daemon.module = "benchmarks.trimming"
         here.daemon.say(record_call(here.receiver, format="mp3"), {"sleep": -1})
