@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
-import av
 import numpy as np
 
 from benchmarks.raw import RawClient, lines
-from controller.media.encode import CODECS, bit_rate
+from controller.media import lame
+
+lame.prefer()  # as fsrec does, before FFmpeg is loaded
+
+import av  # noqa: E402
+
+from controller.media.encode import CODECS, bit_rate  # noqa: E402
 
 QUIET = 32768 * 10 ** (-50 / 20)
 """RMS below which 20 ms are silent."""
