@@ -34,7 +34,11 @@ class RawClient:
 
     async def login(self, password: str) -> None:
         await self.reader.readuntil(b"\n\n")
-        self.writer.write(f"auth {password}\n\nevent json CHANNEL_PARK\n\n".encode())
+        self.writer.write(f"auth {password}\n\nevent json {self.events()}\n\n".encode())
+
+    def events(self) -> str:
+        """The events that it listens to."""
+        return "CHANNEL_PARK"
 
     async def serve(self) -> None:
         """Take legs over until the connection ends."""
@@ -45,9 +49,10 @@ class RawClient:
                 continue
             body = await self.reader.readexactly(int(head[length + 16 :].partition(b"\n")[0]))
             if b"text/event-json" in head:
-                self._parked(orjson.loads(body))
+                self.take(orjson.loads(body))
 
-    def _parked(self, event: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any]) -> None:
+        """Take a leg over."""
         if event.get("Caller-Destination-Number") != self.destination:
             return
         leg = event["Unique-ID"]
@@ -76,7 +81,8 @@ class RawClient:
         return began
 
 
-async def _lines() -> asyncio.StreamReader:
+async def lines() -> asyncio.StreamReader:
+    """The standard input."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     return reader
@@ -84,7 +90,7 @@ async def _lines() -> asyncio.StreamReader:
 
 async def main() -> None:
     """Serve until the standard input ends."""
-    told = await _lines()
+    told = await lines()
     about = json.loads(await told.readline())
     reader, writer = await asyncio.open_connection(about["host"], about["port"], limit=1 << 24)
     client = RawClient(reader, writer, about["destination"], about["recordings"], about["hold"])

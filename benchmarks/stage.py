@@ -158,11 +158,11 @@ class Stage:
         process = self.daemon.process if destination == OURS else self.raw
         return 0.0 if process is None else cpu_of(process.pid)
 
-    async def spawn_raw(self, *, hold: bool) -> None:
-        """Start the raw client; it serves on return."""
+    async def spawn_raw(self, *, hold: bool, module: str = "benchmarks.raw") -> None:
+        """Start the raw client, or another that is told the same; it serves on return."""
         where = self.switch.direct
         self.raw = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.raw"),
+            *(sys.executable, "-m", module),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -170,6 +170,7 @@ class Stage:
         assert self.raw.stdout is not None
         about: dict[str, Any] = {"host": where.host, "port": where.port, "password": where.password}
         about |= {"destination": RAW, "recordings": str(self.switch.recordings), "hold": hold}
+        about |= {"callback": self.receiver.url("/raw")}
         self.raw.stdin.write(json.dumps(about).encode() + b"\n")
         assert await self.raw.stdout.readline() == b"ready\n"
 

@@ -26,7 +26,7 @@ LASTS = 0.5
 Taken = dict[str, list[float]]
 
 
-async def _call(here: Stage, destination: str, nth: int) -> None:
+async def one_call(here: Stage, destination: str, nth: int) -> None:
     """Call, and hang up; ``nth`` of its side since the ears forgot."""
     await here.call(destination)
     leg = (await here.ears.until("CHANNEL_PARK", destination, nth + 1))[nth]
@@ -43,7 +43,7 @@ async def _round(here: Stage, turns: Sequence[tuple[float, str]], taken: Taken, 
     calls, counts = [], dict.fromkeys(taken, 0)
     for after, destination in turns:
         await on_time(began, after)
-        calls.append(asyncio.create_task(_call(here, destination, counts[destination])))
+        calls.append(asyncio.create_task(one_call(here, destination, counts[destination])))
         counts[destination] += 1
     await asyncio.gather(*calls)
     await here.quiet()

@@ -41,7 +41,7 @@ def roots(site: Site) -> dict[str, Root]:
 def media(site: Site, busy: Callable[[], str | None], linger: float, upload_wait: float) -> DiskMedia:
     """Build what files are read, made, kept and removed with; ``busy`` says why no other formats are made now."""
     settings = site.settings
-    encoders = Encoders(observe=site.observe)
+    encoders = Encoders(ready=True, observe=site.observe)
     site.stack.push_async_callback(encoders.close)
     on_demand = Encoders(workers=2, observe=site.observe)  # apart from those that callbacks wait for
     site.stack.push_async_callback(on_demand.close)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from controller.media.wav import ReadError, Wav
+from controller.media.wav import Wav, read_frames
 from controller.recordings.model import Pause, PauseBehavior
 
 TOLERANCE = 0.25
@@ -174,23 +174,6 @@ def zero_runs(descriptor: int, wav: Wav, window: Span) -> Iterator[Span]:
         long_enough = ends - starts >= shortest
         for start, end in zip(starts[long_enough], ends[long_enough], strict=True):
             yield Span(int(start), int(end))
-
-
-def read_frames(descriptor: int, wav: Wav, start: int, end: int) -> bytes:
-    """Return the bytes of frames from ``start`` up to, not including, ``end``. Raises ReadError."""
-    wanted = (end - start) * wav.frame_bytes
-    data = bytearray()
-    while len(data) < wanted:
-        try:
-            part = os.pread(descriptor, wanted - len(data), wav.data_offset + start * wav.frame_bytes + len(data))
-        except OSError as error:
-            raise ReadError(error.errno, error.strerror) from error
-        if not part:
-            raise ReadError(
-                f"the file shrank while it was read: {wav.frames} frames were there, now fewer than {end}"
-            )
-        data += part
-    return bytes(data)
 
 
 def _estimate(pause: Pause, wav: Wav, started_at: float, tolerance: float) -> _Estimate:

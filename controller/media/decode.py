@@ -18,7 +18,6 @@ from typing import BinaryIO
 
 import av
 import av.error
-import numpy as np
 
 from controller.media import wav
 from controller.media.job import DecodeJob
@@ -174,6 +173,8 @@ class _Decoding:
             self._form = self._resampler = None
 
     def _write(self, frame: av.AudioFrame) -> None:
+        import numpy as np  # noqa: PLC0415 - an encoder's process loads this module, too
+
         # The mean of the channels, by us: FFmpeg's own downmix of floats is louder than each of them.
         mono = np.nan_to_num(frame.to_ndarray(), posinf=1.0, neginf=-1.0).mean(axis=0, dtype=np.float64)
         self.frames += len(mono)

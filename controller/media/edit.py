@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from controller.media.cut import CHUNK_FRAMES, Span, read_frames
-from controller.media.wav import Wav
+from controller.media.cut import CHUNK_FRAMES, Span
+from controller.media.wav import Wav, read_frames
 
 
 class Silence(NamedTuple):

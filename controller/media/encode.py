@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import cast
 
 import av
-import numpy as np
 
 from controller.media import durable, wav
-from controller.media.cut import read_frames
 from controller.media.job import Job
 
 CHUNK_FRAMES = 1 << 18
@@ -115,9 +113,11 @@ def _keep(unfinished: Path, path: Path, written: int) -> int:
 
 def _read(descriptor: int, found: wav.Wav, start: int, end: int, *, mono: bool) -> bytes:
     """Return frames; ``mono``: the sum of all channels, held at the loudest, as a switch mixes both legs."""
-    data = read_frames(descriptor, found, start, end)
+    data = wav.read_frames(descriptor, found, start, end)
     if not mono:
         return data
+    import numpy as np  # noqa: PLC0415 - what isn't mixed needs none, and loading it takes longer than most files
+
     total = np.frombuffer(data, "<i2").reshape(-1, found.channels).sum(axis=1, dtype=np.int32)
     mixed: bytes = np.clip(total, -32768, 32767).astype("<i2").tobytes()
     return mixed
@@ -160,26 +160,22 @@ def _encode(descriptor: int, found: wav.Wav, job: Job, progress: Callable[[int],
                 bit_rate=bit_rate(found.rate, channels),
             ),
         )
-        resampler = av.AudioResampler(codec.samples, layout, rate)
 
         def put(frame: av.AudioFrame | None) -> None:
             nonlocal written
-            for resampled in resampler.resample(frame):
-                for packet in stream.encode(resampled):
-                    written += packet.size
-                    container.mux(packet)
+            for packet in stream.encode(frame):  # it resamples, too
+                written += packet.size
+                container.mux(packet)
 
         for start in range(0, max(1, found.frames), CHUNK_FRAMES):
             end = min(found.frames, start + CHUNK_FRAMES)
             data = _read(descriptor, found, start, end, mono=job.mono)
             if found.frames < found.rate // 100:
                 data = data.ljust(found.rate // 100 * channels * 2, b"\0")
-            frame = av.AudioFrame.from_ndarray(np.frombuffer(data, "<i2").reshape(1, -1), "s16", layout)
+            frame = av.AudioFrame("s16", layout, len(data) // (2 * channels))
+            frame.planes[0].update(data)
             frame.sample_rate, frame.pts = found.rate, start
             put(frame)
             progress(end)
         put(None)
-        for packet in stream.encode(None):
-            written += packet.size
-            container.mux(packet)
     return written

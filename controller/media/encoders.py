@@ -48,7 +48,8 @@ class DerivativeFailed:
 class Encoders:
     """Processes that encode: ``workers`` at a time (half the processors, but two), ``tries`` for each file.
 
-    One that doesn't get on for ``stall`` seconds is killed; ``observe`` gets ``EncoderLost``.
+    One that doesn't get on for ``stall`` seconds is killed; ``ready``: one more waits for the next file, so that it
+    is loaded by then. ``observe`` gets ``EncoderLost``.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class Encoders:
         tries: int = TRIES,
         stall: float = STALL,
         command: Sequence[str] | None = None,
+        ready: bool = False,
         observe: Callable[[object], None] = lambda _: None,
     ) -> None:
-        self._processes = Processes(workers=workers, stall=stall, command=command)
+        self._processes = Processes(workers=workers, stall=stall, command=command, ready=ready)
         self._tries = tries
         self._observe = observe
 
@@ -82,7 +84,7 @@ class Encoders:
                         raise Unencodable(f"the process that encodes it {lost}, {attempt} times") from None
 
     async def close(self) -> None:
-        """Wait for the ends of processes whose jobs were cancelled."""
+        """Wait for the ends of processes whose jobs were cancelled, and take no more."""
         await self._processes.close()
 
     async def _attempt(self, job: Job) -> int:

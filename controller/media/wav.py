@@ -135,6 +135,23 @@ def measure(descriptor: int) -> Wav:
     raise WavError(f"has no data chunk among its first {MAX_CHUNKS} chunks")
 
 
+def read_frames(descriptor: int, wav: Wav, start: int, end: int) -> bytes:
+    """Return the bytes of frames from ``start`` up to, not including, ``end``. Raises ReadError."""
+    wanted = (end - start) * wav.frame_bytes
+    data = bytearray()
+    while len(data) < wanted:
+        try:
+            part = os.pread(descriptor, wanted - len(data), wav.data_offset + start * wav.frame_bytes + len(data))
+        except OSError as error:
+            raise ReadError(error.errno, error.strerror) from error
+        if not part:
+            raise ReadError(
+                f"the file shrank while it was read: {wav.frames} frames were there, now fewer than {end}"
+            )
+        data += part
+    return bytes(data)
+
+
 def _chunk(descriptor: int, position: int) -> tuple[bytes, int]:
     head = os.pread(descriptor, 8, position)
     if len(head) < 8:

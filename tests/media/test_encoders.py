@@ -195,3 +195,60 @@ async def test_a_job_that_is_cancelled(world: World) -> None:
     await encoders.close()
     assert not alive(world.pids("diary0")[0])
     assert world.pids("diary1") == []
+
+
+STARTED = """
+import os, sys
+with open({started!r}, "a") as file:
+    file.write(f"{{os.getpid()}}\\n")
+"""
+
+
+def prepared(world: World) -> Encoders:
+    """Encoders that have a process ready for the next job; each writes itself down as it begins, in "started"."""
+    command = (sys.executable, "-c", STARTED.format(started=str(world.base / "started")) + PRELUDE + "say(size=7)")
+    return world.encoders("", command=command, ready=True)
+
+
+async def test_the_next_process_is_ready(world: World) -> None:
+    """None before the first job; after each, one that has none yet, which does the next; close ends it."""
+    encoders = prepared(world)
+    assert world.pids("started") == []
+    for count in (1, 2, 3):
+        assert await encoders.encode("r", world.job()) == 7
+        await world.until("started", count + 1)
+        assert world.pids() == world.pids("started")[:count]
+    idle = world.pids("started")[-1]
+    assert alive(idle)
+    await encoders.close()
+    assert not alive(idle)
+    assert world.events == []
+
+
+async def test_a_ready_process_that_is_gone(world: World) -> None:
+    """Whatever became of it while it had nothing to do, the next file is encoded."""
+    encoders = prepared(world)
+    assert await encoders.encode("r", world.job()) == 7
+    await world.until("started", 2)
+    os.kill(world.pids("started")[-1], 9)
+    assert await encoders.encode("r", world.job()) == 7
+
+
+async def test_no_process_to_be_had_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none can be started to be ready, that is nothing to the job before, and the next one tries for itself."""
+    encoders = prepared(world)
+    start, starts = asyncio.create_subprocess_exec, 0
+
+    async def once_not(*words: Any, **options: Any) -> Any:
+        nonlocal starts
+        starts += 1
+        if starts == 2:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return await start(*words, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", once_not)
+    for _ in range(2):
+        assert await encoders.encode("r", world.job()) == 7
+    assert len(world.pids()) == 2
+    await encoders.close()
+    assert starts >= 3

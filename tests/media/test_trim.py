@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.media import edit, trim, wav
-from controller.media.cut import CHUNK_FRAMES, Span, read_frames
+from controller.media.cut import CHUNK_FRAMES, Span
 from controller.media.edit import Silence
+from controller.media.wav import read_frames
 
 Samples = npt.NDArray[np.int16]
 LEAST = math.ceil(32768 * 10 ** (-50 / 20))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from controller.media import decode, encode, wav, worker
+from controller.media import encode, lame, pipe, wav, work, worker
 from controller.media.job import Job, parse
 
 
@@ -35,7 +35,7 @@ def run(lines: bytes) -> tuple[list[dict[str, Any]], int]:
     os.write(writing, lines)
     if not lines.endswith(b"\n"):
         os.close(writing)
-    worker.run(reading, sink, leave)
+    pipe.serve(reading, sink, leave, lambda line, answer: work.do(line, answer, lambda: None))
     if lines.endswith(b"\n"):
         os.close(writing)
     assert first.wait(5)
@@ -69,9 +69,35 @@ def test_it_makes_way_for_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process lowers its priority before it does anything, and works on its standard streams."""
     done: list[object] = []
     monkeypatch.setattr(os, "nice", done.append)
-    monkeypatch.setattr(worker, "run", lambda *arguments: done.append(arguments))
+    monkeypatch.setattr(lame, "prefer", lambda: done.append("lame"))
+    monkeypatch.setattr(pipe, "serve", lambda *arguments: done.append(arguments))
     worker.main()
-    assert done == [10, (0, sys.stdout, os._exit, decode.confine)]
+    assert done == [10, "lame", (0, sys.stdout, os._exit, work.do)]
+
+
+LOADED = """
+import sys
+from controller.media import lame
+lame.LIBRARY = sys.argv[3]
+there = lame.prefer()
+from controller.media import work
+from controller.media.job import Job
+told = work.do(Job(*sys.argv[1:3], "mp3", 8000).text().encode(), lambda _: None)
+maps = open("/proc/self/maps").read()
+print(told["size"], there, "/libmp3lame.so.0" in maps)
+"""
+
+
+@pytest.mark.parametrize("library", [lame.LIBRARY, "libnothing.so.0"])
+def test_whichever_lame_there_is(tmp_path: Path, library: str) -> None:
+    """The system's LAME is taken where there is one, FFmpeg's own where there is none; the file is as large."""
+    asked = job(tmp_path)
+    size = encode.encode(asked, lambda _: None)
+    words = [sys.executable, "-c", LOADED, asked.source, asked.target, library]
+    told, there, loaded = subprocess.run(words, check=True, capture_output=True, text=True).stdout.split()
+    assert int(told) == size == Path(asked.target).stat().st_size
+    assert there == loaded
+    assert there == "False" or library == lame.LIBRARY
 
 
 def raising(error: Exception) -> Any:
