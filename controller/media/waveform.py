@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.media import wav
-from controller.media.cut import CHUNK_FRAMES, read_frames
+from controller.media.cut import CHUNK_FRAMES
 
 MOST_COLUMNS = 10_000
 """More than any screen has, and few enough for a page."""
@@ -45,7 +45,7 @@ def waveform(path: Path, columns: int) -> Waveform:
         for column in range(columns):
             end = -(-(column + 1) * found.frames // columns)
             for first in range(column * found.frames // columns, end, CHUNK_FRAMES):
-                data = read_frames(source, found, first, min(end, first + CHUNK_FRAMES))
+                data = wav.read_frames(source, found, first, min(end, first + CHUNK_FRAMES))
                 samples = np.frombuffer(data, "<i2").reshape(-1, found.channels)
                 np.maximum(greatest[column], _magnitude(samples), out=greatest[column])
     heights = ((greatest * 255 + _FULL // 2) // _FULL).astype(np.uint8)
