@@ -139,7 +139,7 @@ async def test_recordings_are_paged_by_number(store: Store) -> None:
     ids=str,
 )
 async def test_what_is_chosen_by_is_in_the_index(store: Store, bounds: Chosen) -> None:
-    """Of those that have a file a page reads no row but those it shows, and sorts nothing; the count reads none, and of all it is kept."""
+    """A page reads no row but those it shows, and sorts nothing; the count reads none, and of all it is kept."""
 
     def planned(reader: Reader) -> tuple[list[str], set[int]]:
         asked = Asked(reader)
