@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from controller.documents.fetch import Trouble
 from tests.faults import stored
 from tests.faults.audio import audio_of
 from tests.faults.clients import AUTH_ID, AUTH_TOKEN, PROJECT, SID, SID_TOKEN, SPACE, TOKEN, Client
@@ -31,6 +32,9 @@ from tests.faults.stored import Database, PostgresDatabase, SqliteFile
 from tests.harness.postgres import PostgresServer
 
 PASSWORD = "faults"
+ILL = frozenset({Trouble.CONNECT, Trouble.TIMEOUT, Trouble.STATUS, Trouble.BROKEN})
+"""Why a document cannot be had of a receiver that is ill; what is wrong with it itself is never a fault of the plan."""
+
 MOMENT = 5.0
 """Seconds that a fault waits for its moment."""
 
@@ -446,7 +450,8 @@ def troubles(log: Path) -> list[str]:
         if isinstance(entry, dict) and (
             "exception" in entry
             or entry.get("level") in {"error", "critical"}
-            or entry.get("event") in {"document.refused", "document.warned"}
+            or (entry.get("event") == "document.refused" and entry.get("trouble") not in ILL)
+            or entry.get("event") == "document.warned"
         ):
             found.append(line[:600])
     return found
