@@ -33,7 +33,7 @@ from tests.harness.postgres import PostgresServer
 
 PASSWORD = "faults"
 ILL = frozenset({Trouble.CONNECT, Trouble.TIMEOUT, Trouble.STATUS, Trouble.BROKEN})
-"""Why a document cannot be had of a receiver that is ill; what is wrong with it itself is never a fault of the plan."""
+"""Why an ill receiver does not give a document; that it is wrong in itself is never a fault of the plan."""
 
 MOMENT = 5.0
 """Seconds that a fault waits for its moment."""
