@@ -190,7 +190,7 @@ class App:
         self.media = storage.media(
             site, lambda: self.admission.refusal(Shed.EXTRAS), linger=self.linger, upload_wait=self.upload_wait
         )
-        self.disks = storage.disks(site, self.media, lambda switch: self.recordings.writing(switch))  # noqa: PLW0108
+        self.disks = storage.disks(site, self.media, lambda switch: self.recordings.writing(switch))  # noqa: PLW0108 - made later
         self.admission = storage.admission(site, self.store, self.disks)
         guard = AddressGuard(settings.webhooks.allow_networks)
         self.outbox = aftermath.outbox(site, self.tenants, guard, self.store)

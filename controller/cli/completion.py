@@ -13,12 +13,12 @@ from controller.cli.values import OK
 
 def completion(options: argparse.Namespace) -> int:
     """Print a shell's script."""
-    from controller.cli.parser import build  # noqa: PLC0415 - which names this module
+    from controller.cli.parser import build  # which names this module
 
     parser = build()
     for action in _actions(parser):
         if action.type is Path:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab looks for it there
     print(shtab.complete(parser, options.shell))
     return OK
 
@@ -27,6 +27,6 @@ def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     """Yield every option and argument of a parser and of its commands."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way
         yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - nor here
             for inner in action.choices.values():
                 yield from _actions(inner)

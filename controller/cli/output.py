@@ -55,7 +55,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 def console(stream: TextIO) -> Console:
     """Return a terminal to write to; it keeps to NO_COLOR."""
-    from rich.console import Console as Made  # noqa: PLC0415 - where nobody looks it is not loaded
+    from rich.console import Console as Made  # where nobody looks it is not loaded
 
     return Made(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
@@ -105,8 +105,8 @@ class Table:
         sys.stdout.flush()
 
     def _table(self, rows: Sequence[Row]) -> None:
-        from rich.cells import cell_len, set_cell_size  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.cells import cell_len, set_cell_size
+        from rich.text import Text
 
         if not rows and self._widths:
             return
@@ -158,7 +158,7 @@ def fitted(natural: Sequence[int], loose: Sequence[bool], room: int) -> list[int
 def heading(text: str) -> None:
     """Print what the lines below are of."""
     if is_terminal(sys.stdout):
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text
 
         console(sys.stdout).print(Text(f"\n{safe(text)}", style="bold"))
     else:
@@ -173,7 +173,7 @@ def fields(pairs: Sequence[tuple[str, str]]) -> None:
         for name, value in given:
             print(f"{name:<{width}}  {value}")
         return
-    from rich.text import Text  # noqa: PLC0415
+    from rich.text import Text
 
     terminal = console(sys.stdout)
     for name, value in given:

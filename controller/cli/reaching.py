@@ -34,7 +34,7 @@ def client_of(options: argparse.Namespace) -> Client:
             raise CommandFailed(words, WRONG_USE)
         address = Address.parse(options.url)
         return Client(address, _authorization(options, token), "is the URL right?", _whose(options))
-    from controller.cli.configured import reach_of  # noqa: PLC0415 - settings take longer to load than all else
+    from controller.cli.configured import reach_of  # settings take longer to load than all else
 
     reach = reach_of(options)
     address, mend = near(reach), f"start it: fsrec run --config {options.config}"

@@ -57,7 +57,7 @@ def bar(title: str, total: int | None) -> Iterator[Bar]:
     if not is_terminal(sys.stderr):
         yield Bar(None, None)
         return
-    from rich.progress import (  # noqa: PLC0415 - where nobody looks it is not loaded
+    from rich.progress import (  # where nobody looks it is not loaded
         BarColumn,
         MofNCompleteColumn,
         Progress,

@@ -90,7 +90,7 @@ async def watch(site: Site, built: Metrics, rooms: Rooms, look: float = LOOK) ->
     built.watch("degraded", lambda: float(bool(rooms.degraded())))
     built.watch("shedding", lambda: rooms.admission.level)
     built.watch("switches_held", lambda: dict.fromkeys(rooms.cluster.held, 1.0))
-    built.watch("calls_active", lambda: rooms.desk.by_switch())  # noqa: PLW0108
+    built.watch("calls_active", rooms.desk.by_switch)
     built.watch("calls_limit", lambda: rooms.calls)
     built.watch("recordings_active", lambda: _by_dialect(recordings, lambda one: one.state is not State.PROCESSING))
     built.watch("recordings_processing", lambda: _by_dialect(recordings, lambda one: one.state is State.PROCESSING))

@@ -178,8 +178,8 @@ class RecordingsAlone:
     def transcribed(
         self,
         transcription: Transcription,  # noqa: ARG002 - there are none
-        recording: Recording,  # noqa: ARG002
-        account: Account,  # noqa: ARG002
+        recording: Recording,  # noqa: ARG002 - likewise
+        account: Account,  # noqa: ARG002 - likewise
     ) -> Delivery | None:
         """Return nothing."""
         return None

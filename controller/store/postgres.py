@@ -119,7 +119,7 @@ class PostgresDatabase:
 
     def words(self, error: BaseException) -> str:
         """Return what the server or the driver said, in one line."""
-        import asyncpg  # noqa: PLC0415
+        import asyncpg
 
         said = getattr(error, "orig", None) or error
         said = said.__cause__ if isinstance(said.__cause__, asyncpg.PostgresError | asyncpg.InterfaceError) else said
@@ -148,7 +148,7 @@ class PostgresDatabase:
         return f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
 
     def _engine(self, isolation: str, *, read_only: bool, durable: bool = True) -> Engine:
-        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+        from sqlalchemy.ext.asyncio import create_async_engine
 
         engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -180,7 +180,7 @@ class PostgresDatabase:
 
     async def connect(self, *, durable: bool = True, **_: Any) -> Any:
         """Return a connection of asyncpg's with our times. Raises what asyncpg does."""
-        import asyncpg  # noqa: PLC0415
+        import asyncpg
 
         try:
             async with asyncio.timeout(CONNECTING):

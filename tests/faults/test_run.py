@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from tests.faults.judge import judge
 from tests.faults.plan import KINDS, NOTICE, CallPlan, Fault, FaultPlan, Plan, plan_of
-from tests.faults.run import Run
+from tests.faults.run import Run, troubles
 
 CALL = CallPlan(
     at=0.2,
@@ -47,6 +48,20 @@ async def test_nothing_is_lost_in_a_short_run(tmp_path: Path) -> None:
     assert judgement.recordings == 5
     assert judgement.notices >= 9
     assert run.faults.total() == len(SMOKE.faults)
+
+
+def test_what_is_trouble(tmp_path: Path) -> None:
+    """An error, or a document that is wrong in itself; not one that an ill receiver did not give."""
+    said = [
+        {"event": "document.refused", "level": "warning", "trouble": "status"},
+        {"event": "document.refused", "level": "warning", "trouble": "invalid"},
+        {"event": "document.warned", "level": "warning"},
+        {"event": "request.failed", "level": "error"},
+        {"event": "link.down", "level": "warning"},
+    ]
+    log = tmp_path / "daemon.log"
+    log.write_text("".join(f"{json.dumps(line)}\n" for line in said) + "Traceback\n")
+    assert troubles(log) == [*(json.dumps(said[index]) for index in (1, 2, 3)), "no log line: Traceback"]
 
 
 def test_a_seed_is_a_plan() -> None:
