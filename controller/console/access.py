@@ -17,7 +17,7 @@ from aiohttp import web
 from controller.console.ports import Viewer
 from controller.console.sessions import LIFETIME, Session, Sessions
 from controller.documents.dialect import Account
-from controller.http.basic import DOOR, account_of
+from controller.http.basic import DOOR, account_of, account_with
 from controller.http.parameters import BadBody, of_body
 
 CSRF_FIELD = "csrf"
@@ -115,15 +115,8 @@ class Access:
         if not name:
             operator = self._operator(request, token)
             return None if operator is None else self._sessions.begin(operator, token)
-        failed = request.config_dict[DOOR].enter(request, name.encode())
-        found: Account | None = None
-        for account in self.accounts:
-            if hmac.compare_digest(f"{account.identity}:{account.token}".encode(), f"{name}:{token}".encode()):
-                found = account
-        if found is None:
-            failed()
-            return None
-        return self._sessions.begin(Viewer(found.name), found.token)
+        account = account_with(request, f"{name}:{token}".encode(), self.accounts)
+        return None if account is None else self._sessions.begin(Viewer(account.name), account.token)
 
     def keep(self, response: web.StreamResponse, cookie: str) -> None:
         """Have the browser keep a session's cookie."""

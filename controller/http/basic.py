@@ -126,7 +126,11 @@ def account_of(request: web.Request, accounts: Sequence[Account]) -> Account | N
     header = request.headers.get("Authorization")
     if header is None:
         return None
-    credentials = _credentials(header)
+    return account_with(request, _credentials(header), accounts)
+
+
+def account_with(request: web.Request, credentials: bytes, accounts: Sequence[Account]) -> Account | None:
+    """Return the account of an ``id:token`` that a request brought, in whichever way; as ``account_of``."""
     failed = request.config_dict[DOOR].enter(request, credentials.partition(b":")[0])
     found: Account | None = None
     for account in accounts:
