@@ -141,9 +141,9 @@ class Stage:
             while self.daemon.unfinished() or not self.daemon.quiet():  # noqa: ASYNC110 - its store is asked
                 await asyncio.sleep(0.05)
 
-    async def go(self) -> float:
-        """Have the raw client record the legs that it holds; the Unix time of its first command."""
-        return float(await self.tell_raw("go"))
+    async def go(self, legs: int) -> float:
+        """Have the raw client record its legs, when it holds so many; the Unix time of its first command."""
+        return float(await self.tell_raw(f"go {legs}"))
 
     async def tell_raw(self, line: str) -> str:
         """Say a line to the raw client; its answer, where it gives one."""
@@ -151,7 +151,7 @@ class Stage:
         assert self.raw.stdin is not None
         assert self.raw.stdout is not None
         self.raw.stdin.write(f"{line}\n".encode())
-        return (await self.raw.stdout.readline()).decode() if line == "go" else ""
+        return (await self.raw.stdout.readline()).decode() if line.startswith("go ") else ""
 
     def cpu(self, destination: str) -> float:
         """Seconds of processor time that a side's own processes took so far."""

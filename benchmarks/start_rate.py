@@ -42,7 +42,7 @@ async def _arrive(here: Stage, destination: str, calls: int, sleeping: float) ->
             document.write_text(swml({"answer": {}}, {"sleep": rest}, record_call(here.receiver), {"sleep": -1}))
             variables = {"fsrec_account": "acme", "fsrec_document": str(document)}
         await here.call(destination, variables)
-    await here.ears.until("CHANNEL_ANSWER", destination, calls)
+    await here.ears.until("CHANNEL_PARK", destination, calls)
     return moment
 
 
@@ -56,7 +56,7 @@ async def _round(here: Stage, destination: str, calls: int) -> tuple[float, floa
         before = here.cpu(destination)
     else:
         before = here.cpu(destination)
-        moment = await here.go()
+        moment = await here.go(calls)
     legs = await here.ears.until("RECORD_START", destination, calls)
     last = max(here.ears.legs[leg].times["RECORD_START"] for leg in legs)
     if destination == OURS:

@@ -46,7 +46,7 @@ _WARNINGS = """
 _CHATTY = """
     command.asked command.taken
     command.done command.lost delivery.succeeded events.read fact.orphaned frame.ignored job.done leg_left.alone
-    request.served
+    group.committed request.served
     transcription.progressed
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import struct
 import threading
@@ -287,7 +288,7 @@ async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypat
     (tmp_path / "dead").mkdir()
     (tmp_path / "good").mkdir()
     known = {"dead": Root("/dead", tmp_path / "dead"), "good": Root("/good", tmp_path / "good")}
-    media = DiskMedia(known, tmp_path / "derived", workers=1, look_within=0.05)
+    media = DiskMedia(known, tmp_path / "derived", workers=1, look_within=0.5)
     freed = threading.Event()
     real = os.open
     real_problems = roots.directory_problems
@@ -322,7 +323,11 @@ async def test_a_mount_that_hangs_holds_up_nobody_else(tmp_path: Path, monkeypat
     assert not hanging.done()
     freed.set()
     assert (await hanging).measured is not None
-    assert await media.room("dead")
+    async with asyncio.timeout(10):
+        while True:  # it answers again, as soon as the machine comes to it
+            with contextlib.suppress(TimeoutError):
+                assert await media.room("dead")
+                break
     media.close()
 
 
