@@ -41,6 +41,8 @@ from controller.switch.facts import (
     Refusal,
     Unusable,
 )
+from controller.switch.wire_codec import FrameReader
+from tests.switch.peer import raw_event
 
 LINES = (Path(__file__).parent / "data" / "facts_events.jsonl").read_bytes().splitlines()
 """Events of a real switch, the forged ones too, without headers that are not read; repeated keys are kept."""
@@ -194,6 +196,16 @@ def test_the_headers_that_are_read_are_those_that_are_kept(name: str) -> None:
         asked |= {"variable_fsrec_account", "variable_fsrec_document"}
     assert asked | {"Unique-ID"} == set(facts.HEADERS[name])
     assert len(facts.HEADERS[name]) == len(set(facts.HEADERS[name]))
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_wire_keeps_what_a_fact_is_made_of(line: bytes) -> None:
+    """Of what a real switch wrote no more is kept than is read; of what sendevent sent, all that gives it away."""
+    (kept,) = FrameReader(headers=facts.HEADERS).feed(raw_event(line))
+    assert isinstance(kept, dict)
+    assert facts.parse(kept) == facts.parse(orjson.loads(line))
+    if b'"Command"' not in line:
+        assert set(kept) <= set(facts.HEADERS[kept["Event-Name"]])
 
 
 # --- forgery --------------------------------------------------------------------------------------
