@@ -26,7 +26,7 @@ from controller.switch.wire_codec import Frame, FrameError, FrameReader, Headers
 
 READ_SIZE: Final = 262_144
 """Bytes. The fewer reads, the less often the two threads pass the interpreter to one another: with 64 KiB an event of
-2.4 kB took 0.6 to 1 µs more (docs/performance.md, row 1)."""
+2.4 kB took 0.5 to 1 µs more (docs/performance.md, row 1)."""
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 REPLIES: Final = frozenset({"command/reply", "api/response"})
 Chunk: TypeAlias = tuple[list[Item], int, int]
