@@ -56,7 +56,7 @@ class Timeline:
         """Print what a switch says."""
         shown = {
             name: value
-            for name in fact.__slots__
+            for name in fact.__struct_fields__
             if name not in {"at", "leg"}
             and not isinstance(value := getattr(fact, name), LegInfo)
             and value is not None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from controller.recordings.ports import LedgerFailed, SwitchAway
-from controller.switch.facts import EVENTS, Fact, Forged, Heartbeat, Unusable, parse
+from controller.switch.facts import EVENTS, HEADERS, Fact, Forged, Heartbeat, Unusable, parse
 from controller.switch.link import (
     ConnectFailed,
     JobRefused,
@@ -161,7 +161,9 @@ class Switchboard:
         if line.link is None:
             gate = functools.partial(self.gate, switch)
             observe = functools.partial(self._overhear, line)
-            line.link = Link(line.address, events=EVENTS, observe=observe, timings=self.timings, gate=gate)
+            line.link = Link(
+                line.address, events=EVENTS, headers=HEADERS, observe=observe, timings=self.timings, gate=gate
+            )
             line.refusal = None
             self._begin(line)
 

@@ -23,11 +23,22 @@ The calling *function* is not compared: it was renamed between FreeSWITCH's vers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from controller.recordings.facts import Cause
 from controller.switch import facts_clean as clean
 from controller.switch.commands_text import is_hex_id, is_leg_id
-from controller.switch.facts_legs import bridge_cause, cause_of, is_hanging_up, leg_info, marker, wish
+from controller.switch.facts_legs import (
+    BRIDGE_CAUSE,
+    IS_HANGING_UP,
+    LEG_INFO,
+    bridge_cause,
+    cause_of,
+    is_hanging_up,
+    leg_info,
+    marker,
+    wish,
+)
 from controller.switch.facts_replies import (
     BadReplyError,
     ChannelRow,
@@ -65,6 +76,7 @@ from controller.switch.facts_types import (
 
 __all__ = [
     "EVENTS",
+    "HEADERS",
     "BadReplyError",
     "ChannelRow",
     "DigitPressed",
@@ -151,6 +163,9 @@ def _digit(event: _Event, at: float) -> Fact:
     return DigitPressed(_leg(event), at, digit.upper(), min(samples_at_8000 / 8000, 60.0))
 
 
+_RECORD = ("Record-File-Path", "Recording-Variable-fsrec_recording")
+
+
 def _started(event: _Event, at: float) -> Fact:
     return RecordStarted(_leg(event), at, _path(event), _recording(event))
 
@@ -161,6 +176,10 @@ def _stopped(event: _Event, at: float) -> Fact:
     except ValueError:
         cause = Cause.UNKNOWN
     return RecordStopped(_leg(event), at, _path(event), _recording(event), cause, is_hanging_up(event))
+
+
+def _gone(event: _Event, at: float) -> Fact:
+    return LegGone(_leg(event), at, cause_of(event))
 
 
 def _attached(event: _Event, at: float) -> Fact | None:
@@ -187,46 +206,75 @@ def _heartbeat(event: _Event, at: float) -> Fact:
 _OWN_HOLD = "switch_channel.c"
 """Where the events of a phone come from that holds its own call."""
 
-_KINDS: dict[str, tuple[frozenset[str], Callable[[_Event, float], Fact | None]]] = {
-    "CHANNEL_PARK": (frozenset({"switch_ivr.c"}), _parked),
-    "CHANNEL_UNPARK": (frozenset({"switch_ivr.c"}), lambda event, at: LegUnparked(_leg(event), at)),
-    "CHANNEL_ANSWER": (frozenset({"switch_channel.c"}), lambda event, at: LegAnswered(_leg(event), at)),
-    "CHANNEL_BRIDGE": (
-        frozenset({"switch_ivr_bridge.c"}),
+
+class _Kind(NamedTuple):
+    """How events of one name are read.
+
+    Attributes:
+        files: the core's files that fire it; each place in its source was looked up.
+        headers: what `read` reads of it, beside the leg.
+        read: makes the fact, given the time.
+
+    """
+
+    files: frozenset[str]
+    headers: tuple[str, ...]
+    read: Callable[[_Event, float], Fact | None]
+
+
+def _kind(files: str, headers: tuple[str, ...], read: Callable[[_Event, float], Fact | None]) -> _Kind:
+    return _Kind(frozenset(files.split()), headers, read)
+
+
+_KINDS: dict[str, _Kind] = {
+    "CHANNEL_PARK": _kind(
+        "switch_ivr.c",
+        (*LEG_INFO, "variable_fsrec_call", "variable_fsrec_account", "variable_fsrec_document"),
+        _parked,
+    ),
+    "CHANNEL_UNPARK": _kind("switch_ivr.c", (), lambda event, at: LegUnparked(_leg(event), at)),
+    "CHANNEL_ANSWER": _kind("switch_channel.c", (), lambda event, at: LegAnswered(_leg(event), at)),
+    "CHANNEL_BRIDGE": _kind(
+        "switch_ivr_bridge.c",
+        ("Bridge-B-Unique-ID",),
         lambda event, at: LegBridged(_leg(event), at, _leg(event, "Bridge-B-Unique-ID")),
     ),
-    "CHANNEL_HANGUP": (
-        frozenset({"switch_channel.c"}),
+    "CHANNEL_HANGUP": _kind(
+        "switch_channel.c",
+        ("Hangup-Cause",),
         lambda event, at: LegHangup(_leg(event), at, cause_of(event)),
     ),
-    "CHANNEL_HANGUP_COMPLETE": (
-        frozenset({"switch_core_state_machine.c"}),
-        lambda event, at: LegGone(_leg(event), at, cause_of(event)),
+    "CHANNEL_HANGUP_COMPLETE": _kind("switch_core_state_machine.c", ("Hangup-Cause",), _gone),
+    "CHANNEL_DESTROY": _kind("switch_core_session.c", ("Hangup-Cause",), _gone),
+    "CHANNEL_EXECUTE_COMPLETE": _kind(
+        "switch_core_session.c",
+        ("Application", "Application-UUID", "Application-Response", *BRIDGE_CAUSE),
+        _executed,
     ),
-    "CHANNEL_DESTROY": (
-        frozenset({"switch_core_session.c"}),
-        lambda event, at: LegGone(_leg(event), at, cause_of(event)),
-    ),
-    "CHANNEL_EXECUTE_COMPLETE": (frozenset({"switch_core_session.c"}), _executed),
-    "CHANNEL_UUID": (
-        frozenset({"switch_core_session.c"}),
+    "CHANNEL_UUID": _kind(
+        "switch_core_session.c",
+        ("Old-Unique-ID",),
         lambda event, at: LegMoved(_leg(event), at, _leg(event, "Old-Unique-ID")),
     ),
-    "CHANNEL_HOLD": (
-        frozenset({"switch_ivr.c"}),
-        lambda event, at: LegHeld(_leg(event), at, held=True),
+    "CHANNEL_HOLD": _kind("switch_ivr.c", (), lambda event, at: LegHeld(_leg(event), at, held=True)),
+    "CHANNEL_UNHOLD": _kind(f"switch_ivr.c {_OWN_HOLD}", (), lambda event, at: LegHeld(_leg(event), at, held=False)),
+    "DTMF": _kind("switch_channel.c switch_ivr_async.c", ("DTMF-Digit", "DTMF-Duration"), _digit),
+    "RECORD_START": _kind("switch_ivr_async.c", _RECORD, _started),
+    "RECORD_STOP": _kind("switch_ivr_async.c", (*_RECORD, "Record-Completion-Cause", *IS_HANGING_UP), _stopped),
+    "MEDIA_BUG_START": _kind("switch_core_media_bug.c", ("Media-Bug-Function", "Media-Bug-Target"), _attached),
+    "HEARTBEAT": _kind(
+        "switch_core.c",
+        ("Core-UUID", "Session-Count", "Max-Sessions", "Uptime-msec", "FreeSWITCH-Version"),
+        _heartbeat,
     ),
-    "CHANNEL_UNHOLD": (
-        frozenset({"switch_ivr.c", _OWN_HOLD}),
-        lambda event, at: LegHeld(_leg(event), at, held=False),
-    ),
-    "DTMF": (frozenset({"switch_channel.c", "switch_ivr_async.c"}), _digit),
-    "RECORD_START": (frozenset({"switch_ivr_async.c"}), _started),
-    "RECORD_STOP": (frozenset({"switch_ivr_async.c"}), _stopped),
-    "MEDIA_BUG_START": (frozenset({"switch_core_media_bug.c"}), _attached),
-    "HEARTBEAT": (frozenset({"switch_core.c"}), _heartbeat),
 }
-"""Event name → the core's files that fire it (each place in its source was looked up), and how it is read."""
+"""Event name → who fires it and how it is read."""
+
+HEADERS: Mapping[str, tuple[str, ...]] = {
+    name: ("Event-Name", "Event-Calling-File", "Event-Date-Timestamp", "Command", "Unique-ID", *kind.headers)
+    for name, kind in _KINDS.items()
+}
+"""Event name → the headers that ``parse`` reads of it: without the others it makes the same fact."""
 
 _FOREGROUND = "switch_ivr_play_say.c"
 
@@ -243,7 +291,6 @@ def parse(event: object) -> Fact | None:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None or not isinstance(name, str):
         return None
-    files, read = kind
     file = event.get("Event-Calling-File")
     if "Command" in event:
         return Forged(name)
@@ -251,12 +298,12 @@ def parse(event: object) -> Fact | None:
         return None
     if file == _OWN_HOLD and name == "CHANNEL_HOLD":
         return None
-    if not isinstance(file, str) or file not in files:
+    if not isinstance(file, str) or file not in kind.files:
         return Forged(name)
     at = clean.moment(event, "Event-Date-Timestamp")
     if at is None:
         return Unusable(name, "Event-Date-Timestamp is missing or of no time in this century")
     try:
-        return read(event, at)
+        return kind.read(event, at)
     except _NoFactError as error:
         return Unusable(name, str(error))

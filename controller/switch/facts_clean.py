@@ -35,8 +35,12 @@ def text(source: Mapping[str, object], header: str, limit: int = TEXT) -> str:
     Control, direction and other invisible characters and lone surrogates become U+FFFD: taken out, they could join
     what was apart, and ``10<LF>01`` would match a route for 1001.
     """
-    value = string(source, header)
-    return "" if value is None else seen(value, limit)
+    value = source.get(header)
+    if not isinstance(value, str):
+        return ""
+    if len(value) <= limit and value.isascii() and value.isprintable():  # as nearly all are
+        return value
+    return seen(value, limit)
 
 
 def seen(value: str, limit: int = TEXT) -> str:

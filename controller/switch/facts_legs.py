@@ -19,6 +19,26 @@ _CLOCKS = {"G722": 8000, "OPUS": 48_000}
 """Codecs whose own word for their rate is not that of their audio; FreeSWITCH scales levels by that word."""
 
 
+_RINGBACK = tuple(f"variable_{name}" for name in (RINGBACK, "ringback"))
+
+LEG_INFO = (
+    "Caller-Destination-Number",
+    "Caller-Caller-ID-Name",
+    "Caller-Caller-ID-Number",
+    "Call-Direction",
+    "Channel-Name",
+    "Caller-Context",
+    "Answer-State",
+    "Channel-Read-Codec-Rate",
+    "Channel-Read-Codec-Name",
+    "Caller-Channel-Created-Time",
+    "Caller-Profile-Created-Time",
+    "FreeSWITCH-Hostname",
+    *_RINGBACK,
+)
+"""Headers that `leg_info` reads."""
+
+
 def leg_info(event: Mapping[str, object]) -> LegInfo:
     """Read what is known of a leg from any event or dump that carries channel data."""
     direction = clean.text(event, "Call-Direction", clean.SHORT)
@@ -36,7 +56,7 @@ def leg_info(event: Mapping[str, object]) -> LegInfo:
         hostname=clean.text(event, "FreeSWITCH-Hostname"),
         profile_at=clean.moment(event, "Caller-Profile-Created-Time"),
         clock=_CLOCKS.get(clean.text(event, "Channel-Read-Codec-Name", clean.SHORT).upper(), 0),
-        ringback=any(clean.string(event, f"variable_{name}") for name in (RINGBACK, "ringback")),
+        ringback=any(clean.string(event, name) for name in _RINGBACK),
     )
 
 
@@ -68,6 +88,10 @@ def cause_of(event: Mapping[str, object]) -> str:
     return value if value is not None and _CAUSE.fullmatch(value) else "UNKNOWN"
 
 
+BRIDGE_CAUSE = ("variable_originate_disposition", "variable_bridge_hangup_cause")
+"""Headers that `bridge_cause` reads."""
+
+
 def bridge_cause(event: Mapping[str, object]) -> str:
     """Read how a leg's last ``bridge`` ended: the cause of who answered, or why nobody did; empty if not told.
 
@@ -84,6 +108,10 @@ def bridged_to(event: Mapping[str, object]) -> str:
     """Read whom a leg was connected with last, by its ``bridge``: a leg's id; empty if there was none."""
     value = event.get("variable_last_bridge_to")
     return value if is_leg_id(value) else ""
+
+
+IS_HANGING_UP = ("Answer-State", "Channel-State")
+"""Headers that `is_hanging_up` reads."""
 
 
 def is_hanging_up(event: Mapping[str, object]) -> bool:

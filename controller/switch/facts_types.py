@@ -1,8 +1,12 @@
-"""The facts: what a switch tells, as values. All times are Unix seconds by the switch's clock."""
+"""The facts: what a switch tells, as values. All times are Unix seconds by the switch's clock.
+
+Structs, because one is made of each event: that takes a seventh of the time of a frozen dataclass. The collector of
+cycles need not look at them, as nothing in a fact can refer to it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from controller.recordings.facts import Cause
 
@@ -28,8 +32,7 @@ EVENTS: tuple[str, ...] = (
 """The events to subscribe to. BACKGROUND_JOB is the link's own business and no fact."""
 
 
-@dataclass(frozen=True, slots=True)
-class LegInfo:
+class LegInfo(Struct, frozen=True, gc=False):
     """What is known of a leg. All texts are the caller's or the operator's word: cleaned, at most 256 characters.
 
     Attributes:
@@ -66,8 +69,7 @@ class LegInfo:
     ringback: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LegParked:
+class LegParked(Struct, frozen=True, gc=False):
     """CHANNEL_PARK: a leg waits to be told what to do.
 
     Attributes:
@@ -88,24 +90,21 @@ class LegParked:
     document: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LegUnparked:
+class LegUnparked(Struct, frozen=True, gc=False):
     """CHANNEL_UNPARK: a transfer, a bridge or its hangup (after LegHangup then) took the leg out of park."""
 
     leg: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class LegAnswered:
+class LegAnswered(Struct, frozen=True, gc=False):
     """CHANNEL_ANSWER."""
 
     leg: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class LegHangup:
+class LegHangup(Struct, frozen=True, gc=False):
     """CHANNEL_HANGUP: the leg begins to go; its recordings end after it."""
 
     leg: str
@@ -113,8 +112,7 @@ class LegHangup:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegGone:
+class LegGone(Struct, frozen=True, gc=False):
     """CHANNEL_HANGUP_COMPLETE or CHANNEL_DESTROY: nothing more will happen on the leg. Both usually come."""
 
     leg: str
@@ -122,8 +120,7 @@ class LegGone:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegMoved:
+class LegMoved(Struct, frozen=True, gc=False):
     """CHANNEL_UUID: the leg that was ``old`` is called ``leg`` now."""
 
     leg: str
@@ -131,8 +128,7 @@ class LegMoved:
     old: str
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(Struct, frozen=True, gc=False):
     """CHANNEL_EXECUTE_COMPLETE. Match it by event_uuid: the core gives what we did not order one of its own.
 
     ``cause`` is of ``bridge`` alone: the hangup cause of who answered, or why nobody did; empty if not told.
@@ -146,8 +142,7 @@ class Executed:
     cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DigitPressed:
+class DigitPressed(Struct, frozen=True, gc=False):
     """DTMF: one of 0-9 * # A-D, and how long it was held, in seconds (0 to 60)."""
 
     leg: str
@@ -156,8 +151,7 @@ class DigitPressed:
     duration_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class RecordStarted:
+class RecordStarted(Struct, frozen=True, gc=False):
     """RECORD_START of the background recorder.
 
     Attributes:
@@ -174,8 +168,7 @@ class RecordStarted:
     recording: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordStopped:
+class RecordStopped(Struct, frozen=True, gc=False):
     """RECORD_STOP of the background recorder: the file is closed.
 
     Attributes:
@@ -196,8 +189,7 @@ class RecordStopped:
     hangup: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True, gc=False):
     """HEARTBEAT: the switch lives.
 
     Attributes:
@@ -217,8 +209,7 @@ class Heartbeat:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class LegBridged:
+class LegBridged(Struct, frozen=True, gc=False):
     """CHANNEL_BRIDGE: a leg is connected with the one that it dialled, answered or with early media alone."""
 
     leg: str
@@ -226,8 +217,7 @@ class LegBridged:
     other: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecorderAttached:
+class RecorderAttached(Struct, frozen=True, gc=False):
     """MEDIA_BUG_START of a background recorder: at its start, and when it follows a transfer to another leg.
 
     Of that nothing else is told (spec 1.11). ``recording`` is our id, as its file is named; None if it isn't ours.
@@ -239,8 +229,7 @@ class RecorderAttached:
     recording: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LegHeld:
+class LegHeld(Struct, frozen=True, gc=False):
     """CHANNEL_HOLD or CHANNEL_UNHOLD: others hold a leg (``uuid_hold``), or let it go; nothing of its sound is read.
 
     Not what a phone does that holds its own call: of such a leg silence is read.
@@ -251,15 +240,13 @@ class LegHeld:
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Forged:
+class Forged(Struct, frozen=True, gc=False):
     """An event of ours that the core did not write: to be counted, not believed."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(Struct, frozen=True, gc=False):
     """An event of ours of which no fact can be made; ``why`` names the header, and holds nothing of its value."""
 
     kind: str

@@ -17,7 +17,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final
 
-from controller.switch.link_session import Session
+from controller.switch.link_session import OWN_EVENTS, OWN_HEADERS, Session
 from controller.switch.link_values import (
     Command,
     CommandDone,
@@ -43,7 +43,7 @@ from controller.switch.link_values import (
     Timings,
 )
 from controller.switch.wire import Gate, Marks, WireClosed, WireRefused
-from controller.switch.wire_codec import Limits, PacketRefused
+from controller.switch.wire_codec import Headers, Limits, PacketRefused
 from controller.switch.wire_thread import WireThread
 
 __all__ = [
@@ -90,6 +90,7 @@ class Link:
         address: where the switch is.
         events: names to subscribe to (HEARTBEAT and BACKGROUND_JOB are added, and not given unless named here).
             To send a ``sendmsg``, CHANNEL_EXECUTE_COMPLETE and a hangup event must be among them: they end it.
+        headers: of events of these names give only these headers, and what the link itself reads of them.
         observe: telemetry hook; see link_values.
         timings, limits, marks: every time, size and threshold.
         gate: see wire.py; where it refuses the session ends, and nothing more is written on it.
@@ -103,6 +104,7 @@ class Link:
         address: SwitchAddress,
         *,
         events: Sequence[str],
+        headers: Headers | None = None,
         observe: Observe = _nobody,
         timings: Timings | None = None,
         limits: Limits | None = None,
@@ -116,6 +118,9 @@ class Link:
                 raise ValueError(f"switch {address.name}: {name!r} is no event to subscribe to; name single events")
         self.address = address
         self._events = tuple(events)
+        self._headers = {
+            name: (*kept, *OWN_HEADERS) for name, kept in (headers or {}).items() if name not in OWN_EVENTS
+        }
         self._observe = observe
         self._timings = timings or Timings()
         self._limits = limits
@@ -172,6 +177,7 @@ class Link:
             timings=self._timings,
             previous_core_uuid=self._core_uuid,
             limits=self._limits,
+            headers=self._headers,
             marks=self._marks,
             gate=self._gate,
         )

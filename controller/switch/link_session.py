@@ -43,10 +43,12 @@ from controller.switch.link_values import (
     kind_of,
 )
 from controller.switch.wire import REPLIES, Chunk, Gate, Marks, Target, Wire
-from controller.switch.wire_codec import Event, Frame, Limits, PacketRefused, Unreadable, encode_packet
+from controller.switch.wire_codec import Event, Frame, Headers, Limits, PacketRefused, Unreadable, encode_packet
 from controller.switch.wire_thread import WireThread
 
 OWN_EVENTS: Final = ("HEARTBEAT", "BACKGROUND_JOB")
+OWN_HEADERS: Final = ("Event-Name", "Unique-ID", "Application-UUID")
+"""What a session reads of its user's events; of its own it reads more, so they are always whole."""
 HANGUPS: Final = frozenset({"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY"})
 COMPLETE: Final = "CHANNEL_EXECUTE_COMPLETE"
 
@@ -103,6 +105,7 @@ class Session:
         timings: Timings,
         previous_core_uuid: str | None = None,
         limits: Limits | None = None,
+        headers: Headers | None = None,
         marks: Marks | None = None,
         gate: Gate = lambda: None,
     ) -> None:
@@ -137,7 +140,7 @@ class Session:
             timings.hurry_every,
             timings.hurry_for,
         )
-        self._wire = Wire(thread, target, self, limits=limits, marks=marks, gate=gate)
+        self._wire = Wire(thread, target, self, limits=limits, headers=headers, marks=marks, gate=gate)
         self._queue = EventQueue(self._wire.taken)
 
     # Beginning and end

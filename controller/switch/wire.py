@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controller.switch.wire_codec import Limits
+from controller.switch.wire_codec import Headers, Limits
 from controller.switch.wire_guard import REPLIES, Chunk, GuardedESL, Target, WireClosed, WireRefused
 from controller.switch.wire_thread import WireThread
 
@@ -67,6 +67,7 @@ class Wire:
         receiver: Receiver,
         *,
         limits: Limits | None = None,
+        headers: Headers | None = None,
         marks: Marks | None = None,
         gate: Gate = lambda: None,
     ) -> None:
@@ -86,7 +87,7 @@ class Wire:
         # Each of these is written by one thread alone: the first pair by the hub's, the second by the loop's.
         self._read_events = self._read_bytes = 0
         self._taken_events = self._taken_bytes = 0
-        self._esl = GuardedESL(self, target, limits or Limits())
+        self._esl = GuardedESL(self, target, limits or Limits(), headers or {})
 
     @property
     def untaken(self) -> int:

@@ -22,11 +22,11 @@ from gevent.event import AsyncResult, Event
 from greenswitch import InboundESL
 
 from controller.switch import facts_clean
-from controller.switch.wire_codec import Frame, FrameError, FrameReader, Item, Limits, encode_packet
+from controller.switch.wire_codec import Frame, FrameError, FrameReader, Headers, Item, Limits, encode_packet
 
-READ_SIZE: Final = 65_536
-"""Bytes. What is made of four times as many is returned to the kernel when it is freed, and an event of 2.4 kB then
-takes 6.0 µs to read instead of 3.5 (docs/performance.md, row 1)."""
+READ_SIZE: Final = 262_144
+"""Bytes. The fewer reads, the less often the two threads pass the interpreter to one another: with 64 KiB an event of
+2.4 kB took 0.5 to 1 µs more (docs/performance.md, row 1)."""
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 REPLIES: Final = frozenset({"command/reply", "api/response"})
 Chunk: TypeAlias = tuple[list[Item], int, int]
@@ -88,11 +88,11 @@ class Upward(Protocol):
 class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
     """greenswitch's inbound connection with its holes closed. Lives in the hub's thread; reports to its Wire."""
 
-    def __init__(self, wire: Upward, target: Target, limits: Limits) -> None:
+    def __init__(self, wire: Upward, target: Target, limits: Limits, headers: Headers) -> None:
         super().__init__(target.host, target.port, target.password, timeout=target.connect_seconds)
         self._wire = wire
         self._target = target
-        self._reader = FrameReader(limits)
+        self._reader = FrameReader(limits, headers)
         self._commands_sent: deque[AsyncResult[Frame] | None] = deque()  # None: its reply goes to the loop
         self._outgoing = bytearray()
         self._write_wanted = Event()

@@ -218,7 +218,7 @@ HEADERS = (
     *("Bridge-B-Unique-ID", "Old-Unique-ID", "Channel-Read-Codec-Rate", "Caller-Channel-Created-Time", "Uptime-msec"),
     *("Record-Completion-Cause", "variable_originate_disposition", "variable_last_bridge_to", "Session-Count"),
 )
-FILES = sorted({file for files, _ in facts._KINDS.values() for file in files})
+FILES = sorted({file for kind in facts._KINDS.values() for file in kind.files})
 genuine = st.fixed_dictionaries(
     {
         "Event-Name": st.sampled_from(sorted(facts._KINDS)),
@@ -237,7 +237,7 @@ def seen_of(value: object) -> list[str]:
     """Every text in a fact."""
     if isinstance(value, str):
         return [value]
-    slots = getattr(type(value), "__dataclass_fields__", {})
+    slots = getattr(type(value), "__struct_fields__", ())
     return [text for name in slots for text in seen_of(getattr(value, name))]
 
 

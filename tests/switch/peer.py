@@ -33,9 +33,9 @@ def raw_event(body: bytes) -> bytes:
 
 
 def event(name: str, **headers: Any) -> bytes:
-    """An event as the switch frames it; headers with dashes are given with underscores, `_body` as it is."""
+    """An event as the switch sends it; headers with dashes are given with underscores, `_body` as it is."""
     named = {key if key == "_body" else key.replace("_", "-"): value for key, value in headers.items()}
-    return raw_event(json.dumps({"Event-Name": name, "Core-UUID": CORE, **named}).encode())
+    return raw_event(json.dumps({"Event-Name": name, "Core-UUID": CORE, **named}, separators=(",", ":")).encode())
 
 
 def notice(body: bytes | None = b"Disconnected, goodbye.\nSee you at ClueCon!\n", **headers: str) -> bytes:

@@ -41,6 +41,8 @@ from controller.switch.facts import (
     Refusal,
     Unusable,
 )
+from controller.switch.wire_codec import FrameReader
+from tests.switch.peer import raw_event
 
 LINES = (Path(__file__).parent / "data" / "facts_events.jsonl").read_bytes().splitlines()
 """Events of a real switch, the forged ones too, without headers that are not read; repeated keys are kept."""
@@ -156,6 +158,54 @@ def test_every_event_subscribed_to_is_read_but_the_links_own() -> None:
     assert {event["Event-Name"] for event in GENUINE} == set(EVENTS) - {"BACKGROUND_JOB"}
     assert len(set(EVENTS)) == len(EVENTS)
     assert all(not isinstance(facts.parse(event), Forged | Unusable | None) for event in GENUINE)
+
+
+class Read(dict[str, Any]):
+    """An event that notes which of its headers were asked for."""
+
+    def __init__(self, event: dict[str, Any]) -> None:
+        super().__init__(event)
+        self.asked: set[str] = set()
+
+    def get(self, header: str, default: Any = None) -> Any:
+        self.asked.add(header)
+        return super().get(header, default)
+
+    def __contains__(self, header: object) -> bool:
+        self.asked.add(str(header))
+        return super().__contains__(header)
+
+    def __getitem__(self, header: str) -> Any:
+        self.asked.add(header)
+        return super().__getitem__(header)
+
+
+BRIDGE_ENDED: dict[str, object] = {"Application": "bridge", "variable_originate_disposition": "SUCCESS"}
+
+
+@pytest.mark.parametrize("name", facts.HEADERS)
+def test_the_headers_that_are_read_are_those_that_are_kept(name: str) -> None:
+    """What facts are made of is what the wire keeps of an event: nothing is missing, and nothing is kept in vain."""
+    ways = [BY_NAME[name], changed(name, {"Answer-State": None}), changed(name, BRIDGE_ENDED)]
+    asked: set[str] = set()
+    for event in ways:
+        read = Read(event)
+        assert facts.parse(read) == facts.parse(event)
+        asked |= read.asked
+    if name == "CHANNEL_PARK":
+        asked |= {"variable_fsrec_account", "variable_fsrec_document"}
+    assert asked | {"Unique-ID"} == set(facts.HEADERS[name])
+    assert len(facts.HEADERS[name]) == len(set(facts.HEADERS[name]))
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_the_wire_keeps_what_a_fact_is_made_of(line: bytes) -> None:
+    """Of what a real switch wrote no more is kept than is read; of what sendevent sent, all that gives it away."""
+    (kept,) = FrameReader(headers=facts.HEADERS).feed(raw_event(line))
+    assert isinstance(kept, dict)
+    assert facts.parse(kept) == facts.parse(orjson.loads(line))
+    if b'"Command"' not in line:
+        assert set(kept) <= set(facts.HEADERS[kept["Event-Name"]])
 
 
 # --- forgery --------------------------------------------------------------------------------------
@@ -388,6 +438,8 @@ def test_no_mutation_of_a_real_event_raises_or_leaks(
     """A real event with headers replaced, added, taken out is None or a fact whose texts are short and visible."""
     mutated = {header: value for header, value in {**event, **added}.items() if header not in removed}
     fact = facts.parse(mutated)
+    kept = facts.HEADERS.get(str(mutated.get("Event-Name")), ())
+    assert facts.parse({header: mutated[header] for header in kept if header in mutated}) == fact
     if fact is None:
         return
     if "Command" in mutated:
@@ -401,7 +453,7 @@ def texts_of(value: object) -> list[str]:
     """All texts in a fact."""
     if isinstance(value, str):
         return [value]
-    names = getattr(type(value), "__dataclass_fields__", {})
+    names = getattr(type(value), "__struct_fields__", ())
     return [text for name in names for text in texts_of(getattr(value, name))]
 
 

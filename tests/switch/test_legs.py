@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from controller.calls.ports import Callee, Meanwhile, ParkedLeg, Question, Sound, SoundFile
 from controller.documents.call import CallInfo
@@ -530,4 +531,4 @@ def test_what_calls_keep_of_a_leg() -> None:
     """What is not known of it has the form that calls expect."""
     info = LegInfo("1001", "", "", "", "", "", False, 8000, None, "")
     assert call_info(info) == CallInfo("1001")
-    assert call_info(replace(info, ringback=True)) == CallInfo("1001", ringback=True)
+    assert call_info(structs.replace(info, ringback=True)) == CallInfo("1001", ringback=True)

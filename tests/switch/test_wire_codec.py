@@ -21,7 +21,7 @@ from controller.switch.wire_codec import (
     Unreadable,
     encode_packet,
 )
-from tests.switch.peer import api, frame, notice, raw_event, reply
+from tests.switch.peer import api, event, frame, notice, raw_event, reply
 
 # Packets out
 
@@ -227,3 +227,82 @@ def test_any_event_round_trips(fields: dict[str, Any]) -> None:
         return
     swapped = frame({"Content-Type": "text/event-json"}, body)
     assert FrameReader().feed(raw_event(body) + swapped) == [fields, fields]
+
+
+# Headers that are kept
+
+KEPT = {"RECORD_STOP": ("Event-Name", "Unique-ID", "Command", "n"), "DTMF": ("Event-Name", "DTMF-Digit")}
+
+
+def kept(item: Item) -> Item:
+    """What a reader with `KEPT` is to give of an event."""
+    if not isinstance(item, dict) or (names := KEPT.get(str(item.get("Event-Name")))) is None:
+        return item
+    return {name: value for name, value in item.items() if name in names}
+
+
+def test_of_an_event_those_headers_are_kept_that_are_asked_for() -> None:
+    """Of names that are asked for in part; of all others, and of what is no event, all."""
+    some = event("RECORD_STOP", Unique_ID="a", Record_File_Path="/a.wav", _body="x")
+    other = event("CHANNEL_PARK", Unique_ID="a")
+    items = FrameReader(headers=KEPT).feed(some + other + api("x"))
+    assert items == [{"Event-Name": "RECORD_STOP", "Unique-ID": "a"}, *FrameReader().feed(other + api("x"))]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"Event-Name":"DTMF","DTMF-Digit":"5","DTMF-Digit":["6"]}',
+        rb'{"Event-Name":"RECORD_STOP","Comm\u0061nd":"x"}',
+        rb'{"Event-Name":"RECORD_STOP","Command":null}',
+        rb'{"Event-Name":"RECORD_STOP","Command":null,"Command":7}',
+        rb'{"Event-Name":"RECORD_STOP","n":{"n":[1,true,1.5,{}]},"x":{"Command":"x"}}',
+        b'{"Event-Name":"RECORD_STOP","n":"M\xfcller"}',
+        rb'{"Event-Name":"RECORD_STOP","n":"M\u00fcller \ud83d\ude00 \n"}',
+        rb'{"Event-Name":"RECORD_STOP_","x":"1"}',
+        rb'{"Event-Name":"RECORD_STOP\u0020","x":"1"}',
+        b'{"Event-Name":"RECORD_STOP","x":"' + b"y" * 70_000 + b'","n":"1"}',
+        b'{"Event-Name":"RECORD_STOP","x":' + b"[" * 900 + b"]" * 900 + b',"n":"1"}',
+    ],
+)
+def test_what_is_kept_is_what_it_was(body: bytes) -> None:
+    """Keys that come twice, are written otherwise, hold no text: each is read as if all were kept."""
+    (whole,) = FrameReader().feed(raw_event(body))
+    assert isinstance(whole, dict)
+    assert FrameReader(headers=KEPT).feed(raw_event(body)) == [kept(whole)]
+
+
+@pytest.mark.parametrize("name", [b'"RECORD_STOP"', b'["DTMF"]', b'"X"', b"null"])
+def test_an_event_of_two_names_is_kept_whole(name: bytes) -> None:
+    """The last name is the one that counts, so nothing is left out by the first."""
+    body = b'{"Event-Name":"DTMF","Unique-ID":"a","x":"1","Event-Name":' + name + b"}"
+    assert FrameReader(headers=KEPT).feed(raw_event(body)) == FrameReader().feed(raw_event(body))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"", b",", b"}x", b',"x":"\\q"}', b',"x":nul}', b',"x":"\x01"}', b',"x":' + b"[" * 100_000, b',"x":"\\ud800"}'],
+)
+def test_an_event_that_is_unreadable_is_so_where_nothing_of_that_is_kept(rest: bytes) -> None:
+    """What is no JSON is found wherever it stands, and told as ever; the next event is read."""
+    body, after = b'{"Event-Name":"RECORD_STOP"' + rest, event("RECORD_STOP", n="1")
+    items = FrameReader(headers=KEPT).feed(raw_event(body) + after)
+    assert items == [*FrameReader().feed(raw_event(body)), {"Event-Name": "RECORD_STOP", "n": "1"}]
+    assert isinstance(items[0], Unreadable)
+
+
+def test_a_name_that_the_body_does_not_hold_is_not_its_own() -> None:
+    """Where the length ends before the name does, the event is unreadable, and what follows is another frame."""
+    data = b'Content-Length: 2\nContent-Type: text/event-json\n\n{"Event-Name":"DTMF","x":"1"}\n\n' + api("x")
+    items = FrameReader(headers=KEPT).feed(data)
+    assert isinstance(items[0], Unreadable)
+    assert items == FrameReader().feed(data)
+
+
+@given(st.lists(st.integers(min_value=0, max_value=400), max_size=10))
+def test_any_chunking_keeps_the_same(cuts: list[int]) -> None:
+    """Also where a read ends within the name."""
+    data = event("RECORD_STOP", n="1", x="2") + event("DTMF", x="2") + event("X", x="2")
+    edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    items = read_all(FrameReader(headers=KEPT), *(data[a:b] for a, b in pairwise(edges)))
+    assert items == [kept(item) for item in FrameReader().feed(data)]
