@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.raw`` reads one line of JSON (host, port, password, destination, recordings, hold) and takes
 every leg over that parks at that destination, with fsrec's own commands in one write: disarm, mark and lock, answer,
-``record_session``. With ``hold`` it does not record at once, but all of them, pipelined, at a line ``go N``, as soon as
-it has N; it then writes the Unix time of the first command. A line ``forget`` forgets the legs.
+``record_session``. With ``hold`` it does not record at once, but all of them, pipelined, at a line ``go N``, as
+soon as it has N; it then writes the Unix time of the first command. A line ``forget`` forgets the legs.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from controller.switch.link import Timings
 from tests.switch.peer import Conn, Peer, api, event, reply
 
 QUICK = Trial(recording=0.0, patience=0.3)
-TIMINGS = Timings(connect=2.0, auth=2.0, reply=2.0, hurry_every=0.0)
+TIMINGS = Timings(connect=2.0, auth=2.0, reply=2.0, hurry_every=0.0, awake_every=0.0)
 PASSWORD = "pw"
 OTHER = "50025a09-4c0c-4a8c-800c-88bd3014e327"
 WAV = b"RIFF" + bytes(40) + bytes(800)

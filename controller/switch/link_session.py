@@ -139,6 +139,8 @@ class Session:
             timings.auth,
             timings.hurry_every,
             timings.hurry_for,
+            timings.awake_every,
+            timings.awake_for,
         )
         self._wire = Wire(thread, target, self, limits=limits, headers=headers, marks=marks, gate=gate)
         self._queue = EventQueue(self._wire.taken)

@@ -74,6 +74,8 @@ class Timings:
         lived: a session this long makes the next pause the first one again.
         hurry_every: between line breaks in `Session.urgent`; 0 for never.
         hurry_for: how long one `Session.urgent` hurries at most.
+        awake_every: between line breaks while there are calls, on a connection where nothing comes; 0 for never.
+        awake_for: how long that goes on after an event other than a heartbeat.
 
     """
 
@@ -88,6 +90,8 @@ class Timings:
     lived: float = 30.0
     hurry_every: float = 0.002
     hurry_for: float = 1.0
+    awake_every: float = 0.005
+    awake_for: float = 1.0
 
 
 class Lack(StrEnum):

@@ -47,7 +47,7 @@ class WireRefused(WireClosed):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect, as whom, and how long each step may take (seconds)."""
+    """Where to connect, as whom, and how long each step may take (seconds); how the switch is hurried (`Timings`)."""
 
     host: str
     port: int
@@ -56,6 +56,8 @@ class Target:
     auth_seconds: float
     hurry_every: float
     hurry_seconds: float
+    awake_every: float = 0.0
+    awake_seconds: float = 0.0
 
 
 class Upward(Protocol):
@@ -99,8 +101,8 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         self._resume = Event()
         self._opening = True
         self._ended: WireClosed | None = None
-        self._hurry_until = 0.0
-        self._hurrying = self._writing = False
+        self._hurry_until = self._awake_until = 0.0
+        self._hurrying = self._waking = self._writing = self._held_back = False
         self._greenlets: set[gevent.Greenlet[..., object]] = set()
 
     def run(self) -> None:
@@ -252,6 +254,8 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         finally:
             if out:
                 self._wire.deliver((out, events, len(data)))
+            if events and not (events == 1 and any(map(_is_heartbeat, out))):
+                self._keep_awake()
         if self._reader.error:
             raise self._reader.error
 
@@ -284,6 +288,7 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
     def _hold_back(self) -> None:
         if not self._wire.above_high():
             return
+        self._held_back = True
         self._wire.tell_paused(True)
         while True:
             # Cleared before looking: whoever takes events after this look sees `paused` and sets it again.
@@ -291,6 +296,7 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             if not self._wire.above_low():
                 break
             self._resume.wait()
+        self._held_back = False
         self._wire.last_read = time.monotonic()  # the silence while we didn't listen was ours
         self._wire.tell_paused(False)
 
@@ -334,9 +340,35 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         self._hurrying = False
         self._greenlets.discard(gevent.getcurrent())
 
+    def _keep_awake(self) -> None:
+        if self._target.awake_every > 0:
+            self._awake_until = time.monotonic() + self._target.awake_seconds
+            if not self._waking and self._ended is None:
+                self._waking = True
+                self._greenlets.add(gevent.spawn(self._wake_along))
+
+    def _wake_along(self) -> None:
+        """Hurry a little while calls come and go: nobody can tell when the next one parks.
+
+        Only a connection on which nothing is coming: where the switch says its last and closes, a write that crosses
+        that ends the connection before it is read.
+        """
+        every = self._target.awake_every
+        while self._ended is None and (now := time.monotonic()) < self._awake_until:
+            idle = now - self._wire.last_read >= every and not self._held_back
+            if idle and not self._hurrying and not self._writing and not self._outgoing:
+                self._queue(b"\n")
+            gevent.sleep(every)
+        self._waking = False
+        self._greenlets.discard(gevent.getcurrent())
+
     def _raise_if_ended(self) -> None:
         if self._ended is not None:
             raise self._ended
+
+
+def _is_heartbeat(item: Item) -> bool:
+    return isinstance(item, dict) and item.get("Event-Name") == "HEARTBEAT"
 
 
 def _say(error: BaseException) -> str:

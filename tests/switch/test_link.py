@@ -789,7 +789,7 @@ async def test_urgent() -> None:
 
 
 async def test_never_hurried() -> None:
-    """With hurry_every 0 nothing is ever sent but commands."""
+    """With hurry_every and awake_every 0 nothing is ever sent but commands."""
     checked = asyncio.Event()
 
     async def script(conn: Conn) -> None:
@@ -799,7 +799,7 @@ async def test_never_hurried() -> None:
         await conn.send(api("a"))
         await conn.until_eof()
 
-    async with served(script, timings=Timings(hurry_every=0)) as session:
+    async with served(script, timings=Timings(hurry_every=0, awake_every=0)) as session:
         async with session.urgent():
             await session.send(Text("api a"))
         assert checked.is_set()

@@ -69,13 +69,20 @@ async def thread() -> AsyncIterator[WireThread]:
     assert not thread._thread.is_alive()
 
 
-def target(port: int, *, connect: float = 5, auth: float = 5, host: str = "127.0.0.1") -> Target:
-    return Target(host, port, SECRET, connect, auth, 0.002, 0.2)
+def target(
+    port: int, *, connect: float = 5, auth: float = 5, host: str = "127.0.0.1", awake: tuple[float, float] = (0, 0)
+) -> Target:
+    return Target(host, port, SECRET, connect, auth, 0.002, 0.2, *awake)
 
 
 @asynccontextmanager
 async def opened(
-    thread: WireThread, script: Script, *, limits: Limits | None = None, marks: Marks | None = None
+    thread: WireThread,
+    script: Script,
+    *,
+    limits: Limits | None = None,
+    marks: Marks | None = None,
+    awake: tuple[float, float] = (0, 0),
 ) -> AsyncIterator[tuple[Wire, Sink]]:
     """An authenticated wire to a peer that then plays `script`."""
 
@@ -88,7 +95,7 @@ async def opened(
 
     async with Peer(play) as peer:
         sink = Sink()
-        wire = Wire(thread, target(peer.port), sink, limits=limits, marks=marks)
+        wire = Wire(thread, target(peer.port, awake=awake), sink, limits=limits, marks=marks)
         await wire.open()
         opened.set()
         try:
@@ -675,6 +682,33 @@ async def test_hurry_ends_by_itself(thread: WireThread) -> None:
                 await round_trip.wait()
                 if not wire._esl._hurrying:
                     ended.set()
+
+
+async def test_events_keep_the_switch_awake(thread: WireThread) -> None:
+    """After an event line breaks are sent between packets, until none came for a while; not for a heartbeat."""
+    checked = asyncio.Event()
+
+    async def script(conn: Conn) -> None:
+        await conn.send(event("HEARTBEAT"))
+        assert await conn.packet() == "api a"
+        assert conn.line_breaks == 0
+        await conn.send(api("x"), event("CHANNEL_PARK"))
+        for _ in range(5):
+            assert await conn.reader.readline() == b"\n"
+        checked.set()
+        assert await conn.packet() == "api b"
+        await conn.send(api("y"))
+        assert await conn.until_eof() == b""
+
+    async with opened(thread, script, awake=(0.002, 0.2)) as (wire, sink):
+        await sink.until(lambda: sink.events)
+        wire.write(encode_packet("api a"), 1)
+        async with asyncio.timeout(10):
+            await checked.wait()
+            while wire._esl._waking:
+                await asyncio.sleep(0.01)
+        wire.write(encode_packet("api b"), 1)
+        await sink.until(lambda: len(sink.items) == 4)
 
 
 def test_target_hides_the_password() -> None:
