@@ -157,6 +157,21 @@ async def test_what_python_prints_is_logged(log: Log) -> None:
     assert all(line.isprintable() for line in log.lines)
 
 
+def test_a_line_that_cannot_be_written(log: Log) -> None:
+    """Whoever said it goes on; once lines can be written again one says that it is missing."""
+    log.configure()
+    write = log.stream.write
+
+    def refuse(_line: str) -> int:
+        log.stream.write = write  # type: ignore[method-assign]
+        raise OSError
+
+    log.stream.write = refuse  # type: ignore[method-assign]
+    structlog.get_logger("x").info("call.answered")
+    structlog.get_logger("x").info("call.ended")
+    assert [event["event"] for event in log.events] == ["line.unwritable", "call.ended"]
+
+
 def test_secrets(log: Log) -> None:
     """Secrets are hidden by their value anywhere, by their key, and as user of a URL."""
     log.configure(secrets=(SECRET, "pin", ""))

@@ -31,9 +31,6 @@ REFUSED = "NORMAL_TEMPORARY_FAILURE"
 CONGESTED = "SWITCH_CONGESTION"
 """Cause of a call that is one too many (limits.calls), or comes when there is too much to do."""
 
-SECOND_LOOK = 1.0
-"""Seconds between the two looks for legs parked meanwhile: a new row is up to 290 ms late (spec/measured.md)."""
-
 
 @dataclass(slots=True)
 class CallDesk:
@@ -44,7 +41,6 @@ class CallDesk:
     telemetry: Telemetry
     limit: int = 2000
     refuse: Callable[[str], str | None] = lambda _switch: None
-    second_look: float = SECOND_LOOK
     patrol: float = PATROL
     _held: set[tuple[str, str]] = field(default_factory=set)
     _living: Living = field(init=False)
@@ -174,6 +170,7 @@ class CallDesk:
 
     def connecting(self, switch: str) -> None:
         """Hear that a link is there: no step begins on a leg that may have been taken by others meanwhile."""
+        self._looks.end_patrol(switch)
         self._held = {
             (place, leg) for place, leg in self._held if place != switch
         }  # what was let go is not told again
@@ -201,17 +198,14 @@ class CallDesk:
                 self._living.departed.forget(call, SWITCH_LOST)
 
     async def go_on(self, switch: str) -> None:
-        """Go on with the documents of a switch's calls, and take the legs parked meanwhile. Raises SwitchAway."""
+        """Go on with the documents of a switch's calls, and take the legs parked meanwhile. Raises SwitchAway.
+
+        Those whose row came late are taken soon after: nobody waits for that look to find none.
+        """
         for run in self._living.of(switch):
             if run.runner is None and run.task is None:
                 self._living.start(run, functools.partial(self._resume, run))
-        for wait in (0.0, self.second_look):
-            await asyncio.sleep(wait)
-            with self._living.noting_who_leaves() as left:
-                waiting = await self.rooms.legs.waiting(switch)
-            for leg in waiting:
-                if (switch, leg.leg) not in left:
-                    self.parked(leg)
+        await self._looks.for_parked(switch)
         self._looks.begin_patrol(switch)
 
     async def adopt(self, switch: str) -> None:

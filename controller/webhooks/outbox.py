@@ -32,6 +32,7 @@ IDENTITY_HEADER = "webhook-id"
 
 _BREATH = 0.02  # seconds between two looks into the store: what ends or comes meanwhile is looked for together
 _GATHER = 0.01  # seconds that an ended attempt waits for others before it is stored
+_TOGETHER = 25  # that are stored at once: the other half of those that may wait to be stored ends meanwhile
 _AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
 _ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
 _UNSTORED = 50  # attempts that may wait to be stored before no more are made: after a kill they come twice
@@ -116,6 +117,7 @@ class Outbox:
         self._busy: set[str] = set()
         self._given_up: set[str] = set()  # fetched, and to be given back
         self._ended: list[_Ended] = []
+        self._gathering: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._stopping = False
@@ -258,12 +260,16 @@ class Outbox:
             self._sending -= 1
         origin.silent = 0 if attempt.status is not None else origin.silent + 1
         origin.storing += 1
-        if not self._ended:  # those that end at about the same time share a commit
-            asyncio.get_running_loop().call_later(_GATHER, self._store_ended)
         self._ended.append((origin, row, attempt, verdict))
+        if len(self._ended) == 1:  # those that end at about the same time share a commit
+            self._gathering = asyncio.get_running_loop().call_later(_GATHER, self._store_ended)
+        elif len(self._ended) == _TOGETHER:
+            self._store_ended()
         self._start()
 
     def _store_ended(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
         ended, self._ended = self._ended, []
         if not ended:  # a stop has stored them already
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.calls.desk import CONGESTED, REFUSED, SECOND_LOOK, CallDesk
+from controller.calls.desk import CONGESTED, REFUSED, CallDesk
 from controller.calls.events import (
     CallEnded,
     CallFailed,
@@ -21,7 +21,7 @@ from controller.calls.events import (
     LegLeftAlone,
 )
 from controller.calls.living import LOST, SWITCH_LOST
-from controller.calls.looks import AT_ONCE, PATROL
+from controller.calls.looks import AT_ONCE, PATROL, SECOND_LOOK
 from controller.documents.call import Call, CallInfo, CallState
 from controller.recordings.model import Delivery, Recording, State, new_id
 from controller.recordings.ports import CommandFailed, NotHeld, SwitchAway
@@ -944,21 +944,40 @@ async def test_a_released_leg_that_cannot_be_looked_at() -> None:
 
 @virtual
 async def test_legs_parked_while_nobody_was_there() -> None:
-    """Those parked now are taken, and, a second later, those whose row came late; each once, claimed ones only."""
+    """Those parked now are taken, and, a second later, those whose row came late; each once, and no connect waits."""
     world = World(FOREVER)
     world.boot()
     world.linked = False
     world.park("early")
     world.linked = True
-    connecting = asyncio.get_running_loop().create_task(world.relink())
+    async with asyncio.timeout(SECOND_LOOK / 2):
+        await world.relink()
+    await world.settle(SECOND_LOOK / 2)
+    assert {call.leg for call in world.calls.values()} == {"early"}
+    world.linked = False
+    world.park("late")
+    world.linked = True
+    await world.settle()
+    assert world.log == ["take_over", "take_over"]
+    assert {call.leg for call in world.calls.values()} == {"early", "late"}
+
+
+@virtual
+async def test_a_second_look_of_a_former_link() -> None:
+    """It is not made once the link has come back: what the new connect has not looked at would be misjudged."""
+    world = World(FOREVER)
+    daemon = world.boot()
+    await world.relink()
     await world.settle(SECOND_LOOK / 2)
     world.linked = False
     world.park("late")
     world.linked = True
-    await connecting
+    daemon.desk.connecting(SWITCH)
     await world.settle()
-    assert world.log == ["take_over", "take_over"]
-    assert {call.leg for call in world.calls.values()} == {"early", "late"}
+    assert not world.calls
+    await world.relink()
+    await world.settle(SECOND_LOOK / 2)
+    assert {call.leg for call in world.calls.values()} == {"late"}
 
 
 @virtual

@@ -169,7 +169,7 @@ async def test_a_link_that_goes_amid_an_item(back: float) -> None:
     await ended(world)
     assert world.sounds == ["a", "b"]
     over, begun = world.heard[0][2], next(begin for name, begin, _ in world.heard if name == "b")
-    assert begun - max(over, back_at - 1.0) < 0.2
+    assert begun - max(over, back_at) < 0.2
     assert world.told == {0: "good", 1: "good"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -15,6 +15,7 @@ from controller.recordings.model import Delivery, NoticeKind, Recording, new_id
 from controller.store import (
     Attempt,
     DeliveryState,
+    Fetched,
     OutboxRow,
     OwnQueue,
     SharedQueue,
@@ -22,6 +23,8 @@ from controller.store import (
     StoreFailed,
     StoreLedger,
     Transaction,
+    Verdict,
+    Wanted,
     open_store,
     statements,
 )
@@ -30,6 +33,7 @@ from controller.web.guard import AddressGuard
 from controller.webhooks import IDENTITY_HEADER, CallbackClient, Outbox, Timeouts, WebhookSettings
 from controller.webhooks.events import DeliveryAttempted, DeliveryGivenUp, DeliverySucceeded, OutboxStalled
 from tests.harness.receiver import Answer, Receiver
+from tests.recordings.virtual import virtual
 from tests.store.values import call, notice, recording
 
 DEADLINE = 20.0
@@ -571,3 +575,56 @@ async def test_nobody_needs_to_observe(bench: Bench) -> None:
         await bench.finish()
         counts = await bench.store.read(lambda reader: reader.counts())
         assert counts[DeliveryState.DELIVERED] == 1
+
+
+class Shelf:
+    """A queue of rows to one receiver; it notes how many attempts were stored together, and when."""
+
+    def __init__(self, count: int) -> None:
+        url, origin = "http://127.0.0.1/status", "http://127.0.0.1:80"
+        self.rows = [
+            OutboxRow(delivery, delivery.id, 1, origin, DeliveryState.PENDING, 0.0, 0.0, 0, 0)
+            for delivery in (Delivery(f"{number}", "acme", "swml", "POST", url, (), b"") for number in range(count))
+        ]
+        self.stored: list[tuple[float, int]] = []
+        self.rest = 60.0
+
+    async def fetch(self, now: float, wanted: Wanted) -> Fetched:
+        rows, self.rows = self.rows, []
+        return Fetched(rows, "", None)
+
+    async def give_back(self, deliveries: Collection[str]) -> None:
+        assert not deliveries
+
+    async def leave(self) -> None:
+        return
+
+    async def replay(self, identity: str) -> OutboxRow | None:
+        raise AssertionError(identity)
+
+    async def attempted(self, ended: Sequence[tuple[OutboxRow, Attempt, Verdict]]) -> None:
+        await asyncio.sleep(0.1)
+        self.stored.append((asyncio.get_running_loop().time(), len(ended)))
+
+
+class Prompt:
+    """A client whose receivers answer at once."""
+
+    async def send(self, *_: object) -> Attempt:
+        return Attempt(0.0, 0.0, 200, None, "", b"", None)
+
+
+@virtual
+async def test_attempts_are_stored_together() -> None:
+    """Half of those that may wait is stored at once, while the other half ends; a few wait a moment for others."""
+    shelf, began = Shelf(105), asyncio.get_running_loop().time()
+    outbox = Outbox(shelf, Prompt(), lambda *_: {})
+    running = asyncio.create_task(outbox.run())
+    await asyncio.sleep(1.0)
+    outbox.stop()
+    await running
+    sizes = [size for _, size in shelf.stored]
+    assert sum(sizes) == 105
+    assert max(sizes) == 25
+    assert [round(at - began, 2) for at, _ in shelf.stored][:2] == [0.1, 0.1]
+    assert shelf.stored[-1][0] - began < 0.4
