@@ -2,8 +2,8 @@
 
 fsrec's recordings are the next step of each call's document, which sleeps until one moment for all of them: so what
 is measured is the whole stack (timer, step, row, command, RECORD_START, callback in the outbox) and no HTTP server or
-client. The clock starts at that moment, at which no sleep is over yet, and stops at the last RECORD_START by the
-switch's clock, or the last callback's row, whichever is later. The receiver answers: delivering goes on meanwhile.
+client: the receiver answers no callback before all are queued. The clock starts at that moment, at which no sleep is
+over yet, and stops at the last RECORD_START by the switch's clock, or the last callback's row, whichever is later.
 
 The raw client holds 500 legs taken over alike, and writes all its commands at once: until the last RECORD_START.
 """
@@ -19,12 +19,14 @@ from collections.abc import Sequence
 from benchmarks.row import OURS as LABEL
 from benchmarks.row import Row, Scale, Side, Verdict
 from benchmarks.stage import OURS, RAW, Stage, stage
+from tests.harness.receiver import Answer
 from tests.scenarios.daemon import record_call, swml
 
 CALLS = 500
 ROUNDS = 5
 ARRIVING = 100
 """Calls a second, while they are set up."""
+CALLBACKS = "/status"
 SETTLED = 5.0
 """Seconds from the last call's arrival until all record."""
 
@@ -48,6 +50,8 @@ async def _arrive(here: Stage, destination: str, calls: int, sleeping: float) ->
 
 async def _round(here: Stage, destination: str, calls: int) -> tuple[float, float]:
     """Starts per second of one round, and processor seconds that they took."""
+    queued_all = asyncio.Event()
+    here.receiver.plan(CALLBACKS, Answer(after=queued_all))
     here.ears.legs.clear()
     moment = await _arrive(here, destination, calls, calls / ARRIVING + SETTLED)
     if destination == OURS:
@@ -63,6 +67,7 @@ async def _round(here: Stage, destination: str, calls: int) -> tuple[float, floa
         queued = await _queued(here, calls)
         last = max(last, queued)
     spent = here.cpu(destination) - before
+    queued_all.set()
     await here.hang_up(legs)
     await here.quiet()
     if destination == RAW:

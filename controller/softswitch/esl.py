@@ -179,7 +179,8 @@ class Listener:
             packet.body = rest[:length].split(b"\0")[0].decode("utf-8", "surrogateescape")
             rest = rest[length:]
         self._buffer = rest
-        self._switch.note_command(head.decode("utf-8", "surrogateescape"), self.number)
+        text = head.decode("utf-8", "surrogateescape")
+        self._switch.note_command(f"{text}\n\n{packet.body}" if packet.body else text, self.number)
         return packet
 
     async def _deliver(self) -> None:

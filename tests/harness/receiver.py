@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one request is answered: after `delay` seconds, or never (`hang`), or by closing (`close`)."""
+    """How one request is answered: `delay` seconds later and `after` that, or never (`hang`), or by closing (`close`)."""
 
     status: int = 200
     body: bytes = b""
@@ -52,6 +52,7 @@ class Answer:
     delay: float = 0.0
     hang: bool = False
     close: bool = False
+    after: asyncio.Event | None = None
 
 
 OK = Answer()
@@ -123,6 +124,8 @@ class Receiver:
             await self._over.wait()
         elif answer.delay:
             await asyncio.sleep(answer.delay)
+        if answer.after is not None:
+            await answer.after.wait()
         if (answer.close or answer.hang) and request.transport is not None:
             request.transport.close()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)

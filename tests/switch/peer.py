@@ -56,12 +56,19 @@ class Conn:
         await self.writer.drain()
 
     async def packet(self) -> str:
-        """The next packet, without its end; bare line breaks before it are counted and skipped."""
+        """The next packet, without its end; bare line breaks before it are counted and skipped.
+
+        A body is given as the header that it stands for.
+        """
         lines: list[bytes] = []
         while line := await self.reader.readline():
             if line != b"\n":
                 lines.append(line)
             elif lines:
+                if lines[-1].startswith(b"content-length: "):
+                    body = await self.reader.readexactly(int(lines.pop()[16:]))
+                    assert lines.pop() == b"content-type: text/plain\n"
+                    lines.insert(3, b"execute-app-arg: %s\n" % body)
                 return b"".join(lines).decode().removesuffix("\n")
             else:
                 self.line_breaks += 1

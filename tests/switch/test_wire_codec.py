@@ -67,6 +67,27 @@ def test_packet_accepted(text: str) -> None:
     assert encode_packet(text) == text.encode() + b"\n\n"
 
 
+@given(st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=200))
+def test_a_long_argument_is_the_body(argument: str) -> None:
+    """The switch takes the same argument from a header or, by the length of its bytes, a body: long ones go as this."""
+    argument = f"a{argument}"
+    asked = f"sendmsg x\ncall-command: execute\nexecute-app-arg: {argument}\nEvent-UUID: y"
+    head, _, body = encode_packet(asked).partition(b"\n\n")
+    if len(argument.encode()) < 64:
+        assert (head, body) == (asked.encode(), b"")
+    else:
+        rest = f"content-type: text/plain\ncontent-length: {len(argument.encode())}"
+        assert head == f"sendmsg x\ncall-command: execute\nEvent-UUID: y\n{rest}".encode()
+        assert body == argument.encode()
+
+
+@pytest.mark.parametrize("text", ["api x\nexecute-app-arg: {}", "sendmsg x\n execute-app-arg: {}", "bgapi x {}"])
+def test_nothing_else_is_a_body(text: str) -> None:
+    """An argument is one of a message to a leg alone."""
+    asked = text.format("a" * 100)
+    assert encode_packet(asked) == asked.encode() + b"\n\n"
+
+
 @given(st.text(st.sampled_from("ab:\n\r\0 ") | st.characters()))
 def test_packet_is_one_packet(text: str) -> None:
     """Whatever passes is one packet to the switch: one empty line, at its end, no CR, no NUL."""
