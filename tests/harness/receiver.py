@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one request is answered: `delay` seconds later and `after` that, or never (`hang`), or by closing (`close`)."""
+    """How one request is answered: `delay` s later and `after` that, or never (`hang`), or by closing (`close`)."""
 
     status: int = 200
     body: bytes = b""

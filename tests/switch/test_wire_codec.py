@@ -69,7 +69,7 @@ def test_packet_accepted(text: str) -> None:
 
 @given(st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]), min_size=1, max_size=200))
 def test_a_long_argument_is_the_body(argument: str) -> None:
-    """The switch takes the same argument from a header or, by the length of its bytes, a body: long ones go as this."""
+    """The switch takes the same argument from a header and from a body of so many bytes: long ones go as this."""
     argument = f"a{argument}"
     asked = f"sendmsg x\ncall-command: execute\nexecute-app-arg: {argument}\nEvent-UUID: y"
     head, _, body = encode_packet(asked).partition(b"\n\n")
