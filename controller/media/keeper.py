@@ -182,6 +182,9 @@ class Keeper:
         except (MediaAway, LedgerFailed):
             raise
         except Exception as error:  # one that breaks us must not keep all others
+            now = await self._shelf.recording(identity)
+            if told is UploadFailed and now is not None and now.deleted_at is not None:
+                return  # its files went while they were read; what is there of it is to go at once
             self._not_before[identity] = _now() + LATER
             self._observe(told(identity, f"{type(error).__name__}: {error}"))
 

@@ -448,6 +448,25 @@ async def test_a_recording_deleted_within_its_upload(world: World, bucket: Bucke
     assert (await bucket.names(), world.files(), world.notes()) == ([], [], [])
 
 
+async def test_a_file_that_goes_while_it_is_put_there(
+    world: World, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that fails because its recording was deleted is not put off as one whose files are bad."""
+    world.wait, world.settle = 0.0, 0.2
+    world.again()
+    monkeypatch.setattr(world.media, "keep", lambda _: gone())
+    recording = await world.finished(world.recorded())
+
+    async def gone() -> tuple[Stored, ...]:
+        await world.delete(recording)
+        raise FileNotFoundError(recording.id)
+
+    async with world.keeping():
+        await until(lambda: not world.files())
+        await until(lambda: not world.rows[recording.id].unstored)
+    assert (await bucket.names(), world.of(UploadFailed)) == ([], [])
+
+
 async def test_another_daemon_deletes_what_is_being_put_there(
     world: World, tmp_path: Path, bucket: Bucket, faulty: FaultyS3
 ) -> None:
