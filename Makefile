@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 RUNS := $(VENV)/.runs
 BENCH_STAMP := $(VENV)/.bench-installed
 # Most tests wait for calls: more of them at a time than processors.
-JOBS ?= 6
+JOBS ?= 4
 # Clients of the vendors, which clash: each has an environment of its own.
 SDKS := twilio-9 signalwire-2 signalwire-3.0 signalwire-3.7
 SDK_STAMPS := $(SDKS:%=.venvs/%/.installed)

@@ -3,7 +3,8 @@
 ``python -m benchmarks.raw`` reads one line of JSON (host, port, password, destination, recordings, hold) and takes
 every leg over that parks at that destination, with fsrec's own commands in one write: disarm, mark and lock, answer,
 ``record_session``. With ``hold`` it does not record at once, but all of them, pipelined, at a line ``go N``, as
-soon as it has N; it then writes the Unix time of the first command. A line ``forget`` forgets the legs.
+soon as it has N, or ``go N bodies``: with arguments as the messages' bodies, as fsrec sends long ones; it then writes
+the Unix time of the first command. A line ``forget`` forgets the legs.
 """
 
 from __future__ import annotations
@@ -67,17 +68,17 @@ class RawClient:
         else:
             self.writer.write((taken + self._record(leg)).encode())
 
-    def _record(self, leg: str) -> str:
-        path = f"{self.recordings}/{uuid.uuid4()}.wav"
-        return (
-            f"sendmsg {leg}\ncall-command: execute\nexecute-app-name: record_session\n"
-            f"execute-app-arg: {path} +86400 {VARIABLES}\n\n"
-        )
+    def _record(self, leg: str, *, body: bool = False) -> str:
+        message = f"sendmsg {leg}\ncall-command: execute\nexecute-app-name: record_session\n"
+        argument = f"{self.recordings}/{uuid.uuid4()}.wav +86400 {VARIABLES}"
+        if body:
+            return f"{message}content-type: text/plain\ncontent-length: {len(argument)}\n\n{argument}"
+        return f"{message}execute-app-arg: {argument}\n\n"
 
-    def go(self) -> float:
+    def go(self, *, bodies: bool) -> float:
         """Record all held legs; the time of the first command."""
         began = time.time()
-        self.writer.write("".join(map(self._record, self.legs)).encode())
+        self.writer.write("".join(self._record(leg, body=bodies) for leg in self.legs).encode())
         return began
 
 
@@ -99,9 +100,9 @@ async def main() -> None:
     print("ready", flush=True)
     while line := await told.readline():
         if line.startswith(b"go "):
-            while len(client.legs) < int(line[3:]):  # noqa: ASYNC110 - its own wait is not measured
+            while len(client.legs) < int(line.split()[1]):  # noqa: ASYNC110 - its own wait is not measured
                 await asyncio.sleep(0.01)
-            print(client.go(), flush=True)
+            print(client.go(bodies=line.endswith(b" bodies\n")), flush=True)
         else:
             client.legs.clear()
     serving.cancel()

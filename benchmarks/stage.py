@@ -141,9 +141,9 @@ class Stage:
             while self.daemon.unfinished() or not self.daemon.quiet():  # noqa: ASYNC110 - its store is asked
                 await asyncio.sleep(0.05)
 
-    async def go(self, legs: int) -> float:
+    async def go(self, legs: int, *, bodies: bool = False) -> float:
         """Have the raw client record its legs, when it holds so many; the Unix time of its first command."""
-        return float(await self.tell_raw(f"go {legs}"))
+        return float(await self.tell_raw(f"go {legs} bodies" if bodies else f"go {legs}"))
 
     async def tell_raw(self, line: str) -> str:
         """Say a line to the raw client; its answer, where it gives one."""

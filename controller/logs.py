@@ -279,9 +279,9 @@ def _without_query(url: re.Match[str]) -> str:
 
 
 def _repr(value: object) -> str:
-    if isinstance(value, BaseException):
-        return f"{type(value).__name__}: {value}"
     try:
+        if isinstance(value, BaseException):
+            return f"{type(value).__name__}: {value}"
         return repr(value) if dataclasses.is_dataclass(value) else str(value)
     except Exception:
         return f"<{type(value).__name__} that can't be shown>"

@@ -116,7 +116,7 @@ class Looks:
             await self.living.release(call)  # the link went before it was let go
 
     async def _patrol(self, switch: str) -> None:
-        """Look at each call's leg now and then, evenly: an end or an answer that was not told is seen at last."""
+        """Look for late rows, then at each call's leg now and then, evenly: what was not told is seen at last."""
         with contextlib.suppress(SwitchAway):  # the next connect looks at all, and begins anew
             await asyncio.sleep(SECOND_LOOK)
             await self.for_parked(switch)

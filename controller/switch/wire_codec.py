@@ -32,7 +32,7 @@ _EVENT_BEGIN: Final = re.compile(
 )
 _LENGTH: Final = re.compile(r"[0-9]{1,12}")
 _BODY_HEADER: Final = re.compile(rb"^[ \t]*content-length[ \t]*:", re.IGNORECASE | re.MULTILINE)
-_ARGUMENT: Final = re.compile(rb"^execute-app-arg: +(.{64,})\n?", re.MULTILINE)
+_ARGUMENT: Final = re.compile(rb"^execute-app-arg: +([^ \n].{63,})\n?", re.MULTILINE)
 _RELOADS: Final = (b"reload", b"unload")
 
 
@@ -65,7 +65,7 @@ def encode_packet(text: str, *, kind: str = "packet") -> bytes:
     if not raw or raw.startswith(b"\n") or raw.endswith(b"\n") or b"\n\n" in raw:
         raise PacketRefused(f"{kind}: holds an empty line, which would end it early and begin another command")
     if _BODY_HEADER.search(raw):
-        raise PacketRefused(f"{kind}: has a Content-Length header; no packet of ours has a body")
+        raise PacketRefused(f"{kind}: has a Content-Length header; no packet is given with a body")
     lowered = raw.lower()  # of bytes: ASCII letters only, as the switch compares
     if b"mod_event_socket" in lowered and any(word in lowered for word in _RELOADS):
         raise PacketRefused(f"{kind}: names mod_event_socket and reload or unload; the switch would cut every client")
@@ -74,7 +74,7 @@ def encode_packet(text: str, *, kind: str = "packet") -> bytes:
 
 def _closed(packet: bytes) -> bytes:
     argument = _ARGUMENT.search(packet) if packet.startswith(b"sendmsg ") else None
-    if argument is None:
+    if argument is None or packet.count(b"\nexecute-app-arg:") > 1:
         return packet + b"\n\n"
     head = (packet[: argument.start()] + packet[argument.end() :]).removesuffix(b"\n")
     return b"%s\ncontent-type: text/plain\ncontent-length: %d\n\n%s" % (head, len(argument[1]), argument[1])
@@ -137,7 +137,7 @@ class EventReader:
             name, decode = known
             try:
                 event = decode(body)
-            except (ValueError, RecursionError):
+            except (ValueError, msgspec.MsgspecError, RecursionError):
                 return _whole(body)
             if event.get("Event-Name") == name:
                 return event

@@ -81,9 +81,18 @@ def test_a_long_argument_is_the_body(argument: str) -> None:
         assert body == argument.encode()
 
 
-@pytest.mark.parametrize("text", ["api x\nexecute-app-arg: {}", "sendmsg x\n execute-app-arg: {}", "bgapi x {}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api x\nexecute-app-arg: {}",
+        "sendmsg x\n execute-app-arg: {}",
+        "sendmsg x\nexecute-app-arg: {}\nexecute-app-arg: b",
+        "sendmsg x\nexecute-app-arg: b\nexecute-app-arg: {}",
+        "bgapi x {}",
+    ],
+)
 def test_nothing_else_is_a_body(text: str) -> None:
-    """An argument is one of a message to a leg alone."""
+    """An argument is one of a message to a leg alone, and of two the switch takes the first, from their headers."""
     asked = text.format("a" * 100)
     assert encode_packet(asked) == asked.encode() + b"\n\n"
 
