@@ -35,8 +35,7 @@ _GATHER = 0.01  # seconds that an ended attempt waits for others before it is st
 _TOGETHER = 25  # that are stored at once: the other half of those that may wait to be stored ends meanwhile
 _AHEAD = 8  # rows queued for each attempt that an origin may have in flight: what it takes until the next look
 _ROWS = 4  # rows queued in all for each attempt that may be in flight in all: what bounds the memory
-# After a kill what is in flight comes twice, and
-_UNSTORED = 50  # attempts that may wait to be stored before no more are made
+_UNSTORED = 50  # attempts that may wait to be stored, then no more are made: a kill repeats them, and those in flight
 _PARTING = 2.0  # seconds for giving back what is not delivered, at the end
 _STALLED = (1.0, 5.0, 30.0)  # seconds between tries while the store fails
 _REMEMBERED = 1000  # origins without work whose silence is remembered
