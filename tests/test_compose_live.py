@@ -132,16 +132,6 @@ def test_services_are_confined(stack: Composition, service: str) -> None:
     assert stack.execute(service, "touch", "/tmp/x").returncode == 0  # noqa: S108 - the container's
 
 
-def test_the_doctor_finds_nothing_wrong(stack: Composition) -> None:
-    """`fsrec doctor` in the container: both write and read one directory, and calls come prepared as they should."""
-    said = stack.execute(
-        "fsrec", "fsrec", "doctor", "--config", "/etc/fsrec/fsrec.yaml", "--call", "1001", timeout=90
-    )
-    assert said.returncode == 0, said.stdout
-    assert "and they can be read here" in said.stdout
-    assert "FreeSWITCH can play what is made" in said.stdout
-
-
 LOOK = """
 import sys, urllib.request
 asked = urllib.request.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
@@ -186,6 +176,19 @@ def test_prometheus_reads_the_metrics(stack: Composition) -> None:
     assert [(one["metric"]["switch"], one["value"][1]) for one in found] == [("freeswitch", "1")]
     rules = stack.execute("prometheus", "wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/rules").stdout
     assert json.loads(rules)["data"]["groups"]
+
+
+def test_the_doctor_finds_nothing_wrong(stack: Composition) -> None:
+    """`fsrec doctor` in the container: both write and read one directory, and calls come prepared as they should.
+
+    Its call is recorded, too, and told of later: no caller may come behind it who takes that for its own.
+    """
+    said = stack.execute(
+        "fsrec", "fsrec", "doctor", "--config", "/etc/fsrec/fsrec.yaml", "--call", "1001", timeout=90
+    )
+    assert said.returncode == 0, said.stdout
+    assert "and they can be read here" in said.stdout
+    assert "FreeSWITCH can play what is made" in said.stdout
 
 
 def test_it_stops_when_told(stack: Composition) -> None:
