@@ -25,7 +25,7 @@ async def test_foreign_sounds_and_own_recordings(
     receiver.plan("/b.wav", Answer(200, tone(tmp_path / "b", "wav", rate=48000, hz=600).read_bytes()))
     receiver.plan("/none", 404)
     receiver.plan("/ask", Answer(200, json.dumps({"song": "/a.mp3"}).encode(), {"Content-Type": "application/json"}))
-    urls = [receiver.url("${request_response.song}"), receiver.url("/none"), receiver.url("/b.wav")]
+    urls = [receiver.url("${request_response.song}"), receiver.url("/none"), "silence:0.5", receiver.url("/b.wav")]
     daemon.document.write_text(
         swml(
             {
@@ -42,7 +42,7 @@ async def test_foreign_sounds_and_own_recordings(
             {"set": {"first_url": "${record_call_url}"}},
             record_call(receiver, "second", direction="listen"),
             {"play": {"url": "${first_url}"}},
-            {"play": {"url": "silence:0.5"}},  # else two tones of one pitch are one, where they are made fast
+            {"play": {"url": "silence:0.5"}},  # else two tones are one, where they are made fast
             {"play": {"url": receiver.url("/b.wav"), "volume": -6}},
             {"stop_record_call": {"control_id": "second"}},
             {"hangup": {}},
