@@ -3,7 +3,9 @@
 mod_httapi is FreeSWITCH's own: an application that fetches a document, carries ``<record>`` out in the leg's thread
 and posts the file. It keeps nothing, so what is compared is what a daemon beside the switch costs: event, commit,
 command. Both record a second of the same kind of leg, one call at a time, rounds in turn; the documents come from,
-and the callbacks go to, one receiver in the process that measures.
+and the callbacks go to, one receiver in the process that measures. A call comes at any moment of the switch's frames:
+it begins recorders, and tells the time, on these alone. Neither document answers: there the dialplan has, here
+``record`` does.
 
 * start: CHANNEL_CREATE → RECORD_START by the switch's clock;
 * told: RECORD_STOP by the switch's clock → the callback's (mod_httapi: the post's) arrival by the machine's;
@@ -12,6 +14,8 @@ and the callbacks go to, one receiver in the process that measures.
 
 from __future__ import annotations
 
+import asyncio
+import random
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -28,7 +32,7 @@ from tests.scenarios.daemon import swml
 
 THEIRS = "3001"
 ROUNDS = 5
-CALLS = 6
+CALLS = 12
 """Of a side in a round."""
 FRAME = 20.0
 """Milliseconds of a media frame."""
@@ -79,6 +83,7 @@ def _server(place: Path) -> FreeSwitch | None:
 async def _call(here: Stage, side: str, taken: Taken) -> None:
     here.ears.legs.clear()
     here.receiver.requests.clear()
+    await asyncio.sleep(random.uniform(0, FRAME) / 1000)
     if side == OURS:
         path = "/told"  # twice: that it records, that it has ended
         await here.call(OURS)
@@ -111,7 +116,7 @@ async def measure(place: Path, scale: Scale) -> tuple[str, dict[str, Taken]]:
             sides.append(THEIRS)
         told = here.receiver.url("/told")
         record = {"record": {"max_length": 1, "beep": False, "format": "wav", "status_url": told}}
-        here.receiver.plan("/document", Answer(body=swml({"answer": {}}, record, {"hangup": {}}).encode()))
+        here.receiver.plan("/document", Answer(body=swml(record, {"hangup": {}}).encode()))
         (route,) = here.daemon.raw()["routes"]
         here.daemon.changes["routes"] = [{**route, "document": here.receiver.url("/document")}]
         await here.daemon.spawn()

@@ -104,6 +104,15 @@ async def test_what_waits_shares_a_commit(store: Store, told: Told) -> None:
     assert len(await store.read(lambda reader: reader.unfinished("fs1"))) == 50
 
 
+async def test_much_of_one_turn_is_begun_within_it(store: Store) -> None:
+    """The writer's thread doesn't wait for a turn of the loop that enqueues hundreds: it is busy with the first."""
+    began = threading.Event()
+    works = [store.write(lambda _: began.set()) for _ in range(100)]
+    assert began.wait(DEADLINE)  # the loop stands still meanwhile
+    works += [store.write(lambda _: None) for _ in range(100)]
+    await asyncio.gather(*works)
+
+
 async def test_a_work_that_raises_fails_alone(store: Store, told: Told) -> None:
     """Its own writes are gone, before and after a savepoint; those around it in the group stay."""
     good, lost, gone = recording(), recording(), recording()
