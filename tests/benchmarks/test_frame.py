@@ -12,8 +12,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from benchmarks import __main__ as program
 from benchmarks import catalogue, show
-from benchmarks.row import OURS, Row, Scale, Side, Verdict
+from benchmarks.row import OURS, Benchmark, Row, Scale, Side, Verdict
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -88,3 +89,24 @@ def test_every_benchmark_can_be_asked_for() -> None:
     )
     assert done.returncode == 2
     assert all(name in done.stderr for name in ("nonsense", *names))
+
+
+def test_one_that_fails_costs_no_other_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those behind it are measured and written; the exit says that not all was. A missed target is no failure."""
+
+    async def breaks(_: Scale) -> list[Row]:
+        raise RuntimeError("no switch today")
+
+    async def goes(_: Scale) -> list[Row]:
+        return [ROW]
+
+    file = tmp_path / "rows.json"
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--json", str(file)])
+    for benchmarks, left in (((breaks, goes), 1), ((goes,), 0)):
+        monkeypatch.setattr(program, "BENCHMARKS", [Benchmark(one.__name__, (7,), one) for one in benchmarks])
+        assert program.main() == left
+        assert len(json.loads(file.read_text())["rows"]) == 1
+        said = capsys.readouterr().err
+        assert ("no switch today" in said, "breaks was not measured" in said) == (bool(left), bool(left))
