@@ -25,7 +25,7 @@ from tests.harness.receiver import Answer
 from tests.scenarios.daemon import record_call, swml
 
 CALLS = 500
-ROUNDS = 5
+ROUNDS = 9
 ARRIVING = 100
 """Calls a second, while they are set up."""
 BODIES = "bodies"

@@ -75,7 +75,7 @@ class Timings:
         hurry_every: between line breaks in `Session.urgent`; 0 for never.
         hurry_for: how long one `Session.urgent` hurries at most.
         awake_every: between line breaks while there are calls, on a connection where nothing comes; 0 for never.
-        awake_for: how long that goes on after an event other than a heartbeat.
+        awake_for: how long that goes on after an event that is neither a heartbeat nor the end of a job of ours.
 
     """
 

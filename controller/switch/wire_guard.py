@@ -33,6 +33,9 @@ Chunk: TypeAlias = tuple[list[Item], int, int]
 """Items of one read, the events among them, the bytes they came in."""
 
 
+_OF_THE_LINK = frozenset({"HEARTBEAT", "BACKGROUND_JOB"})
+
+
 class WireClosed(Exception):
     """The connection is over, or never came to be; str() is the reason, for people."""
 
@@ -254,7 +257,7 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
         finally:
             if out:
                 self._wire.deliver((out, events, len(data)))
-            if events and not (events == 1 and any(map(_is_heartbeat, out))):
+            if any(map(_is_of_a_call, out)):
                 self._keep_awake()
         if self._reader.error:
             raise self._reader.error
@@ -367,8 +370,9 @@ class GuardedESL(InboundESL):  # type: ignore[misc]  # greenswitch has no types
             raise self._ended
 
 
-def _is_heartbeat(item: Item) -> bool:
-    return isinstance(item, dict) and item.get("Event-Name") == "HEARTBEAT"
+def _is_of_a_call(item: Item) -> bool:
+    """Tell whether it is an event that comes by itself: neither the switch's pulse nor an answer to a command."""
+    return isinstance(item, dict) and item.get("Event-Name") not in _OF_THE_LINK
 
 
 def _say(error: BaseException) -> str:

@@ -684,12 +684,13 @@ async def test_hurry_ends_by_itself(thread: WireThread) -> None:
                     ended.set()
 
 
-async def test_events_keep_the_switch_awake(thread: WireThread) -> None:
-    """After an event line breaks are sent between packets, until none came for a while; not for a heartbeat."""
+@pytest.mark.parametrize("idle", ["HEARTBEAT", "BACKGROUND_JOB"])
+async def test_events_keep_the_switch_awake(thread: WireThread, idle: str) -> None:
+    """After an event of a call line breaks are sent between packets, until none came for a while; after no other."""
     checked = asyncio.Event()
 
     async def script(conn: Conn) -> None:
-        await conn.send(event("HEARTBEAT"))
+        await conn.send(event(idle))
         assert await conn.packet() == "api a"
         assert conn.line_breaks == 0
         await conn.send(api("x"), event("CHANNEL_PARK"))
