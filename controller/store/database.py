@@ -52,10 +52,6 @@ class Database(Protocol):
         """Write something in an open transaction, and undo it. Raises what the database says where that can't be."""
         ...
 
-    def tidy(self, connection: Connection) -> None:
-        """Do, between transactions and while nobody waits, what would else make a later commit slow."""
-        ...
-
     def fault(self, error: BaseException) -> Fault:
         """Return what an error of the database means."""
         ...

@@ -107,9 +107,6 @@ class PostgresDatabase:
             connection.execute(insert(TEXTS), row)
             trial.rollback()
 
-    def tidy(self, _: Connection) -> None:
-        """Do nothing: the server has processes for that."""
-
     def fault(self, error: BaseException) -> Fault:
         """Return what an error means, by its SQLSTATE."""
         if isinstance(error, DBAPIError):

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine import URL
@@ -16,9 +16,6 @@ from controller.store.database import Fault
 from controller.store.values import StoreError
 
 OLDEST = (3, 35, 0)  # upserts and row values are older; ALTER TABLE DROP COLUMN, which migrations need, is not
-
-_LOG_PAGES = 8_000
-"""After so many (32 MB) a commit itself brings the log into the file: of a writer that never rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +57,6 @@ class SqliteDatabase:
     def try_to_write(self, _: Connection) -> None:
         """Do nothing: that a disk is full shows at a commit alone, and data_dir's is looked at by itself."""
 
-    def tidy(self, connection: Connection) -> None:
-        """Bring the log's pages into the file, as far as no reader is in the way."""
-        driver: Any = connection.connection.dbapi_connection  # SQLAlchemy would begin a transaction
-        driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-
     def fault(self, _: BaseException) -> Fault:
         """Call all errors refusals: a lock has been waited for already, and there is no connection to lose."""
         return Fault.REFUSED
@@ -96,7 +88,6 @@ class SqliteDatabase:
                     f"store {self.path}: SQLite cannot keep a write-ahead log there: use a local file system"
                 )
             connection.execute("PRAGMA synchronous=FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
             connection.execute("PRAGMA foreign_keys=ON")
             if read_only:
                 connection.execute("PRAGMA query_only=ON")

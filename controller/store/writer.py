@@ -6,7 +6,6 @@ Order of enqueuing is order of execution. Nothing here blocks the event loop: a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import queue
 import threading
@@ -43,8 +42,6 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 """Seconds between two tries to reach a database that is away."""
 _IN_THE_WAY = 5  # times that others may be in the way, however long that takes
-_UNTIDY = 100  # works after which the database is to tidy up
-_RESTED = 0.05  # seconds without work before it does
 _AT_ONCE = 64  # works of one turn of the loop that are handed over before it ends
 
 
@@ -108,7 +105,6 @@ class Writer:
         self._engine: Engine = database.writer(durable=durable)
         self._patience = patience
         self._away = False
-        self._since_tidied = 0
         self._loop = loop
         self._observe = observe
         self._clock = clock
@@ -168,7 +164,7 @@ class Writer:
     def _run(self) -> None:
         going = True
         while going:
-            handed = self._next()
+            handed = self._queue.get()
             group: list[_Waiting] = []
             while handed is not None:
                 group += handed
@@ -181,25 +177,11 @@ class Writer:
         self._disconnect()
         self._engine.dispose()
 
-    def _next(self) -> list[_Waiting] | None:
-        """Return what is handed over next; after some work the database tidies up while nothing is."""
-        if self._since_tidied >= _UNTIDY and self._connection is not None:
-            try:
-                return self._queue.get(timeout=_RESTED)
-            except queue.Empty:
-                self._since_tidied = 0
-                with contextlib.suppress(
-                    self._engine.dialect.loaded_dbapi.Error
-                ):  # it can wait, and is told by commits
-                    self._database.tidy(self._connection)
-        return self._queue.get()
-
     def _store(self, group: list[_Waiting]) -> bool:
         """Store a group, or else each of its works alone; return whether the database can be written at all."""
         started = time.monotonic()
         error = self._tried(group, started + (0.0 if self._away else self._patience))
         if error is None:
-            self._since_tidied += len(group)
             self._tell(GroupCommitted(len(group), time.monotonic() - started))
             writable = self._writable() if any(map(_refused, group)) else True
             self._resolve(group, writable=writable)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import threading
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.store import Store, StoreError, Transaction, open_store, sqlite
+from controller.store import Store, StoreError, open_store, sqlite
 from controller.store.places import database_at
 from controller.store.sqlite import SqliteDatabase
 from tests.store.conftest import sqlite_only
-from tests.store.values import recording
 
 
 @pytest.mark.parametrize(
@@ -93,35 +89,3 @@ async def test_a_place_without_a_log_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(sqlite3.dbapi2, "connect", lambda *a, **k: real(*a, **{**k, "factory": NoLog}))
     with pytest.raises(StoreError, match=r"a\.db: SQLite cannot keep a write-ahead log there"):
         await open_store(tmp_path / "a.db")
-
-
-async def test_the_log_is_brought_in_while_nobody_waits(tmp_path: Path) -> None:
-    """Once the writer rests: after some works the file itself has what was written, though no commit had to do it."""
-    path = tmp_path / "a.db"
-    store = await open_store(path)
-    before = path.stat().st_size
-    await asyncio.gather(
-        *(store.write(partial(Transaction.save_recording, recording=recording())) for _ in range(200))
-    )
-    async with asyncio.timeout(20):
-        while path.stat().st_size == before:
-            await asyncio.sleep(0.01)
-    await store.close()
-
-
-async def test_a_log_that_cannot_be_brought_in_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that takes nothing at that moment costs no work anything; what comes next is stored."""
-    tried = threading.Event()
-
-    def tidy(*_: object) -> None:
-        tried.set()
-        raise sqlite3.OperationalError("disk I/O error")
-
-    monkeypatch.setattr(SqliteDatabase, "tidy", tidy)
-    store = await open_store(tmp_path / "a.db")
-    await asyncio.gather(*(store.write(lambda _: None) for _ in range(200)))
-    assert await asyncio.to_thread(tried.wait, 20)
-    made = recording()
-    await store.write(lambda transaction: transaction.save_recording(made))
-    assert await store.read(lambda reader: reader.recording(made.id)) == made
-    await store.close()
