@@ -33,7 +33,7 @@ Chunk: TypeAlias = tuple[list[Item], int, int]
 """Items of one read, the events among them, the bytes they came in."""
 
 
-_OF_THE_LINK = frozenset({"HEARTBEAT", "BACKGROUND_JOB"})
+_OF_THE_LINK = ("HEARTBEAT", "BACKGROUND_JOB")  # no set: a hostile name may be a list
 
 
 class WireClosed(Exception):
