@@ -32,7 +32,6 @@ REPLIES: Final = frozenset({"command/reply", "api/response"})
 Chunk: TypeAlias = tuple[list[Item], int, int]
 """Items of one read, the events among them, the bytes they came in."""
 
-
 _OF_THE_LINK = ("HEARTBEAT", "BACKGROUND_JOB")  # no set: a hostile name may be a list
 
 

@@ -669,19 +669,27 @@ async def test_hurry_sends_line_breaks_until_calmed(thread: WireThread) -> None:
             await checked.wait()
 
 
+async def passed_through(thread: WireThread) -> None:
+    """Wait until the hub has done what it was doing."""
+    done = asyncio.Event()
+    thread.call(asyncio.get_running_loop().call_soon_threadsafe, done.set)
+    await done.wait()
+
+
 async def test_hurry_ends_by_itself(thread: WireThread) -> None:
     """Whoever forgets to calm it down costs the switch a moment of line breaks, not a life of them."""
     async with opened(thread, says_and_stays()) as (wire, _):
         wire.hurry()
-        ended = asyncio.Event()
-        loop = asyncio.get_running_loop()
         async with asyncio.timeout(10):
-            while not ended.is_set():
-                round_trip = asyncio.Event()
-                thread.call(loop.call_soon_threadsafe, round_trip.set)
-                await round_trip.wait()
-                if not wire._esl._hurrying:
-                    ended.set()
+            await passed_through(thread)
+            while wire._esl._hurrying:
+                await passed_through(thread)
+
+
+async def is_awake(thread: WireThread, wire: Wire) -> bool:
+    """Whether line breaks are sent, after all that was read."""
+    await passed_through(thread)
+    return wire._esl._waking
 
 
 @pytest.mark.parametrize("idle", ["HEARTBEAT", "BACKGROUND_JOB"])
@@ -703,10 +711,11 @@ async def test_events_keep_the_switch_awake(thread: WireThread, idle: str) -> No
 
     async with opened(thread, script, awake=(0.002, 0.2)) as (wire, sink):
         await sink.until(lambda: sink.events)
+        assert not await is_awake(thread, wire)
         wire.write(encode_packet("api a"), 1)
         async with asyncio.timeout(10):
             await checked.wait()
-            while wire._esl._waking:
+            while await is_awake(thread, wire):
                 await asyncio.sleep(0.01)
         wire.write(encode_packet("api b"), 1)
         await sink.until(lambda: len(sink.items) == 4)
