@@ -7,6 +7,7 @@ sequence would write log lines, or the reader's terminal. Telemetry (``telemetry
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
@@ -14,6 +15,7 @@ import logging
 import re
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache, lru_cache
@@ -118,12 +120,45 @@ def configure(settings: LogSettings, secrets: Iterable[str] = (), stream: TextIO
         root.handlers[:], root.level = before[0], before[1]
         sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
         structlog.reset_defaults()
+        handler.flush()
 
     return restore
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Says that a line could not be written; logging's own would print what it was about, as it came."""
+    """Writes lines in order, those that were kept before others.
+
+    Says that a line could not be written; logging's own would print what it was about, as it came.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._kept: deque[str] = deque()
+
+    def keep(self, line: str) -> bool:
+        """Have a line written by the next flush; tell whether that is still to be asked for."""
+        self._kept.append(line)
+        return len(self._kept) == 1  # else whoever kept the others flushes, and not before now
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what was kept, then the record."""
+        self.flush()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Write what was kept; never raises."""
+        self.acquire()
+        try:
+            lines = []
+            while self._kept:
+                lines.append(f"{self._kept.popleft()}\n")
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
+        except Exception:
+            self.unwritable(None)
+        finally:
+            self.release()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 # the name is logging's
         self.unwritable(record.lineno)
@@ -137,22 +172,25 @@ class _Handler(logging.StreamHandler[TextIO]):
 
 
 class _Lines:
-    """Where structlog's finished lines go: to the handler's stream, between those of the standard library."""
+    """Where structlog's finished lines go: to the handler's stream, between those of the standard library.
+
+    Those of one turn of an event loop are written together: each write lets other threads have the interpreter, and
+    getting it back takes longer than the line did.
+    """
 
     def __init__(self, handler: _Handler) -> None:
         self._handler = handler
 
     def msg(self, line: str) -> None:
-        """Write one; never raises."""
-        handler = self._handler
-        handler.acquire()
+        """Write one, or have it written when this turn of the loop is over; never raises."""
+        ask = self._handler.keep(line)
         try:
-            handler.stream.write(f"{line}\n")
-            handler.flush()
-        except Exception:
-            handler.unwritable(None)
-        finally:
-            handler.release()
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._handler.flush()
+        else:
+            if ask:
+                loop.call_soon(self._handler.flush)
 
     debug = info = warning = error = critical = msg
 
@@ -226,7 +264,21 @@ class Sanitizer:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """Return the event with every key and value made safe."""
+        if self._is_safe(event):
+            return event
         return {self._key(str(key)): self._named(key, value) for key, value in event.items()}
+
+    def _is_safe(self, event: EventDict) -> bool:
+        """Tell whether nothing is to be changed, looking at all texts at once: so are nearly all events."""
+        texts = [*event, *(value for value in event.values() if type(value) not in _HARMLESS)]
+        if not all(type(text) is str for text in texts) or not _are_plain(tuple(event)):
+            return False
+        if not self._whole.isdisjoint(texts):
+            return False
+        together = " ".join(texts)
+        if "://" in together or len(together) > MAX_CHARACTERS or not together.isprintable():
+            return False
+        return self._within is None or self._within.search(together) is None
 
     def _named(self, key: object, value: object, depth: int = 0) -> Any:
         if type(value) in _HARMLESS:
@@ -265,6 +317,12 @@ class Sanitizer:
         if len(text) > MAX_CHARACTERS:
             text = f"{text[:MAX_CHARACTERS]}… ({len(text)} characters)"
         return escaped(text)
+
+
+@lru_cache(_KEYS)
+def _are_plain(keys: tuple[str, ...]) -> bool:
+    """Tell whether none of the keys is that of a secret or a traceback."""
+    return "exception" not in keys and not any(map(_is_secret, keys))
 
 
 @lru_cache(_KEYS)
@@ -309,7 +367,8 @@ def telemetry_hook(logger: Any = None) -> Hook:
         error = next((value for value in fields.values() if isinstance(value, BaseException)), None)
         if error is not None:
             fields["exc_info"] = error
-        target.log(LEVELS.get(name, logging.INFO), name, **fields)
+        level = logging.DEBUG if getattr(event, "told", False) else LEVELS.get(name, logging.INFO)
+        target.log(level, name, **fields)
 
     return hook
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Hook = Callable[[object], None]
 
@@ -35,7 +35,7 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class RecordingChanged:
-    """A recording moved from one state to another, and why."""
+    """A recording moved from one state to another, and why; ``told``: the event that comes next tells more of it."""
 
     recording: str
     call: str
@@ -43,6 +43,7 @@ class RecordingChanged:
     before: str
     after: str
     fact: str
+    told: bool = field(default=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,31 @@ def test_a_line_that_cannot_be_written(log: Log) -> None:
     assert [event["event"] for event in log.events] == ["line.unwritable", "call.ended"]
 
 
+async def test_lines_of_one_turn_are_written_together(log: Log) -> None:
+    """In the order in which they were said, whoever said them: a library's or another thread's brings them out."""
+    log.configure()
+    written: list[str] = []
+    write = log.stream.write
+    log.stream.write = lambda text: written.append(text) or write(text)  # type: ignore[method-assign,func-returns-value]
+    say = structlog.get_logger("x").info
+    say("call.answered")
+    say("call.bridged")
+    assert not written
+    await asyncio.sleep(0)
+    assert [text.count("\n") for text in written] == [2]
+    say("call.held")
+    logging.getLogger("library").info("between")
+    say("call.ended")
+    thread = threading.Thread(target=say, args=("thread.spoke",))
+    thread.start()
+    thread.join()
+    said = ["call.answered", "call.bridged", "call.held", "between", "call.ended", "thread.spoke"]
+    assert [event["event"] for event in log.events] == said
+    say("call.forgotten")
+    log.restores.pop()()
+    assert log.events[-1]["event"] == "call.forgotten"
+
+
 def test_secrets(log: Log) -> None:
     """Secrets are hidden by their value anywhere, by their key, and as user of a URL."""
     log.configure(secrets=(SECRET, "pin", ""))
@@ -289,6 +314,7 @@ def test_telemetry(log: Log) -> None:
     hub.subscribe(telemetry_hook())
     unexpected = telemetry.FactUnexpected("r1", "completed", "Stop")
     hub.observe(telemetry.RecordingChanged("r1", "c1", "swml", "requested", "recording", "Started"))
+    hub.observe(telemetry.RecordingChanged("r1", "c1", "swml", "recording", "completed", "Examined", told=True))
     hub.observe(unexpected)
     hub.observe(telemetry.FactOrphaned("fs1", HOSTILE, "RECORD_START"))
     hub.observe(URLFetchRefused(Mood.CALM, "x", 3, unexpected))
@@ -304,6 +330,16 @@ def test_telemetry(log: Log) -> None:
             "before": "requested",
             "after": "recording",
             "fact": "Started",
+        },
+        {
+            "level": "debug",
+            "event": "recording.changed",
+            "recording": "r1",
+            "call": "c1",
+            "dialect": "swml",
+            "before": "recording",
+            "after": "completed",
+            "fact": "Examined",
         },
         {"level": "warning", "event": "fact.unexpected", "recording": "r1", "state": "completed", "fact": "Stop"},
         {
@@ -343,6 +379,21 @@ def test_any_value(event: dict[str, Any]) -> None:
     safe = Sanitizer((SECRET,))(None, "info", dict(event))
     shown = json.dumps(safe, ensure_ascii=False)
     assert shown.isprintable()
+
+
+PIECES = st.sampled_from(
+    ["", "a", SECRET, "s3cret-", "Sesame", "http://u:p@h/?k=v", "\n", "\u202e", "exception", "token"]
+)
+SAID = st.lists(PIECES, max_size=3).map("".join) | TEXTS
+EVENTS = st.dictionaries(SAID, SAID | st.integers() | st.none() | st.just(Mood.CALM) | st.lists(SAID, max_size=1))
+
+
+@given(EVENTS, st.sampled_from([(), ("a",), (SECRET,), (SECRET, "a")]))
+def test_what_is_safe_is_left_as_it_is(event: dict[str, Any], secrets: tuple[str, ...]) -> None:
+    """The look at all texts of an event at once lets nothing through that a look at each would have changed."""
+    each = Sanitizer(secrets)
+    each._is_safe = lambda _event: False  # type: ignore[method-assign,assignment]
+    assert Sanitizer(secrets)(None, "info", dict(event)) == each(None, "info", dict(event))
 
 
 @given(st.text())
