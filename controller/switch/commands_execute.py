@@ -36,12 +36,13 @@ class Execute(Command):
     leg: str
     event_uuid: str = field(kw_only=True)
     event_lock: bool = field(default=False, kw_only=True)
+    _packet: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         check.leg_id(self.leg, "leg")
         check.event_uuid(self.event_uuid, "event_uuid")
         self._check()
-        check.sealed(self.packet())
+        object.__setattr__(self, "_packet", check.sealed(self._made()))
 
     def _check(self) -> None:
         """Check the fields that the application adds; raise ValueError."""
@@ -52,6 +53,9 @@ class Execute(Command):
 
     def packet(self) -> str:
         """Return the sendmsg packet."""
+        return self._packet
+
+    def _made(self) -> str:
         lines = [f"sendmsg {self.leg}", "call-command: execute", f"execute-app-name: {self.application}"]
         if argument := self.argument():
             lines.append(f"execute-app-arg: {argument}")

@@ -159,6 +159,13 @@ def spoken(value: str, where: str) -> str:
     return text
 
 
+def _harmless(packet: str) -> bool:
+    """Tell whether nothing of what ``sealed`` looks for can be there: in a tenth of the time of looking for it."""
+    if not packet.isascii() or not packet.replace("\n", " ").isprintable():
+        return False
+    return "\n\n" not in packet and not packet.endswith("\n") and "mod_event_socket" not in packet.lower()
+
+
 def sealed(packet: str) -> str:
     """Check a whole packet once more, whatever its fields have let through; return it.
 
@@ -166,6 +173,8 @@ def sealed(packet: str) -> str:
     "reload" or "unload" and "mod_event_socket", in any case of letters, into a reload of the module
     (mod_event_socket.c, parse_command).
     """
+    if _harmless(packet):
+        return packet
     if _BREAKS.search(packet):
         raise ValueError(
             f"packet: {shown(packet)} has control characters or a blank line; right is one line a header"

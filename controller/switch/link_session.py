@@ -52,6 +52,8 @@ OWN_HEADERS: Final = ("Event-Name", "Unique-ID", "Application-UUID")
 HANGUPS: Final = frozenset({"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE", "CHANNEL_DESTROY"})
 COMPLETE: Final = "CHANNEL_EXECUTE_COMPLETE"
 
+_AT_ONCE = 64  # commands of one turn of the loop that go out before it ends
+
 
 @dataclass(frozen=True, slots=True)
 class _Text:
@@ -129,6 +131,7 @@ class Session:
         self._liveness: asyncio.TimerHandle | None = None
         self._urgent = 0
         self._late: _Pending | None = None  # whose reply did not come in time
+        self._replies: asyncio.TimerHandle | None = None
         self._began: float | None = None
         self._over: float | None = None
         target = Target(
@@ -202,8 +205,9 @@ class Session:
         return await self.post(command, deadline=deadline)
 
     def post(self, command: Command, *, deadline: float | None = None) -> asyncio.Future[Reply]:
-        """Queue a command: all that one turn of the loop queues goes out in one write, in order. Errors as of `send`.
+        """Queue a command: what one turn of the loop queues goes out in one write, in order. Errors as of `send`.
 
+        Much of it goes in several: the switch begins with the first while the loop still asks for the rest.
         Those of sending at all are raised here, the others come with the future; it may be left alone.
         """
         text = command.packet()
@@ -331,8 +335,9 @@ class Session:
             return
         self.closed = reason
         self._over = time.monotonic()
-        if self._liveness:
-            self._liveness.cancel()
+        for timer in (self._liveness, self._replies):
+            if timer is not None:
+                timer.cancel()
         for pending in (*self._fifo, *self._legs.clear()):
             pending.stop_timer()
             fail(pending.future, LinkLost(reason))
@@ -364,7 +369,6 @@ class Session:
         if not self._fifo:  # the wire knows of one, so the session was closed while this chunk was looked at
             return
         pending = self._fifo.popleft()
-        pending.stop_timer()
         self._count_awaited()
         if kind == "api/response":
             text = frame.body or ""
@@ -396,24 +400,42 @@ class Session:
 
     def _send(self, pending: _Pending) -> None:
         pending.since = time.monotonic()
-        pending.timer = self._loop.call_later(pending.deadline, self._reply_too_late, pending)
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._fifo.append(pending)
+        self._look_after_replies(pending)
         self._outgoing.append(pending.packet)
         self._count_awaited()
+        if len(self._outgoing) >= _AT_ONCE:
+            self._flush()
 
     def _flush(self) -> None:
         packets, self._outgoing = self._outgoing, []
-        if self.closed is None:
+        if packets and self.closed is None:
             self._wire.write(b"".join(packets), len(packets))
 
     def _count_awaited(self) -> None:
         self._wire.expect(len(self._fifo) + len(self._jobs) + self._in_line)
 
-    def _reply_too_late(self, pending: _Pending) -> None:
-        self._late = pending
-        self.close(f"no reply to {pending.kind} within {pending.deadline:g} s{self._held_up()}")
+    def _look_after_replies(self, sent: _Pending) -> None:
+        """Look when the first of those that wait is due: one timer for all, since nearly all come in time."""
+        if self._replies is not None and self._replies.when() > self._loop.time() + sent.deadline:
+            self._replies.cancel()
+            self._replies = None
+        if self._replies is None:
+            self._replies = self._loop.call_later(sent.deadline, self._look_at_replies)
+
+    def _look_at_replies(self) -> None:
+        self._replies = None
+        first = min(self._fifo, key=lambda pending: pending.since + pending.deadline, default=None)
+        if first is None:
+            return
+        left = first.since + first.deadline - time.monotonic()
+        if left > 0:
+            self._replies = self._loop.call_later(left, self._look_at_replies)
+            return
+        self._late = first
+        self.close(f"no reply to {first.kind} within {first.deadline:g} s{self._held_up()}")
 
     def _held_up(self) -> str:
         return f"; {self._wire.untaken} events wait to be taken, so reading is stopped" if self._wire.paused else ""

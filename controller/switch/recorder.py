@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.recordings import model
 from controller.recordings.ports import CommandFailed, CommandUnanswered, Presence, SwitchAway
@@ -52,7 +53,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
     initial, final = timeouts(recording)
     rate = recording.owner.clock or recording.owner.rate
     return RecordingVariables(
-        recording=uuid.UUID(recording.id).hex,
+        recording=recording.id.replace("-", ""),
         track=_TRACKS[request.track],
         stereo=request.channel_count == 2,
         swap=request.channel_count == 2 and recording.owner.child,
@@ -64,6 +65,7 @@ def recording_variables(recording: model.Recording) -> RecordingVariables:
     )
 
 
+@lru_cache(maxsize=1024)  # each event of a recording names it
 def recording_id(value: str | None) -> str | None:
     """Return our id from what came back as ``fsrec_recording`` or Application-UUID; None for anything else."""
     try:

@@ -793,6 +793,32 @@ def test_refusals_say_what_where_and_why(make: Any, message: str) -> None:
     assert len(str(refused.value)) < 1200
 
 
+PIECES = [
+    "a",
+    "\n",
+    "\r",
+    "\0",
+    "\x7f",
+    "\x85",
+    "\u017f",
+    "mod_event_",
+    "MOD_EVENT_",
+    "socket",
+    "\u017focket",
+    "reload",
+    "unload",
+    " ",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join) | st.text())
+def test_what_is_plainly_harmless_is(packet: str) -> None:
+    """The quick look at a packet calls nothing harmless that the thorough one refuses."""
+    if commands_text._harmless(packet):
+        assert not commands_text._BREAKS.search(packet)
+        assert not (commands_text._RELOAD.search(packet) and commands_text._MODULE.search(packet))
+
+
 @pytest.mark.parametrize(
     ("sensitivity", "rate", "threshold"),
     [(44, 8000, 200), (44, 16_000, 400), (44, 48_000, 1200), (0, 8000, 32_768), (100, 16_000, 2), (22, 8000, 2560)],

@@ -382,6 +382,48 @@ async def test_reply_deadline_closes() -> None:
     assert lost(observed) == [("api other", Lack.LOST), ("api slow", Lack.TIMEOUT)]
 
 
+async def test_each_reply_has_its_deadline() -> None:
+    """One that waits behind others which came in time is missed at its own, the earlier ones first."""
+    answered = asyncio.Event()
+
+    async def script(conn: Conn) -> None:
+        await conn.packet()
+        await conn.send(api("in time"))
+        await conn.packet()
+        await answered.wait()
+        await conn.packet()
+        await conn.until_eof()
+
+    observed: list[object] = []
+    async with served(script, observed) as session:
+        assert (await session.send(Text("api first"), deadline=0.2)).text == "in time"
+        patient = session.post(Text("api patient"), deadline=30)
+        hasty = session.post(Text("api hasty"), deadline=0.3)
+        answered.set()
+        with pytest.raises(LinkLost, match=r"no reply to api hasty within 0\.3 s"):
+            await asyncio.wait_for(hasty, 10)
+        with pytest.raises(LinkLost):
+            await patient
+    assert lost(observed) == [("api patient", Lack.LOST), ("api hasty", Lack.TIMEOUT)]
+
+
+async def test_much_of_one_turn_goes_out_in_order() -> None:
+    """Also where it is written before the turn is over: each command gets its own reply."""
+    many = 300
+
+    async def script(conn: Conn) -> None:
+        for number in range(many):
+            assert await conn.packet() == f"api {number}"
+            await conn.send(api(f"to {number}"))
+        await conn.until_eof()
+
+    async with served(script) as session:
+        posted = [session.post(Text(f"api {number}")) for number in range(many)]
+        assert len(session._outgoing) < 64
+        replies = await asyncio.wait_for(asyncio.gather(*posted), 10)
+        assert [answer.text for answer in replies] == [f"to {number}" for number in range(many)]
+
+
 async def test_cancelled_command_keeps_its_place() -> None:
     """A command whose sender was cancelled still takes its own reply; the next gets the next."""
     go = asyncio.Event()
