@@ -8,7 +8,7 @@ touched nothing. A work that reads after writing, or asks for the connection, ge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,8 +47,12 @@ class GroupBroken(BaseException):
 
 @dataclass(slots=True)
 class Buffer:
-    """Rows to be written, the newest of each recording and call, and what happens in the lanes."""
+    """Rows to be written, the newest of each recording and call, and what happens in the lanes.
 
+    ``known`` are ids of texts that are stored: none is ever changed, nor deleted.
+    """
+
+    known: Collection[str] = ()
     texts: dict[str, Columns] = field(default_factory=dict)
     calls: dict[str, Columns] = field(default_factory=dict)
     recordings: dict[str, Columns] = field(default_factory=dict)
@@ -210,7 +214,8 @@ class Transaction(Reader):
         if call.text:
             row = text_columns(call.text)
             text = row["id"]
-            self._own.texts[text] = row
+            if text not in self._group.known:
+                self._own.texts[text] = row
         self._own.add_call(call_columns(call, text))
 
     def add_history(self, entry: HistoryEntry) -> None:

@@ -42,6 +42,7 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 0.5
 """Seconds between two tries to reach a database that is away."""
 _IN_THE_WAY = 5  # times that others may be in the way, however long that takes
+_TEXTS = 4096  # documents' texts that are known to be stored, as each call's first of them is
 _AT_ONCE = 64  # works of one turn of the loop that are handed over before it ends
 
 
@@ -112,6 +113,7 @@ class Writer:
         self._fresh: list[_Waiting] = []
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
+        self._texts: set[str] = set()
         self._closed = False
         self._submitted: deque[float] = (
             deque()
@@ -248,16 +250,20 @@ class Writer:
 
     def _transact(self, group: list[_Waiting]) -> None:
         connection = self._connect()
-        buffer, mark = Buffer(), None
+        buffer, mark = Buffer(self._texts), None
         try:
             with connection.begin():
                 self._run_works(connection, buffer, group)
                 buffer.write(connection)
                 mark = self._database.mark(connection)
+                texts = list(buffer.texts)
         except SQLAlchemyError as error:
             if mark is not None and self._database.fault(error) is Fault.LOST:
                 raise _Unanswered(mark) from error
             raise
+        if len(self._texts) + len(texts) > _TEXTS:
+            self._texts.clear()
+        self._texts.update(texts)
 
     def _run_works(self, connection: Connection, buffer: Buffer, group: list[_Waiting]) -> None:
         held = held_by(connection, [waiting.claim for waiting in group if waiting.claim is not None])
@@ -285,6 +291,7 @@ class Writer:
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
+        self._texts.clear()  # whoever answers next may have lost the last commits of who answered so far
         if connection is not None:
             try:
                 connection.close()

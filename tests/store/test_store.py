@@ -500,6 +500,31 @@ async def test_the_texts_of_calls_are_stored_once(place: str) -> None:
     await store.close()
 
 
+async def test_a_text_is_known_only_once_it_is_stored(store: Store) -> None:
+    """One whose first commit was refused, for another work of its group or its own, is written with the next."""
+    stored, other = call(text="sections: {}"), call(id="other", leg="other", text="sections: {main: []}")
+
+    def breaks_commit(transaction: Transaction) -> None:
+        for statement in BREAKS_COMMIT[transaction.connection.dialect.name]:
+            transaction.connection.exec_driver_sql(statement)
+
+    def fails_after_saving(transaction: Transaction) -> None:
+        transaction.save_call(other)
+        raise KeyError
+
+    gate = Gate(store)
+    await gate.entered()
+    works: list[Callable[[Transaction], None]]
+    works = [breaks_commit, partial(Transaction.save_call, call=stored), fails_after_saving]
+    writing = [store.write(work) for work in works]
+    gate.open()
+    results = await asyncio.gather(*writing, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreFailed, type(None), KeyError]
+    await store.write(partial(Transaction.save_call, call=other))
+    assert await store.read(lambda reader: reader.call(stored.id)) == stored
+    assert await store.read(lambda reader: reader.call(other.id)) == other
+
+
 async def test_a_call_whose_text_is_gone_is_unreadable(place: str) -> None:
     """It is no call without a document, which would be fetched anew."""
     store = await open_store(place)
