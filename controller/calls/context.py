@@ -147,11 +147,11 @@ class CallContext:
 
     async def save(self, *, told: Sequence[Delivery] = (), **fields: Any) -> None:
         """Make the call's row durable with these fields, and what is told along with it. Raises LedgerFailed."""
-        call = self.call.changed(**fields)
+        before, call = self.call, self.call.changed(**fields)
         await self.rooms.ledger.save(call, told)
-        self.call = replace(
-            call, marked=self.call.marked, info=self.call.info, answered_at=self.call.answered_at
-        )  # as heard meanwhile
+        heard, self.call = self.call, call
+        if heard is not before:
+            self.call = replace(call, marked=heard.marked, info=heard.info, answered_at=heard.answered_at)
 
     def arrive(self) -> None:
         """Take the leg over, once, after the call's row is durable."""

@@ -119,7 +119,7 @@ class Call:
             called=self.info.destination,
             direction=self.info.direction,
         )
-        return replace(whose, **fields)
+        return replace(whose, **fields) if fields else whose
 
     def as_answered(self, at: float, now: float) -> Call:
         """Return the call as it is once its leg is answered, ``at`` a time of the switch's (0: not told).

@@ -667,11 +667,11 @@ def advance(recording: Recording, fact: Fact) -> Transition | None:
         return Transition(recording, None, (), changed=False) if isinstance(fact, _LATE) else None
     for row in _INDEX.get((recording.state, type(fact)), ()):
         if row.guard(recording, fact):
-            after = replace(row.change(recording, fact), state=row.to)
-            if after == recording:
+            after = row.change(recording, fact)
+            if row.to is recording.state and (after is recording or after == recording):
                 return Transition(recording, None, row.effects, changed=False)
             notices = recording.sequence + (row.notice is not None)
-            after = replace(after, revision=recording.revision + 1, sequence=notices)
+            after = replace(after, state=row.to, revision=recording.revision + 1, sequence=notices)
             return Transition(after, row.notice, row.effects, changed=True)
     return None
 

@@ -43,6 +43,7 @@ class SwmlProgram:
         self._secret = new_id()
         self._asked = ""
         self._started = 0
+        self._made: tuple[Settled, str] | None = None
         self._machine = Machine(document, call, account)
 
     def next(self, outcome: Outcome | None) -> Step | End:
@@ -135,30 +136,35 @@ class SwmlProgram:
                     return fetch
                 self._machine.flow(instruction)
                 continue
-            settled = self._machine.settle(instruction)
+            settled, control_id = self._made = self._make(instruction)
             if settled.wrong is None or instruction.method == "hangup":
-                asked = step(instruction.method, settled.values, self._control_id(instruction, settled))
+                asked = step(instruction.method, settled.values, control_id)
                 self._asked = "" if isinstance(asked, End) else "step"
                 return asked
-            self._leave(instruction, settled, None)
+            self._leave(instruction, None)
             self._machine.done(instruction)
 
     def _take(self, instruction: Instruction, outcome: Outcome) -> None:
         """Set the variables that a step's outcome leaves, after those that its making left."""
-        settled = self._machine.settle(instruction)
-        self._leave(instruction, settled, outcome)
+        self._leave(instruction, outcome)
         if instruction.method in SOURCES:
             self._started += 1
 
-    def _leave(self, instruction: Instruction, settled: Settled, outcome: Outcome | None) -> None:
+    def _leave(self, instruction: Instruction, outcome: Outcome | None) -> None:
         """Set what a method leaves; None is one whose variables gave it a value that it cannot have."""
-        control_id = self._control_id(instruction, settled)
+        settled, control_id = self._made or self._make(instruction)
+        self._made = None
         leaves = left(instruction.method, settled.values, outcome, control_id)
         complaints = settled.problems if leaves.complaint is None else (*settled.problems, leaves.complaint)
         self._machine.tell(instruction, complaints)
         self._machine.note(leaves.variables)
         if leaves.answered:
             self._machine.scope.call["call_state"] = "answered"
+
+    def _make(self, instruction: Instruction) -> tuple[Settled, str]:
+        """Return an instruction's values and the name of its recording: the same until its outcome is there."""
+        settled = self._machine.settle(instruction)
+        return settled, self._control_id(instruction, settled)
 
     def _control_id(self, instruction: Instruction, settled: Settled) -> str:
         """Return the name of the recording that an instruction starts or stops, empty where there is none."""
@@ -167,5 +173,7 @@ class SwmlProgram:
             return str(given)
         if instruction.method == "stop_record_call":
             return str(self._machine.scope.vars.get("record_control_id") or "")
+        if instruction.method not in SOURCES:
+            return ""
         digest = hashlib.sha256(f"{self._secret}:{self._started}".encode()).digest()
         return str(uuid.UUID(bytes=digest[:16], version=4))

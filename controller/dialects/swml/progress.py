@@ -18,7 +18,7 @@ from controller.dialects.swml.fetch import call_object
 from controller.dialects.swml.frames import BadSnapshot, Frame, restored
 from controller.dialects.swml.library import Library
 from controller.dialects.swml.scope import Scope
-from controller.dialects.swml.settling import Complaint, Settled, scripts, settled
+from controller.dialects.swml.settling import Complaint, Settled, scripts, settled, templated
 from controller.documents.call import Call
 from controller.documents.dialect import Account
 from controller.documents.steps import Evaluate, Evaluated, Evaluation
@@ -167,7 +167,7 @@ class Progress:
             case "execute" | "transfer":
                 return [*scripts(values["dest"]), *scripts(values.get("params"))]
             case _:
-                return list(scripts(dict(values)))
+                return [source for value in values.values() if templated(value) for source in scripts(value)]
 
     # --- moves -----------------------------------------------------------------------------------------------------
 

@@ -53,6 +53,19 @@ def templates(value: object) -> Iterator[Template]:
             pass
 
 
+def templated(value: object) -> bool:
+    """Tell whether there is a template in a written value."""
+    match value:
+        case Template():
+            return True
+        case dict():
+            return any(map(templated, value.values()))
+        case list():
+            return any(map(templated, value))
+        case _:
+            return False
+
+
 def scripts(value: object) -> Iterator[str]:
     """Yield the JavaScript in a written value, in the order in which ``fill`` uses it."""
     for template in templates(value):
@@ -129,7 +142,7 @@ def settled(method: str, written: Mapping[str, Any], scope: Scope, results: Sequ
     read = [name for name, row in rows.items() if row.read and name not in written]
     for name in (*written, *read):
         row, value = rows[name], written.get(name)
-        if value is not None and next(templates(value), None) is None:
+        if value is not None and not templated(value):
             values[name] = value
             continue
         try:
