@@ -149,9 +149,10 @@ class CallContext:
         """Make the call's row durable with these fields, and what is told along with it. Raises LedgerFailed."""
         before, call = self.call, self.call.changed(**fields)
         await self.rooms.ledger.save(call, told)
-        heard, self.call = self.call, call
+        heard = self.call
         if heard is not before:
-            self.call = replace(call, marked=heard.marked, info=heard.info, answered_at=heard.answered_at)
+            call = replace(call, marked=heard.marked, info=heard.info, answered_at=heard.answered_at)
+        self.call = call
 
     def arrive(self) -> None:
         """Take the leg over, once, after the call's row is durable."""

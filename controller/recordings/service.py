@@ -507,13 +507,13 @@ class RecordingService:
     def _tell(self, before: Recording, after: Recording, fact: Fact) -> None:
         owner = after.owner
         name = type(fact).__name__
-        started = before.started_at is None and after.started_at is not None
-        told = after.state.final or (started and after.state is State.RECORDING)
+        began = after.started_at if before.started_at is None else None
+        told = after.state.final or (began is not None and after.state is State.RECORDING)
         self._observe(
             RecordingChanged(after.id, owner.call, owner.dialect, before.state.value, after.state.value, name, told)
         )
-        if started:
-            latency = max(0.0, (after.started_at or 0.0) - after.expected_at)
+        if began is not None:
+            latency = max(0.0, began - after.expected_at)
             self._observe(RecordingStarted(after.id, owner.call, owner.dialect, latency))
         if after.state.final:
             ended = after.ended_at if after.started_at is not None else None

@@ -54,16 +54,8 @@ def templates(value: object) -> Iterator[Template]:
 
 
 def templated(value: object) -> bool:
-    """Tell whether there is a template in a written value."""
-    match value:
-        case Template():
-            return True
-        case dict():
-            return any(map(templated, value.values()))
-        case list():
-            return any(map(templated, value))
-        case _:
-            return False
+    """Tell whether there is a template in a written value; most are neither texts with one nor made of others."""
+    return isinstance(value, Template | dict | list) and next(templates(value), None) is not None
 
 
 def scripts(value: object) -> Iterator[str]:
